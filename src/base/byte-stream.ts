@@ -1,0 +1,53 @@
+/**
+ * The contract by which every room passes bytes on: a flow-controlled, half-closable byte stream.
+ *
+ * A mux stream, a socket and one end of an in-memory pair are all `ByteStream`s; whoever uses one sets its `sink`.
+ * Nothing here allocates per chunk: no events, promises or Duplexes.
+ */
+import type { PolarityError } from "./errors.ts";
+
+/** What the user of a stream is told. Calls come one at a time, never from inside the constructor. */
+export interface ByteSink {
+  /**
+   * Bytes arrived. The chunk is the receiver's to keep and nobody changes it. The receiver owes exactly one
+   * `stream.consumed(n)` per byte, when it has passed the bytes on (or dropped them): that is what lets the peer send more.
+   */
+  data(chunk: Buffer): void;
+  /** The peer half-closed: no more `data`. We may still write. */
+  end(): void;
+  /** The stream broke, both ways at once. The last call that a sink gets. */
+  reset(error: PolarityError): void;
+  /** After `write` returned false: writing may go on. */
+  drain(): void;
+}
+
+export interface ByteStream {
+  sink: ByteSink;
+  /**
+   * Sends bytes; the stream owns the chunk from now on. False: it was taken, but the caller should wait for `drain`.
+   * After `end` or a reset, writes are dropped silently.
+   */
+  write(chunk: Buffer): boolean;
+  /** Sends text, one byte a character (latin1), like `write` but without a Buffer in between. */
+  writeLatin1(text: string): boolean;
+  /** Half-closes: no more writes. The stream is released once both sides ended. Idempotent. */
+  end(): void;
+  /** Breaks both ways at once; the peer sees `error.code` where the medium carries it. Idempotent; the sink is not called. */
+  reset(error: PolarityError): void;
+  /** Returns credit for bytes that `data` delivered. */
+  consumed(bytes: number): void;
+}
+
+/** For streams whose user has gone: takes everything, gives the credit back. */
+export class DiscardSink implements ByteSink {
+  readonly #stream: ByteStream;
+  constructor(stream: ByteStream) {
+    this.#stream = stream;
+  }
+  data(chunk: Buffer): void {
+    this.#stream.consumed(chunk.length);
+  }
+  end(): void {}
+  reset(): void {}
+  drain(): void {}
+}

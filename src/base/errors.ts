@@ -1,0 +1,103 @@
+/**
+ * Every error that Polarity raises: one registry, one class.
+ *
+ * A code is the stable name that users match; `fault` says who has to act; `status` is what an HTTP client sees when the
+ * error ends its request; `retryable` says that another offer may be tried without the client noticing.
+ */
+
+/** Who has to act on an error. */
+export type Fault = "client" | "app" | "connector" | "router" | "peer" | "network" | "operator";
+
+interface ErrorKind {
+  readonly fault: Fault;
+  /** HTTP status for a client, where one is waiting for a response (RFC 9110 §15). */
+  readonly status: number;
+  /** Nothing of the request reached an app, so that it may be sent to another offer. */
+  readonly retryable: boolean;
+  readonly summary: string;
+}
+
+const define = (fault: Fault, status: number, retryable: boolean, summary: string): ErrorKind => ({
+  fault,
+  status,
+  retryable,
+  summary,
+});
+
+export const ERRORS = Object.freeze({
+  // A client's request.
+  BAD_REQUEST: define("client", 400, false, "the request breaks HTTP's rules or is ambiguous"),
+  NO_ROUTE: define("client", 404, false, "no service is known for this request"),
+  SLOW_HEAD: define("client", 408, false, "the request head did not arrive in time"),
+  BODY_TOO_LARGE: define("client", 413, false, "the request body is larger than is allowed here"),
+  TARGET_TOO_LONG: define("client", 414, false, "the request target is longer than is allowed here"),
+  HOST_NOT_SERVED: define("client", 421, false, "this listener does not serve that host"),
+  LIMITED: define("client", 429, false, "this client sends more than it may"),
+  HEAD_TOO_LARGE: define("client", 431, false, "the request head is larger than is allowed here"),
+  CLIENT_GONE: define("client", 499, false, "the client went away before the end"),
+  // An app behind a connector.
+  TARGET_UNREACHABLE: define("app", 502, true, "the connector could not connect to the app"),
+  TARGET_FAILED: define("app", 502, false, "the app closed the connection before its answer was complete"),
+  TARGET_PROTOCOL: define("app", 502, false, "the app's answer breaks HTTP's rules or is ambiguous"),
+  TARGET_TIMEOUT: define("app", 504, false, "the app did not answer in time"),
+  // Offers and links.
+  NO_OFFER: define("connector", 503, false, "the service is known, but nothing offers it now"),
+  NO_CONNECTOR: define("connector", 503, false, "no connector has joined this router"),
+  SERVICE_UNKNOWN: define("connector", 502, true, "the far side of the link does not serve that service"),
+  LINK_LOST: define("network", 502, false, "the link broke while it carried this stream"),
+  LINK_DRAINING: define("connector", 503, true, "the link takes no new streams"),
+  STREAM_REFUSED: define("peer", 503, true, "the far side has no room for another stream"),
+  OVERLOADED: define("router", 503, false, "this node is at its limit of work"),
+  // Link protocol.
+  LINK_PROTOCOL: define("peer", 502, false, "the peer broke the link protocol"),
+  LINK_LIMIT: define("peer", 502, false, "the peer went past a limit of the link protocol"),
+  LINK_TIMEOUT: define("network", 502, false, "the peer fell silent"),
+  LINK_UNREACHABLE: define("network", 502, false, "the peer could not be reached"),
+  AUTH_FAILED: define("peer", 401, false, "the peer is not who it may be"),
+  NAME_TAKEN: define("peer", 403, false, "the service name belongs to another identity"),
+  PREAMBLE_INVALID: define("peer", 400, false, "the first line of a stream is not a preamble"),
+  // Starting a node.
+  CONFIG_INVALID: define("operator", 500, false, "the configuration is not valid"),
+  ADDRESS_INVALID: define("operator", 500, false, "the address cannot be understood"),
+  ADDRESS_IN_USE: define("operator", 500, false, "the address cannot be listened on"),
+  INSECURE_LISTENER: define("operator", 500, false, "a link listener beyond loopback has neither token nor client certificate"),
+  FILE_UNREADABLE: define("operator", 500, false, "a file cannot be read"),
+  USAGE: define("operator", 400, false, "the command line cannot be understood"),
+  NODE_STOPPED: define("router", 503, false, "the node is stopping"),
+  ADMIN_UNREACHABLE: define("operator", 502, false, "no node answers on the admin address"),
+} as const satisfies Record<string, ErrorKind>);
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** The one error class. `message` is lower case and carries values; `code` is what callers match. */
+export class PolarityError extends Error {
+  override readonly name = "PolarityError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+
+  get fault(): Fault {
+    return ERRORS[this.code].fault;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+}
+
+/** True for a code that this version knows; peers may send others. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

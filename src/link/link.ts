@@ -1,0 +1,75 @@
+/** The contract of a link as the node sees it, after the handshake: symmetric, whoever dialled. */
+import type { ByteStream } from "../base/byte-stream.ts";
+import type { PolarityError } from "../base/errors.ts";
+import type { StreamProtocol, Upstream } from "../base/upstream.ts";
+
+/** One node's announcement, over one link, that it serves a service. */
+export interface Announcement {
+  readonly service: string;
+  /** Share of new streams relative to other offers; 1 to 1000. */
+  readonly weight: number;
+  readonly protocol: StreamProtocol;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly health: "up" | "down";
+}
+
+/**
+ * - `joining`: the handshake is under way.
+ * - `up`: streams may be opened.
+ * - `suspect`: silent while something is owed; no new streams until it says something.
+ * - `draining`: no new streams; closes when those under way end.
+ * - `closed`: final.
+ */
+export type LinkState = "joining" | "up" | "suspect" | "draining" | "closed";
+
+export interface LinkPeer {
+  readonly node: string;
+  readonly instance: string;
+  /** Who the peer proved to be: a token's name, a certificate's subject, or `anonymous`. */
+  readonly identity: string;
+  readonly address: string;
+}
+
+export interface LinkStatistics {
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly streamsOpen: number;
+  readonly streamsTotal: number;
+  /** Smoothed round trip in milliseconds; undefined before the first pong. */
+  readonly roundTripMs: number | undefined;
+}
+
+export interface Link extends Upstream {
+  /** Unique within this process. */
+  readonly id: string;
+  readonly transport: string;
+  readonly dialled: boolean;
+  /** What the link costs to use, as the dialler said when it joined; cheaper is preferred. */
+  readonly cost: number;
+  readonly peer: LinkPeer;
+  readonly state: LinkState;
+  offer(announcement: Announcement): void;
+  withdraw(service: string): void;
+  /** Tells the peer and stops new streams; resolves by `closed` once those under way have ended. */
+  drain(): void;
+  /** Ends the link now; streams under way are reset with `error`. */
+  close(error: PolarityError): void;
+  statistics(): LinkStatistics;
+}
+
+/** What a node is told about its links. */
+export interface LinkEvents {
+  /** The handshake is done. `offers` that came with it follow as `offered`. */
+  joined(link: Link): void;
+  /** `up`, `suspect` and `draining` come and go. */
+  stateChanged(link: Link, state: LinkState): void;
+  offered(link: Link, announcement: Announcement): void;
+  withdrawn(link: Link, service: string): void;
+  /**
+   * The peer opened a stream; the preamble is read and checked. Set `stream.sink` before returning; payload that came with
+   * the preamble is delivered right after.
+   */
+  accepted(link: Link, preamble: { service: string; protocol: StreamProtocol; client: string }, stream: ByteStream): void;
+  /** After `joined`; called once, last. Streams have been reset already. */
+  closed(link: Link, error: PolarityError): void;
+}
