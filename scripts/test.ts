@@ -1,0 +1,93 @@
+/**
+ * Runs the tests: `npm test`, or `npm test -- test/system/some.test.ts` for some of them.
+ *
+ * Fails when a test fails, when nothing ran, when the whole takes too long, and when a process is left behind. With
+ * POLARITY_TEST_FULL=1 it also fails when a test was skipped, so that a machine that lacks a tool cannot look complete.
+ * Node's own summary comes last.
+ */
+import { randomUUID } from "node:crypto";
+import { globSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { Readable } from "node:stream";
+import { run } from "node:test";
+import type { TestEvent } from "node:test/reporters";
+import { spec } from "node:test/reporters";
+
+import { findLeftovers, killAll } from "./leftover.ts";
+
+const TEST_TIMEOUT_MS = 120_000;
+const RUN_TIMEOUT_MS = 10 * 60_000;
+const EXIT_GRACE_MS = 3_000;
+const MARK = "POLARITY_TEST_RUN";
+
+const full = process.env["POLARITY_TEST_FULL"] === "1";
+const asked = process.argv.slice(2);
+const files = (asked.length > 0 ? globSync(asked) : globSync(["src/**/*.test.ts", "test/**/*.test.ts"])).sort();
+const runId = randomUUID();
+process.env[MARK] = runId;
+
+const problems: string[] = [];
+const skipped: string[] = [];
+let passed = 0;
+let failed = 0;
+let checked = false;
+
+if (files.length === 0) {
+  console.error(`no test files: ${asked.join(" ")}`);
+  process.exit(1);
+}
+
+const overtime = new AbortController();
+const timer = setTimeout(() => {
+  problems.push(`the run took more than ${RUN_TIMEOUT_MS / 60_000} minutes and was stopped`);
+  overtime.abort();
+}, RUN_TIMEOUT_MS);
+
+const events = run({
+  files,
+  // Two at the least: most system tests wait more than they compute.
+  concurrency: Math.max(2, Math.min(availableParallelism(), 8)),
+  timeout: TEST_TIMEOUT_MS,
+  signal: overtime.signal,
+});
+
+const report = Readable.from(observe(events)).compose(new spec());
+for await (const chunk of report) process.stdout.write(chunk);
+clearTimeout(timer);
+if (passed === 0) problems.push("no test passed");
+process.exitCode = failed > 0 || problems.length > 0 ? 1 : 0;
+
+/** Hands the events on, counting; the last checks are made and printed before node's summary. */
+async function* observe(source: AsyncIterable<TestEvent>): AsyncGenerator<TestEvent> {
+  for await (const event of source) {
+    if (event.type === "test:fail") failed += 1;
+    if (event.type === "test:pass") {
+      const { skip, name, file } = event.data;
+      if (skip === undefined || skip === false) passed += 1;
+      else
+        skipped.push(`${name}${typeof skip === "string" ? ` — ${skip}` : ""}${file === undefined ? "" : ` (${file})`}`);
+    }
+    if (isSummary(event) && !checked) {
+      checked = true;
+      await lastChecks();
+      yield* problems.map(asDiagnostic);
+    }
+    yield event;
+  }
+}
+
+async function lastChecks(): Promise<void> {
+  const leftovers = await findLeftovers(MARK, runId, EXIT_GRACE_MS);
+  killAll(leftovers);
+  for (const { pid, command } of leftovers) problems.push(`left running, now killed: ${pid} ${command}`);
+  if (full) for (const test of skipped) problems.push(`skipped, though full coverage was asked for: ${test}`);
+}
+
+/** The first line of what node prints at the end. */
+function isSummary(event: TestEvent): boolean {
+  return event.type === "test:diagnostic" && event.data.nesting === 0 && /^tests \d+$/.test(event.data.message);
+}
+
+function asDiagnostic(message: string): TestEvent {
+  return { type: "test:diagnostic", data: { nesting: 0, message: `problem: ${message}`, level: "error" } };
+}
