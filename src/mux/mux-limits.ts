@@ -1,0 +1,49 @@
+/** What a mux session allows its peer, and what it allows itself. Each bound names the attack or fault that it stops. */
+
+export interface MuxLimits {
+  /** Streams that the peer may have open at once; one more is refused with RST. Stops: opening streams without end. */
+  readonly peerStreamsMax: number;
+  /** Streams that the peer may reset in one second before the session is closed. Stops: rapid reset. */
+  readonly peerResetsPerSecondMax: number;
+  /** Pings that the peer may send in one second before the session is closed. Stops: ping floods. */
+  readonly peerPingsPerSecondMax: number;
+  /** Control bytes (pongs, resets, credit) queued for a peer that does not read. Stops: making us buffer answers. */
+  readonly controlBytesMax: number;
+  /** The largest receive window of one stream, in bytes. Stops: one stalled reader taking the node's memory. */
+  readonly streamWindowMax: number;
+  /** Window bytes above the initial 256 KiB that all streams of one link may have together. */
+  readonly linkWindowBudget: number;
+}
+
+export const DEFAULT_MUX_LIMITS: MuxLimits = Object.freeze({
+  peerStreamsMax: 16_384,
+  peerResetsPerSecondMax: 5_000,
+  peerPingsPerSecondMax: 200,
+  controlBytesMax: 1024 * 1024,
+  streamWindowMax: 8 * 1024 * 1024,
+  linkWindowBudget: 32 * 1024 * 1024,
+});
+
+/** Bytes that windows may grow by, shared by every link of a node. */
+export class WindowBudget {
+  #freeBytes: number;
+
+  constructor(bytes: number) {
+    this.#freeBytes = bytes;
+  }
+
+  /** Takes all of `bytes` or nothing. */
+  take(bytes: number): boolean {
+    if (bytes > this.#freeBytes) return false;
+    this.#freeBytes -= bytes;
+    return true;
+  }
+
+  giveBack(bytes: number): void {
+    this.#freeBytes += bytes;
+  }
+
+  get freeBytes(): number {
+    return this.#freeBytes;
+  }
+}

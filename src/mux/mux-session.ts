@@ -1,0 +1,481 @@
+/**
+ * One yamux session, sans-IO: bytes in through `receive`, bytes out through `flush`, time only as an argument.
+ *
+ * Cost: a frame in is one header parse, one map look-up and one slice; a small write is one copy into the output. Streams
+ * with queued bytes take turns, one frame each. Whoever drives the session calls `flush` once per event-loop turn after
+ * `wantsFlush`, and `tick` every 100 ms or so. Errors of the peer close the session with the GoAway code that fits; they
+ * never throw.
+ */
+import { DiscardSink, type ByteSink } from "../base/byte-stream.ts";
+import { PolarityError } from "../base/errors.ts";
+import {
+  FLAG_ACK,
+  FLAG_FIN,
+  FLAG_RST,
+  FLAG_SYN,
+  FLAGS_ALL,
+  GO_AWAY_INTERNAL_ERROR,
+  GO_AWAY_NORMAL,
+  GO_AWAY_PROTOCOL_ERROR,
+  HEADER_BYTES,
+  TYPE_DATA,
+  TYPE_GO_AWAY,
+  TYPE_PING,
+  TYPE_WINDOW_UPDATE,
+} from "./frame.ts";
+import { Liveness } from "./liveness.ts";
+import { type MuxLimits, WindowBudget } from "./mux-limits.ts";
+import { MuxOutput } from "./mux-output.ts";
+import { MuxStream, type StreamHost } from "./mux-stream.ts";
+
+export interface MuxEvents {
+  /** The peer opened a stream: set `stream.sink` before returning. */
+  opened(stream: MuxStream): void;
+  /** Call `flush` before this turn of the event loop ends. Repeats are harmless. */
+  wantsFlush(): void;
+  /** A suspicion began or ended. */
+  silence(suspect: boolean): void;
+  /** The peer accepts no new streams; those under way go on. */
+  peerGoesAway(): void;
+  /** Few stream ids are left: replace this session soon. Called once. */
+  idsRunOut(): void;
+  /** The number of open streams fell. */
+  streamClosed(streamsOpen: number): void;
+  /** Over, once and last; every stream's sink was reset before. Flush once more, then close the transport. */
+  closed(error: PolarityError): void;
+}
+
+export interface MuxOptions {
+  /** The dialler of the link is the client: odd stream ids. */
+  readonly role: "client" | "server";
+  readonly limits: MuxLimits;
+  readonly nodeWindowBudget: WindowBudget;
+  readonly now: number;
+  /** For tests of running out; must have the role's parity. */
+  readonly firstStreamId?: number;
+}
+
+/** The most that waits in the output before streams queue for themselves. */
+const DIRECT_BYTES_MAX = 64 * 1024;
+/** The most that one flush takes from the streams' queues. */
+const FLUSH_BYTES_MAX = 256 * 1024;
+const STREAM_ID_MAX = 0xffff_ffff;
+const IDS_LEFT_WARNING = 1_000_000;
+
+export class MuxSession implements StreamHost {
+  readonly output = new MuxOutput();
+  readonly #events: MuxEvents;
+  readonly #limits: MuxLimits;
+  readonly #budgets: readonly WindowBudget[];
+  readonly #liveness: Liveness;
+  readonly #streams = new Map<number, MuxStream>();
+  readonly #peerParity: number;
+  readonly #header = Buffer.alloc(HEADER_BYTES);
+  #headerBytes = 0;
+  #payloadLeft = 0;
+  #payloadStream: MuxStream | undefined;
+  #payloadFin = false;
+  #nextId: number;
+  #peerStreams = 0;
+  #awaiting = 0;
+  #readyHead: MuxStream | undefined;
+  #readyTail: MuxStream | undefined;
+  #updatesDue: MuxStream[] = [];
+  #unacknowledged: MuxStream[] = [];
+  #drained: MuxStream[] = [];
+  #blocked = false;
+  #asks = false;
+  #now: number;
+  #secondStartedAt: number;
+  #resetsThisSecond = 0;
+  #pingsThisSecond = 0;
+  #goAwayReceived = false;
+  #idsWarned = false;
+  #closed = false;
+  bytesIn = 0;
+  bytesOut = 0;
+  streamsTotal = 0;
+
+  constructor(options: MuxOptions, events: MuxEvents) {
+    this.#events = events;
+    this.#limits = options.limits;
+    this.#budgets = [new WindowBudget(options.limits.linkWindowBudget), options.nodeWindowBudget];
+    this.#liveness = new Liveness(options.now);
+    this.#now = options.now;
+    this.#secondStartedAt = options.now;
+    this.#peerParity = options.role === "client" ? 0 : 1;
+    this.#nextId = options.firstStreamId ?? (options.role === "client" ? 1 : 2);
+  }
+
+  get streamsOpen(): number {
+    return this.#streams.size;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get suspect(): boolean {
+    return this.#liveness.suspect;
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#liveness.roundTripMs;
+  }
+
+  /** Opens a stream; its SYN travels with the first write. Undefined: closed, out of ids, or the peer is going away. */
+  open(sink: ByteSink): MuxStream | undefined {
+    if (this.#closed || this.#goAwayReceived || this.#nextId > STREAM_ID_MAX) return undefined;
+    const stream = new MuxStream(this, this.#nextId, true, sink);
+    this.#nextId += 2;
+    if (this.#nextId > STREAM_ID_MAX - IDS_LEFT_WARNING * 2 && !this.#idsWarned) {
+      this.#idsWarned = true;
+      this.#events.idsRunOut();
+    }
+    this.#streams.set(stream.id, stream);
+    this.streamsTotal++;
+    this.#awaiting++;
+    return stream;
+  }
+
+  /** Asks the peer for a sign of life, which also measures the round trip. */
+  ping(now: number): void {
+    if (this.#closed) return;
+    this.output.control(TYPE_PING, FLAG_SYN, 0, this.#liveness.ping(now));
+    this.wantsFlush(false);
+  }
+
+  /** Tells the peer to open no more streams. */
+  goAway(): void {
+    if (this.#closed) return;
+    this.output.control(TYPE_GO_AWAY, 0, 0, GO_AWAY_NORMAL);
+    this.wantsFlush(false);
+  }
+
+  /** Ends the session: GoAway to the peer, `error` to every stream. */
+  close(error: PolarityError, goAwayCode: number = GO_AWAY_NORMAL): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const streams = [...this.#streams.values()];
+    for (const stream of streams) stream.peerReset(error);
+    this.output.control(TYPE_GO_AWAY, 0, 0, goAwayCode);
+    this.#events.wantsFlush();
+    this.#payloadStream = undefined;
+    this.#updatesDue = [];
+    this.#unacknowledged = [];
+    this.#events.closed(error);
+  }
+
+  /** Feeds bytes of the transport, split anywhere. Slices of `chunk` are handed on, so it must not change afterwards. */
+  receive(chunk: Buffer, now: number): void {
+    if (this.#closed) return;
+    this.#now = now;
+    this.bytesIn += chunk.length;
+    if (this.#liveness.received(now, this.#awaiting > 0)) this.#events.silence(false);
+    const end = chunk.length;
+    let offset = 0;
+    while (offset < end && !this.#closed) {
+      if (this.#payloadLeft > 0) {
+        const take = Math.min(this.#payloadLeft, end - offset);
+        this.#receivePayload(offset === 0 && take === end ? chunk : chunk.subarray(offset, offset + take));
+        offset += take;
+      } else if (this.#headerBytes === 0 && end - offset >= HEADER_BYTES) {
+        this.#receiveHeader(chunk, offset);
+        offset += HEADER_BYTES;
+      } else {
+        const take = Math.min(HEADER_BYTES - this.#headerBytes, end - offset);
+        chunk.copy(this.#header, this.#headerBytes, offset, offset + take);
+        this.#headerBytes += take;
+        offset += take;
+        if (this.#headerBytes < HEADER_BYTES) return;
+        this.#headerBytes = 0;
+        this.#receiveHeader(this.#header, 0);
+      }
+    }
+    // What a peer provokes is bounded, as one that does not read could provoke any number of answers.
+    if (this.#blocked && this.output.bytes > this.#limits.controlBytesMax) {
+      this.#exceed(`${this.output.bytes} bytes of answers that it does not read`);
+    }
+  }
+
+  /**
+   * Writes what waits. `write` gets buffers in order and says whether the transport can take more; once it said no, call
+   * `unblocked` when it drained.
+   */
+  flush(now: number, write: (buffers: Buffer[]) => "taken" | "queued" | "full"): void {
+    if (this.#blocked) return;
+    this.#now = now;
+    if (this.#updatesDue.length > 0) this.#sendWindowUpdates(now);
+    this.#sendQueued();
+    if (this.output.bytes === 0) return;
+    this.bytesOut += this.output.bytes;
+    if (this.#asks) {
+      this.#asks = false;
+      this.#liveness.sent(now);
+    }
+    const outcome = write(this.output.take());
+    if (outcome === "taken") this.output.taken();
+    else if (outcome === "full") this.#blocked = true;
+    if (this.#drained.length > 0) this.#notifyDrained();
+    if (!this.#blocked && this.#readyHead !== undefined) this.#events.wantsFlush();
+  }
+
+  /** The transport drained: call `flush` next. */
+  unblocked(): void {
+    this.#blocked = false;
+  }
+
+  /** Time passes: pings, suspicion, death, late acknowledgements. */
+  tick(now: number): void {
+    if (this.#closed) return;
+    this.#now = now;
+    if (now - this.#secondStartedAt >= 1_000) {
+      this.#secondStartedAt = now;
+      this.#resetsThisSecond = 0;
+      this.#pingsThisSecond = 0;
+    }
+    if (this.#unacknowledged.length > 0) this.#acknowledge();
+    const wasSuspect = this.#liveness.suspect;
+    const verdict = this.#liveness.tick(now);
+    if (verdict === "dead") {
+      this.close(new PolarityError("LINK_TIMEOUT", "the peer sent nothing for 15 s"));
+      return;
+    }
+    if (verdict === "ping") this.ping(now);
+    if (!wasSuspect && this.#liveness.suspect) this.#events.silence(true);
+    if (this.output.bytes === 0) this.output.relinquish();
+  }
+
+  // ── StreamHost ──
+
+  get roomForDirect(): boolean {
+    return !this.#blocked && this.output.bytes < DIRECT_BYTES_MAX;
+  }
+
+  schedule(stream: MuxStream): void {
+    if (stream.ready) return;
+    stream.ready = true;
+    if (this.#readyTail === undefined) this.#readyHead = stream;
+    else this.#readyTail.nextReady = stream;
+    this.#readyTail = stream;
+    if (!this.#blocked) this.#events.wantsFlush();
+  }
+
+  wantsFlush(asks: boolean): void {
+    if (asks) this.#asks = true;
+    this.#events.wantsFlush();
+  }
+
+  windowUpdateDue(stream: MuxStream): void {
+    this.#updatesDue.push(stream);
+    this.#events.wantsFlush();
+  }
+
+  answered(): void {
+    this.#awaiting--;
+  }
+
+  released(stream: MuxStream): void {
+    this.#streams.delete(stream.id);
+    if (!stream.openedLocally) this.#peerStreams--;
+    stream.releaseWindow(this.#budgets);
+    if (this.#payloadStream === stream) this.#payloadStream = undefined;
+    if (!this.#closed) this.#events.streamClosed(this.#streams.size);
+  }
+
+  // ── inward ──
+
+  #receivePayload(slice: Buffer): void {
+    this.#payloadLeft -= slice.length;
+    const stream = this.#payloadStream;
+    if (stream === undefined || stream.state === "closed") return;
+    stream.peerData(slice);
+    if (this.#payloadLeft > 0 || this.#closed) return;
+    this.#payloadStream = undefined;
+    if (this.#payloadFin) this.#finish(stream);
+  }
+
+  #receiveHeader(from: Buffer, at: number): void {
+    const type = from[at + 1]!;
+    const flags = (from[at + 2]! << 8) | from[at + 3]!;
+    const streamId = from.readUInt32BE(at + 4);
+    const length = from.readUInt32BE(at + 8);
+    if (from[at] !== 0) return this.#fail(`frame of version ${from[at]}, only 0 is known`);
+    if ((flags & ~FLAGS_ALL) !== 0) return this.#fail(`frame with unknown flags 0x${flags.toString(16)}`);
+    switch (type) {
+      case TYPE_DATA:
+      case TYPE_WINDOW_UPDATE:
+        return this.#receiveStreamFrame(type, flags, streamId, length);
+      case TYPE_PING:
+        return this.#receivePing(flags, streamId, length);
+      case TYPE_GO_AWAY:
+        return this.#receiveGoAway(streamId, length);
+      default:
+        return this.#fail(`frame of unknown type ${type}`);
+    }
+  }
+
+  #receiveStreamFrame(type: number, flags: number, streamId: number, length: number): void {
+    if (streamId === 0) return this.#fail("stream frame for the session's own id 0");
+    const stream = (flags & FLAG_SYN) === 0 ? this.#streams.get(streamId) : this.#receiveSyn(flags, streamId);
+    if (this.#closed) return;
+    if (stream === undefined) return this.#skipFrame(type, streamId, length);
+    // Credit alone is no answer: a stream counts as owed until the app behind it says something.
+    if (type === TYPE_DATA) stream.peerAnswered();
+    if ((flags & FLAG_RST) !== 0) {
+      this.#countReset();
+      // A payload on a reset is read over like one on a closed stream.
+      if (type === TYPE_DATA) this.#skipFrame(type, streamId, length);
+      if (!this.#closed) stream.peerReset(new PolarityError("LINK_LOST", "the far side of the link reset the stream"));
+      return;
+    }
+    const fin = (flags & FLAG_FIN) !== 0;
+    if (type === TYPE_WINDOW_UPDATE) {
+      if (!stream.peerCredits(length)) return this.#fail(`window of stream ${streamId} past 2^32 - 1`);
+      if (fin) this.#finish(stream);
+      return;
+    }
+    if (length > 0) {
+      if (stream.state === "remote-ended") return this.#fail(`data on stream ${streamId} after its end`);
+      if (!stream.peerSends(length, this.#now)) {
+        return this.#fail(`${length} bytes on stream ${streamId}, more than its window`);
+      }
+      this.#payloadLeft = length;
+      this.#payloadStream = stream;
+      this.#payloadFin = fin;
+      return;
+    }
+    if (fin) this.#finish(stream);
+  }
+
+  /** A new stream of the peer; undefined where it was refused, or the session closed over it. */
+  #receiveSyn(flags: number, streamId: number): MuxStream | undefined {
+    if ((flags & FLAG_ACK) !== 0) {
+      this.#fail(`stream ${streamId} opened and acknowledged at once`);
+      return undefined;
+    }
+    if ((streamId & 1) !== this.#peerParity) {
+      this.#fail(`stream ${streamId} opened by the side that does not own its id`);
+      return undefined;
+    }
+    if (this.#streams.has(streamId)) {
+      this.#fail(`stream ${streamId} opened twice`);
+      return undefined;
+    }
+    if ((flags & FLAG_RST) !== 0) {
+      this.#countReset();
+      return undefined;
+    }
+    if (this.#peerStreams >= this.#limits.peerStreamsMax) {
+      this.#answer(TYPE_WINDOW_UPDATE, FLAG_RST, streamId, 0);
+      return undefined;
+    }
+    const stream = new MuxStream(this, streamId, false, UNSET_SINK);
+    stream.sink = new DiscardSink(stream);
+    this.#streams.set(streamId, stream);
+    this.#peerStreams++;
+    this.streamsTotal++;
+    this.#unacknowledged.push(stream);
+    this.#events.opened(stream);
+    return stream;
+  }
+
+  /** Frames of streams that are over here may still be on their way; ids that never were are the peer's mistake. */
+  #skipFrame(type: number, streamId: number, length: number): void {
+    const ours = (streamId & 1) !== this.#peerParity;
+    if (ours && streamId >= this.#nextId) return this.#fail(`frame for stream ${streamId}, which was never opened`);
+    if (type !== TYPE_DATA || length === 0) return;
+    if (length > this.#limits.streamWindowMax) return this.#fail(`${length} bytes for a stream that is over`);
+    this.#payloadLeft = length;
+    this.#payloadStream = undefined;
+    this.#payloadFin = false;
+  }
+
+  #finish(stream: MuxStream): void {
+    if (stream.state === "closed") return;
+    if (!stream.peerEnded()) this.#fail(`second end of stream ${stream.id}`);
+  }
+
+  #receivePing(flags: number, streamId: number, value: number): void {
+    if (streamId !== 0) return this.#fail(`ping on stream ${streamId}`);
+    if ((flags & FLAG_ACK) !== 0) return this.#liveness.pong(value, this.#now);
+    if ((flags & FLAG_SYN) === 0) return this.#fail("ping that neither asks nor answers");
+    if (++this.#pingsThisSecond > this.#limits.peerPingsPerSecondMax) {
+      return this.#exceed(`more than ${this.#limits.peerPingsPerSecondMax} pings in a second`);
+    }
+    this.#answer(TYPE_PING, FLAG_ACK, 0, value);
+  }
+
+  #receiveGoAway(streamId: number, code: number): void {
+    if (streamId !== 0) return this.#fail(`GoAway on stream ${streamId}`);
+    if (code !== GO_AWAY_NORMAL) {
+      const meaning =
+        code === GO_AWAY_PROTOCOL_ERROR ? "protocol error" : code === GO_AWAY_INTERNAL_ERROR ? "internal error" : `${code}`;
+      return this.close(new PolarityError("LINK_PROTOCOL", `the peer closed the session: ${meaning}`));
+    }
+    if (this.#goAwayReceived) return;
+    this.#goAwayReceived = true;
+    this.#events.peerGoesAway();
+  }
+
+  #countReset(): void {
+    if (++this.#resetsThisSecond > this.#limits.peerResetsPerSecondMax) {
+      this.#exceed(`more than ${this.#limits.peerResetsPerSecondMax} resets in a second`);
+    }
+  }
+
+  #answer(type: number, flags: number, streamId: number, length: number): void {
+    this.output.control(type, flags, streamId, length);
+    this.#events.wantsFlush();
+  }
+
+  #fail(what: string): void {
+    this.close(new PolarityError("LINK_PROTOCOL", `the peer broke yamux: ${what}`), GO_AWAY_PROTOCOL_ERROR);
+  }
+
+  #exceed(what: string): void {
+    this.close(new PolarityError("LINK_LIMIT", `the peer went past a limit: ${what}`), GO_AWAY_PROTOCOL_ERROR);
+  }
+
+  // ── outward ──
+
+  #sendWindowUpdates(now: number): void {
+    const due = this.#updatesDue;
+    this.#updatesDue = [];
+    const roundTripMs = this.#liveness.shortestRoundTripMs;
+    for (const stream of due) {
+      stream.sendWindowUpdate(now, roundTripMs, this.#limits.streamWindowMax, this.#budgets);
+    }
+  }
+
+  #sendQueued(): void {
+    while (this.#readyHead !== undefined && this.output.bytes < FLUSH_BYTES_MAX) {
+      const stream = this.#readyHead;
+      this.#readyHead = stream.nextReady;
+      if (this.#readyHead === undefined) this.#readyTail = undefined;
+      stream.nextReady = undefined;
+      stream.ready = false;
+      if (stream.state === "closed") continue;
+      const more = stream.sendFrame();
+      this.#asks = true;
+      this.#drained.push(stream);
+      if (more) this.schedule(stream);
+    }
+  }
+
+  #notifyDrained(): void {
+    const drained = this.#drained;
+    this.#drained = [];
+    for (const stream of drained) stream.sendDrain();
+  }
+
+  /** Openers that count unanswered streams must hear of ours even while an app is slow to answer. */
+  #acknowledge(): void {
+    const waiting = this.#unacknowledged;
+    this.#unacknowledged = [];
+    for (const stream of waiting) stream.sendAcknowledgement();
+    if (this.output.bytes > 0) this.#events.wantsFlush();
+  }
+}
+
+const UNSET_SINK: ByteSink = { data: () => {}, end: () => {}, reset: () => {}, drain: () => {} };

@@ -1,0 +1,288 @@
+/**
+ * One yamux stream: a `ByteStream` inside a session.
+ *
+ * Small writes go straight into the session's output while nothing of the stream waits; everything else queues here and is
+ * sent a frame a turn. Only the session calls the methods that start with `peer` or `send`.
+ */
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import type { PolarityError } from "../base/errors.ts";
+import {
+  FLAG_ACK,
+  FLAG_FIN,
+  FLAG_RST,
+  FLAG_SYN,
+  INITIAL_WINDOW_BYTES,
+
+  TYPE_WINDOW_UPDATE,
+} from "./frame.ts";
+import type { WindowBudget } from "./mux-limits.ts";
+import { MuxOutput } from "./mux-output.ts";
+import { ReceiveWindow } from "./receive-window.ts";
+import { maySend, nextStreamState, type StreamEvent, type StreamState } from "./stream-state.ts";
+
+/** The most that one frame carries, so that streams take turns. */
+export const FRAME_PAYLOAD_MAX = 64 * 1024;
+/** Above this many queued bytes `write` asks the caller to wait; `drain` comes below half of it. */
+const QUEUE_HIGH_BYTES = 64 * 1024;
+
+/** What a stream needs of its session. */
+export interface StreamHost {
+  readonly output: MuxOutput;
+  /** Small frames may still go straight into this turn's output. */
+  readonly roomForDirect: boolean;
+  /** The stream has queued bytes and window: give it a turn. */
+  schedule(stream: MuxStream): void;
+  /** Something stands in the output: flush this turn. `asks`: the peer owes an answer to it. */
+  wantsFlush(asks: boolean): void;
+  windowUpdateDue(stream: MuxStream): void;
+  answered(): void;
+  released(stream: MuxStream): void;
+}
+
+const SEND_WINDOW_MAX = 0xffff_ffff;
+const NO_CHUNKS: Buffer[] = [];
+
+export class MuxStream implements ByteStream {
+  readonly id: number;
+  readonly openedLocally: boolean;
+  sink: ByteSink;
+  /** Links of the session's ring of streams with something to send; only the session touches them. */
+  nextReady: MuxStream | undefined;
+  ready = false;
+  windowUpdateQueued = false;
+
+  readonly #host: StreamHost;
+  readonly #window = new ReceiveWindow();
+  #state: StreamState = "open";
+  /** SYN or ACK that the next frame carries. */
+  #pendingFlags: number;
+  #sendWindow = INITIAL_WINDOW_BYTES;
+  #queue: Buffer[] = NO_CHUNKS;
+  #queueHead = 0;
+  #queuedBytes = 0;
+  #finQueued = false;
+  #needsDrain = false;
+  #awaitsAnswer: boolean;
+
+  constructor(host: StreamHost, id: number, openedLocally: boolean, sink: ByteSink) {
+    this.#host = host;
+    this.id = id;
+    this.openedLocally = openedLocally;
+    this.sink = sink;
+    this.#pendingFlags = openedLocally ? FLAG_SYN : FLAG_ACK;
+    this.#awaitsAnswer = openedLocally;
+  }
+
+  get state(): StreamState {
+    return this.#state;
+  }
+
+  /** We opened it and the peer has said nothing on it yet. */
+  get awaitsAnswer(): boolean {
+    return this.#awaitsAnswer;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  get receiveWindowBytes(): number {
+    return this.#window.sizeBytes;
+  }
+
+  /** Nothing of this stream has left yet, not even its SYN: the peer does not know of it. */
+  get unsent(): boolean {
+    return (this.#pendingFlags & FLAG_SYN) !== 0;
+  }
+
+  write(chunk: Buffer): boolean {
+    if (!this.#writable || chunk.length === 0) return true;
+    if (this.#mayGoDirect(chunk.length)) {
+      this.#host.output.data(this.#takeFlags(), this.id, chunk);
+      this.#sendWindow -= chunk.length;
+      this.#host.wantsFlush(true);
+      return true;
+    }
+    return this.#enqueue(chunk);
+  }
+
+  writeLatin1(text: string): boolean {
+    if (!this.#writable || text.length === 0) return true;
+    if (text.length <= MuxOutput.textBytesMax && this.#mayGoDirect(text.length)) {
+      this.#host.output.dataLatin1(this.#takeFlags(), this.id, text);
+      this.#sendWindow -= text.length;
+      this.#host.wantsFlush(true);
+      return true;
+    }
+    return this.#enqueue(Buffer.from(text, "latin1"));
+  }
+
+  end(): void {
+    if (!this.#writable) return;
+    if (this.#queuedBytes > 0) {
+      this.#finQueued = true;
+      return;
+    }
+    const output = this.#host.output;
+    if (this.#pendingFlags !== 0 || !output.finishLast(this.id)) {
+      output.control(TYPE_WINDOW_UPDATE, this.#takeFlags() | FLAG_FIN, this.id, 0);
+    }
+    this.#host.wantsFlush(true);
+    this.#move("local-fin");
+  }
+
+  reset(_error: PolarityError): void {
+    if (this.#state === "closed") return;
+    // A stream that the peer never saw needs no RST.
+    if (!this.unsent) {
+      this.#host.output.control(TYPE_WINDOW_UPDATE, FLAG_RST, this.id, 0);
+      this.#host.wantsFlush(false);
+    }
+    this.#move("reset");
+  }
+
+  consumed(bytes: number): void {
+    if (this.#state !== "open" && this.#state !== "local-ended") return;
+    if (this.#window.consume(bytes) && !this.windowUpdateQueued) {
+      this.windowUpdateQueued = true;
+      this.#host.windowUpdateDue(this);
+    }
+  }
+
+  // ── called by the session ──
+
+  /** A DATA header arrived. False: more than the window allows. */
+  peerSends(bytes: number, now: number): boolean {
+    return this.#window.receive(bytes, now);
+  }
+
+  peerAnswered(): void {
+    if (!this.#awaitsAnswer) return;
+    this.#awaitsAnswer = false;
+    this.#host.answered();
+  }
+
+  peerData(chunk: Buffer): void {
+    this.sink.data(chunk);
+  }
+
+  /** False: FIN where none may come. */
+  peerEnded(): boolean {
+    if (nextStreamState(this.#state, "remote-fin") === undefined) return false;
+    this.#move("remote-fin");
+    this.sink.end();
+    return true;
+  }
+
+  peerReset(error: PolarityError): void {
+    if (this.#state === "closed") return;
+    this.#move("reset");
+    this.sink.reset(error);
+  }
+
+  /** False: the window would pass what 32 bits hold. */
+  peerCredits(bytes: number): boolean {
+    const opened = this.#sendWindow <= 0 && bytes > 0;
+    this.#sendWindow += bytes;
+    if (this.#sendWindow > SEND_WINDOW_MAX) return false;
+    if (opened && this.#queuedBytes > 0) this.#host.schedule(this);
+    return true;
+  }
+
+  /** Tells the opener that the stream lives, when nothing else has said so. */
+  sendAcknowledgement(): void {
+    if (this.#state === "closed" || (this.#pendingFlags & FLAG_ACK) === 0) return;
+    this.#host.output.control(TYPE_WINDOW_UPDATE, this.#takeFlags(), this.id, 0);
+  }
+
+  sendWindowUpdate(now: number, roundTripMs: number | undefined, maxBytes: number, budgets: readonly WindowBudget[]): void {
+    this.windowUpdateQueued = false;
+    if (this.#state !== "open" && this.#state !== "local-ended") return;
+    const credit = this.#window.update(now, roundTripMs, maxBytes, budgets);
+    this.#host.output.control(TYPE_WINDOW_UPDATE, this.#takeFlags(), this.id, credit);
+  }
+
+  /** Puts one frame of the queue into the output. True: there is more to send now. */
+  sendFrame(): boolean {
+    const chunk = this.#queue[this.#queueHead];
+    if (chunk === undefined) return false;
+    const length = Math.min(chunk.length, this.#sendWindow, FRAME_PAYLOAD_MAX);
+    if (length <= 0) return false;
+    this.#sendWindow -= length;
+    this.#queuedBytes -= length;
+    if (length === chunk.length) this.#dropHead();
+    else this.#queue[this.#queueHead] = chunk.subarray(length);
+    const last = this.#queuedBytes === 0 && this.#finQueued;
+    const payload = length === chunk.length ? chunk : chunk.subarray(0, length);
+    this.#host.output.data(this.#takeFlags() | (last ? FLAG_FIN : 0), this.id, payload);
+    if (last) this.#move("local-fin");
+    return this.#queuedBytes > 0 && this.#sendWindow > 0;
+  }
+
+  /** Calls `drain` if the writer was told to wait and need not any more. */
+  sendDrain(): void {
+    if (!this.#needsDrain || this.#queuedBytes > QUEUE_HIGH_BYTES / 2 || this.#state === "closed") return;
+    this.#needsDrain = false;
+    this.sink.drain();
+  }
+
+  releaseWindow(budgets: readonly WindowBudget[]): void {
+    this.#window.release(budgets);
+  }
+
+  get #writable(): boolean {
+    return maySend(this.#state) && !this.#finQueued;
+  }
+
+  #mayGoDirect(bytes: number): boolean {
+    return (
+      this.#queuedBytes === 0 && bytes <= this.#sendWindow && bytes <= FRAME_PAYLOAD_MAX && this.#host.roomForDirect
+    );
+  }
+
+  #takeFlags(): number {
+    const flags = this.#pendingFlags;
+    this.#pendingFlags = 0;
+    return flags;
+  }
+
+  #enqueue(chunk: Buffer): boolean {
+    if (this.#queue === NO_CHUNKS) this.#queue = [];
+    this.#queue.push(chunk);
+    this.#queuedBytes += chunk.length;
+    if (this.#sendWindow > 0) this.#host.schedule(this);
+    if (this.#queuedBytes < QUEUE_HIGH_BYTES) return true;
+    this.#needsDrain = true;
+    return false;
+  }
+
+  #dropHead(): void {
+    this.#queueHead++;
+    if (this.#queueHead === this.#queue.length) {
+      this.#queue = NO_CHUNKS;
+      this.#queueHead = 0;
+    } else if (this.#queueHead >= 32) {
+      this.#queue = this.#queue.slice(this.#queueHead);
+      this.#queueHead = 0;
+    } else {
+      // Let go of the sent chunk at once: it may pin a whole read buffer.
+      this.#queue[this.#queueHead - 1] = EMPTY;
+    }
+  }
+
+  #move(event: StreamEvent): void {
+    const next = nextStreamState(this.#state, event);
+    if (next === undefined) return;
+    this.#state = next;
+    if (next !== "closed") return;
+    this.#queue = NO_CHUNKS;
+    this.#queueHead = 0;
+    this.#queuedBytes = 0;
+    this.#finQueued = false;
+    this.peerAnswered();
+    this.#host.released(this);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
