@@ -1,0 +1,259 @@
+/**
+ * The URL forms by which links, targets and listeners are named, and what is short for them.
+ *
+ * Pure and strict: what cannot be understood is an `ADDRESS_INVALID` whose message shows a form that would do. Nothing is
+ * resolved here; names stay names. Credentials in a URL are refused, because URLs are logged.
+ */
+import { PolarityError } from "./errors.ts";
+import type { StreamProtocol } from "./upstream.ts";
+
+/** Where a socket goes or listens. An empty `host` means every interface (listening only). */
+export type Place =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+export type LinkTransport = "tcp" | "tls" | "ws" | "wss" | "unix";
+
+export interface LinkAddress {
+  readonly transport: LinkTransport;
+  readonly place: Place;
+  /** Path of the upgrade request, `/` unless the URL says otherwise; empty for what is no websocket. */
+  readonly path: string;
+  /** The normalised URL, for people and logs. */
+  readonly url: string;
+}
+
+export interface TargetAddress {
+  readonly scheme: "http" | "tcp" | "unix";
+  /** What the scheme says about the bytes: `http/1.1` for http, else `tcp`. */
+  readonly protocol: StreamProtocol;
+  readonly place: Place;
+  readonly url: string;
+}
+
+export interface ListenerAddress {
+  readonly scheme: "http" | "tcp" | "unix";
+  readonly place: Place;
+  readonly url: string;
+}
+
+interface UrlForm {
+  readonly what: string;
+  readonly example: string;
+  readonly schemes: readonly string[];
+  /** Schemes that are understood but that this version does not carry out. */
+  readonly later: readonly string[];
+  /** What a text without a scheme means. */
+  readonly bareScheme: string;
+  /** Listening allows port 0 and every interface; dialling allows a port alone. */
+  readonly listens: boolean;
+  readonly pathSchemes: readonly string[];
+}
+
+const LINK_ACCEPT: UrlForm = {
+  what: "link listener",
+  example: "tcp://0.0.0.0:8000",
+  schemes: ["tcp", "unix"],
+  later: [],
+  bareScheme: "tcp",
+  listens: true,
+  pathSchemes: [],
+};
+
+const LINK_DIAL: UrlForm = {
+  what: "router",
+  example: "tcp://router.example.com:8000 or wss://router.example.com",
+  schemes: ["tcp", "tls", "ws", "wss", "unix"],
+  later: [],
+  bareScheme: "tcp",
+  listens: false,
+  pathSchemes: ["ws", "wss"],
+};
+
+const TARGET: UrlForm = {
+  what: "target",
+  example: "http://127.0.0.1:3000 or tcp://127.0.0.1:5432",
+  schemes: ["http", "tcp", "unix"],
+  later: ["https", "udp"],
+  bareScheme: "http",
+  listens: false,
+  pathSchemes: [],
+};
+
+const LISTENER: UrlForm = {
+  what: "listener",
+  example: "http://0.0.0.0:8001",
+  schemes: ["http", "tcp", "unix"],
+  later: ["https", "udp"],
+  bareScheme: "http",
+  listens: true,
+  pathSchemes: [],
+};
+
+/** Where links are accepted: `tcp://HOST:PORT`, `:PORT` or `unix:///path`. One tcp port takes raw, websocket and TLS links. */
+export function parseLinkListenerAddress(text: string): LinkAddress {
+  const scheme = /^(tls|wss?):\/\//i.exec(text)?.[1];
+  if (scheme !== undefined) {
+    throw invalid(LINK_ACCEPT, text, `use tcp:// instead of ${scheme}://: one port takes raw, websocket and TLS links`);
+  }
+  const { place, url } = parseUrl(text, LINK_ACCEPT);
+  return { transport: place.kind, place, path: "", url };
+}
+
+/** A node to keep links to: `tcp`, `tls`, `ws`, `wss` or `unix`; a port alone is one of 127.0.0.1. */
+export function parseLinkAddress(text: string): LinkAddress {
+  const { scheme, place, path, url } = parseUrl(text, LINK_DIAL);
+  return { transport: scheme as LinkTransport, place, path, url };
+}
+
+/** An app: `http://HOST:PORT`, `tcp://HOST:PORT`, `unix:///path`; without a scheme it is http, a port alone is one of 127.0.0.1. */
+export function parseTargetAddress(text: string): TargetAddress {
+  const { scheme, place, url } = parseUrl(text, TARGET);
+  return { scheme: scheme as TargetAddress["scheme"], protocol: scheme === "http" ? "http/1.1" : "tcp", place, url };
+}
+
+/** Where clients come in: `http://HOST:PORT`, `tcp://HOST:PORT`, `unix:///path`; without a scheme it is http, `:PORT` is every interface. */
+export function parseListenerAddress(text: string): ListenerAddress {
+  const { scheme, place, url } = parseUrl(text, LISTENER);
+  return { scheme: scheme as ListenerAddress["scheme"], place, url };
+}
+
+/** `HOST:PORT` with brackets round an IPv6 host, or the path of a unix socket. */
+export function formatPlace(place: Place): string {
+  if (place.kind === "unix") return place.path;
+  return `${place.host.includes(":") ? `[${place.host}]` : place.host}:${place.port}`;
+}
+
+/** True for hosts that only this machine can reach: localhost, 127.0.0.0/8, ::1 and its mapped forms. */
+export function isLoopback(host: string): boolean {
+  const name = host.toLowerCase();
+  if (name === "localhost" || name.endsWith(".localhost") || name === "::1" || name === "0:0:0:0:0:0:0:1") return true;
+  return isIpv4(name.startsWith("::ffff:") ? name.slice(7) : name) && /^(::ffff:)?127\./.test(name);
+}
+
+/** True for a place that only this machine can reach. */
+export function isLocalPlace(place: Place): boolean {
+  return place.kind === "unix" || isLoopback(place.host);
+}
+
+interface ParsedUrl {
+  readonly scheme: string;
+  readonly place: Place;
+  readonly path: string;
+  readonly url: string;
+}
+
+function parseUrl(text: string, form: UrlForm): ParsedUrl {
+  if (text === "") throw invalid(form, text, "it is empty");
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u0020\u007f]/.test(text)) throw invalid(form, text, "it contains a space or a control character");
+  const [scheme, rest] = splitScheme(text, form);
+  if (form.later.includes(scheme)) {
+    throw new PolarityError("ADDRESS_INVALID", `${scheme}:// ${form.what}s are not supported yet: ${text}`);
+  }
+  if (!form.schemes.includes(scheme)) {
+    throw invalid(form, text, `${scheme}:// is not one of ${form.schemes.map((name) => `${name}://`).join(", ")}`);
+  }
+  if (scheme === "unix") {
+    if (!rest.startsWith("/"))
+      throw invalid(form, text, "a unix socket needs an absolute path, as in unix:///run/app.sock");
+    // The kernel's limit on sun_path, less its final zero byte.
+    if (Buffer.byteLength(rest) > 107) throw invalid(form, text, "the path of a unix socket has at most 107 bytes");
+    return { scheme, place: { kind: "unix", path: rest }, path: "", url: `unix://${rest}` };
+  }
+  const slash = rest.search(/[/?#]/);
+  const authority = slash < 0 ? rest : rest.slice(0, slash);
+  const tail = slash < 0 ? "" : rest.slice(slash);
+  if (authority.includes("@")) throw invalid(form, "", "credentials do not belong in a URL; use a token file");
+  const takesPath = form.pathSchemes.includes(scheme);
+  if (tail.includes("#")) throw invalid(form, text, "nothing may follow a # here");
+  if (!takesPath && tail !== "" && tail !== "/")
+    throw invalid(form, text, `nothing may follow the port, but ${tail} does`);
+  if (takesPath && tail.startsWith("?")) throw invalid(form, text, "a path starts with /");
+  const place = parseAuthority(authority, scheme, text, form);
+  const path = takesPath ? tail || "/" : "";
+  return { scheme, place, path, url: `${scheme}://${formatPlace(place)}${path === "/" ? "" : path}` };
+}
+
+function splitScheme(text: string, form: UrlForm): readonly [string, string] {
+  const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text);
+  if (match?.[1] !== undefined && match[2] !== undefined) return [match[1].toLowerCase(), match[2]];
+  if (/^\d+$/.test(text)) {
+    if (form.listens)
+      throw invalid(form, text, `write :${text} for every interface or 127.0.0.1:${text} for this machine only`);
+    return [form.bareScheme, `127.0.0.1:${text}`];
+  }
+  if (text.includes("//") || text.startsWith("/")) throw invalid(form, text, "the scheme is missing");
+  return [form.bareScheme, text];
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, ws: 80, wss: 443 };
+
+function parseAuthority(authority: string, scheme: string, text: string, form: UrlForm): Place {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(authority);
+  if (match === null) {
+    throw invalid(
+      form,
+      text,
+      authority.includes("[") ? "the brackets do not match" : "an IPv6 host needs brackets, as in [::1]:8000",
+    );
+  }
+  const host = match[1] === undefined ? parseHost(match[2] ?? "", text, form) : parseIpv6(match[1], text, form);
+  const digits = match[3];
+  // A listener's port is part of what it is; only what is dialled may rely on a scheme's usual port.
+  const fallback = form.listens ? undefined : DEFAULT_PORTS[scheme];
+  if (digits === undefined && fallback !== undefined) return { kind: "tcp", host, port: fallback };
+  if (digits === undefined || digits === "") throw invalid(form, text, "the port is missing");
+  const port = /^\d{1,5}$/.test(digits) ? Number(digits) : Number.NaN;
+  const least = form.listens ? 0 : 1;
+  if (!(port >= least && port <= 65_535))
+    throw invalid(form, text, `a port is a number from ${least} to 65535, not ${digits}`);
+  return { kind: "tcp", host, port };
+}
+
+function parseHost(host: string, text: string, form: UrlForm): string {
+  if (host === "" || host === "*") {
+    if (form.listens) return "";
+    throw invalid(form, text, "the host is missing");
+  }
+  if (/^[\d.]+$/.test(host)) {
+    if (!isIpv4(host)) throw invalid(form, text, `${host} is not an IPv4 address`);
+    return host;
+  }
+  const labels = host.endsWith(".") ? host.slice(0, -1).split(".") : host.split(".");
+  if (host.length > 253 || !labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label))) {
+    throw invalid(form, text, `${JSON.stringify(host)} is not a host name`);
+  }
+  return host.toLowerCase();
+}
+
+function parseIpv6(host: string, text: string, form: UrlForm): string {
+  if (!isIpv6(host)) throw invalid(form, text, `${JSON.stringify(host)} is not an IPv6 address`);
+  return host.toLowerCase();
+}
+
+function isIpv4(text: string): boolean {
+  const parts = text.split(".");
+  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+}
+
+function isIpv6(text: string): boolean {
+  const zone = text.indexOf("%");
+  if (zone >= 0 && !/^%[a-z0-9._-]+$/i.test(text.slice(zone))) return false;
+  const address = zone < 0 ? text : text.slice(0, zone);
+  const halves = address.split("::");
+  if (halves.length > 2) return false;
+  const groups = halves.flatMap((half) => (half === "" ? [] : half.split(":")));
+  const last = groups.at(-1);
+  const mapped = last !== undefined && last.includes(".") && !address.endsWith("::");
+  if (mapped && !isIpv4(last)) return false;
+  const plain = mapped ? groups.slice(0, -1) : groups;
+  if (!plain.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return false;
+  const count = plain.length + (mapped ? 2 : 0);
+  return halves.length === 2 ? count < 8 : count === 8;
+}
+
+function invalid(form: UrlForm, text: string, why: string): PolarityError {
+  const given = text === "" ? "" : ` (got ${text})`;
+  return new PolarityError("ADDRESS_INVALID", `expected a ${form.what} URL such as ${form.example}: ${why}${given}`);
+}
