@@ -1,0 +1,184 @@
+/**
+ * Drives one mux session over one transport: reading, writing, time.
+ *
+ * All sessions that have something to send flush in one `setImmediate`, so what was written during a poll of the event loop
+ * leaves in one system call per link. One unref'd interval serves every driver; it judges silence only after a round of I/O
+ * has run, because timers run before poll and a busy loop must not look like a dead peer.
+ */
+import type { Clock } from "../base/clock.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
+import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
+import { MuxSession } from "../mux/mux-session.ts";
+import type { MuxStream } from "../mux/mux-stream.ts";
+import type { Transport, WriteOutcome } from "./transport.ts";
+
+export interface DriverEvents {
+  /** The peer opened a stream: set `stream.sink` before returning. */
+  opened(stream: MuxStream): void;
+  /** Suspect, or trusted again. */
+  silence(suspect: boolean): void;
+  /** The peer takes no new streams. */
+  peerGoesAway(): void;
+  /** Open a replacement soon: this session runs out of stream ids. */
+  idsRunOut(): void;
+  /** Over, once and last; streams were reset before. */
+  closed(error: PolarityError): void;
+}
+
+export interface DriverOptions {
+  readonly clock: Clock;
+  readonly limits: MuxLimits;
+  readonly nodeWindowBudget: WindowBudget;
+  readonly firstStreamId?: number;
+}
+
+const TICK_MS = 100;
+/** How long a closing link may take to send what is queued. */
+const CLOSE_WITHIN_MS = 1_000;
+
+export class LinkDriver {
+  readonly session: MuxSession;
+  readonly transport: Transport;
+  readonly #events: DriverEvents;
+  readonly #clock: Clock;
+  readonly #write: (buffers: Buffer[]) => WriteOutcome;
+  #dirty = false;
+  #transportClosed = false;
+  /** Close when this many streams are open; negative while closing is not wanted. */
+  #closeAtStreams = -1;
+
+  constructor(transport: Transport, role: "client" | "server", events: DriverEvents, options: DriverOptions) {
+    this.transport = transport;
+    this.#events = events;
+    this.#clock = options.clock;
+    this.#write = (buffers) => transport.write(buffers);
+    this.session = new MuxSession(
+      {
+        role,
+        limits: options.limits,
+        nodeWindowBudget: options.nodeWindowBudget,
+        now: options.clock.now(),
+        ...(options.firstStreamId === undefined ? {} : { firstStreamId: options.firstStreamId }),
+      },
+      {
+        opened: (stream) => events.opened(stream),
+        wantsFlush: () => this.#wantsFlush(),
+        silence: (suspect) => events.silence(suspect),
+        peerGoesAway: () => events.peerGoesAway(),
+        idsRunOut: () => events.idsRunOut(),
+        streamClosed: (open) => this.#streamClosed(open),
+        closed: (error) => this.#sessionClosed(error),
+      },
+    );
+  }
+
+  start(): void {
+    drivers.add(this);
+    startTicking();
+    this.transport.start({
+      received: (chunk) => this.session.receive(chunk, this.#clock.now()),
+      drained: () => {
+        this.session.unblocked();
+        this.#flush();
+      },
+      closed: (cause) => this.#transportEnded(cause),
+    });
+    // The first ping measures the path before anything has to be tuned by it.
+    this.session.ping(this.#clock.now());
+  }
+
+  /** Says goodbye and closes; streams under way are reset with `error`. */
+  close(error: PolarityError): void {
+    this.session.close(error);
+  }
+
+  /** Closes once no more than `streams` are open (the control stream is one). */
+  closeAtStreams(streams: number): void {
+    this.#closeAtStreams = streams;
+    this.#streamClosed(this.session.streamsOpen);
+  }
+
+  flushDirty(): void {
+    this.#dirty = false;
+    this.#flush();
+  }
+
+  tick(): void {
+    this.session.tick(this.#clock.now());
+  }
+
+  #flush(): void {
+    if (!this.#transportClosed) this.session.flush(this.#clock.now(), this.#write);
+  }
+
+  #wantsFlush(): void {
+    if (this.#dirty || this.#transportClosed) return;
+    this.#dirty = true;
+    scheduleFlush(this);
+  }
+
+  #streamClosed(open: number): void {
+    if (this.#closeAtStreams < 0 || open > this.#closeAtStreams) return;
+    this.#closeAtStreams = -1;
+    this.close(new PolarityError("LINK_DRAINING", "the link was drained"));
+  }
+
+  #sessionClosed(error: PolarityError): void {
+    drivers.delete(this);
+    stopTickingWhenIdle();
+    if (!this.#transportClosed) {
+      if (error.code === "LINK_TIMEOUT") {
+        this.transport.destroy();
+      } else {
+        this.session.unblocked();
+        this.#flush();
+        this.transport.end();
+        setTimeout(() => this.transport.destroy(), CLOSE_WITHIN_MS).unref();
+      }
+    }
+    this.#events.closed(error);
+  }
+
+  #transportEnded(cause: Error | undefined): void {
+    this.#transportClosed = true;
+    const why = cause === undefined ? "the peer closed the connection" : messageOf(cause);
+    this.session.close(new PolarityError("LINK_LOST", `the link to ${this.transport.remoteAddress} broke: ${why}`, cause));
+  }
+}
+
+// ── one flush per event-loop turn, for all drivers ──
+
+let waiting: LinkDriver[] = [];
+
+function scheduleFlush(driver: LinkDriver): void {
+  if (waiting.length === 0) setImmediate(flushWaiting);
+  waiting.push(driver);
+}
+
+function flushWaiting(): void {
+  const drivers = waiting;
+  waiting = [];
+  for (const driver of drivers) driver.flushDirty();
+}
+
+// ── one interval for all drivers ──
+
+const drivers = new Set<LinkDriver>();
+let ticking: NodeJS.Timeout | undefined;
+const tickAfterPoll = (): void => {
+  setImmediate(tickAll);
+};
+
+function startTicking(): void {
+  ticking ??= setInterval(tickAfterPoll, TICK_MS).unref();
+}
+
+function stopTickingWhenIdle(): void {
+  if (drivers.size > 0 || ticking === undefined) return;
+  clearInterval(ticking);
+  ticking = undefined;
+}
+
+function tickAll(): void {
+  for (const driver of drivers) driver.tick();
+}
