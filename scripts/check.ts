@@ -18,7 +18,7 @@ interface Outcome {
   readonly output: string;
 }
 
-const fastTests = [...globSync("src/**/*.test.ts"), "test/architecture.test.ts"].sort();
+const fastTests = [...globSync(["src/**/*.test.ts", "test/support/*.test.ts"]), "test/architecture.test.ts"].sort();
 
 const steps: readonly Step[] = [
   { name: "format", command: "oxfmt", arguments: ["--check"] },
