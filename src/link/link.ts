@@ -2,16 +2,9 @@
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
+import type { Announcement } from "../registry/announcement.ts";
 
-/** One node's announcement, over one link, that it serves a service. */
-export interface Announcement {
-  readonly service: string;
-  /** Share of new streams relative to other offers; 1 to 1000. */
-  readonly weight: number;
-  readonly protocol: StreamProtocol;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly health: "up" | "down";
-}
+export type { Announcement };
 
 /**
  * - `joining`: the handshake is under way.

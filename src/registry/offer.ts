@@ -1,0 +1,111 @@
+/** One node's offer of one service over one upstream, as sessions see it. */
+import type { StreamProtocol, Upstream } from "../base/upstream.ts";
+import type { Candidate } from "../balance/picker.ts";
+import type { Announcement } from "./announcement.ts";
+import type { ServiceStatistics } from "./service-statistics.ts";
+
+/**
+ * - `unknown`: nobody knows the service.
+ * - `empty`: known, but nothing offers it (or not on the node that was asked for).
+ * - `unusable`: offered, but by nothing that can serve now or in this protocol.
+ * - `exhausted`: everything that can serve is excluded.
+ */
+export type NoneReason = "unknown" | "empty" | "unusable" | "exhausted";
+
+export type Picked =
+  | { readonly kind: "picked"; readonly offer: Offer }
+  /** `detail` is for people: `2 connectors, both draining`. */
+  | { readonly kind: "none"; readonly reason: NoneReason; readonly detail: string };
+
+/** Whether streams may be opened on an upstream; shared by all of its offers. */
+export interface Usability {
+  readonly usable: boolean;
+  /** When it is not usable: `suspect`, `draining`. */
+  readonly why: string;
+}
+
+export class Offer implements Candidate {
+  readonly service: string;
+  readonly upstream: Upstream;
+  /** Who the peer proved to be; `local` for targets of this node. */
+  readonly identity: string;
+  readonly cost: number;
+  /** Counters of the whole service. */
+  readonly statistics: ServiceStatistics;
+  /** The answer of a pick that chose this offer, made once so that picking allocates nothing. */
+  readonly picked: Picked = { kind: "picked", offer: this };
+  /** Streams under way; counted by `begin` and `finish`. */
+  outstanding = 0;
+  requestsTotal = 0;
+  failuresTotal = 0;
+  readonly #usability: Usability;
+  #announcement: Announcement;
+  #health: "up" | "down";
+
+  constructor(
+    upstream: Upstream,
+    identity: string,
+    cost: number,
+    announcement: Announcement,
+    usability: Usability,
+    statistics: ServiceStatistics,
+  ) {
+    this.service = announcement.service;
+    this.upstream = upstream;
+    this.identity = identity;
+    this.cost = cost;
+    this.statistics = statistics;
+    this.#usability = usability;
+    this.#announcement = announcement;
+    this.#health = announcement.health;
+  }
+
+  get weight(): number {
+    return this.#announcement.weight;
+  }
+
+  get protocol(): StreamProtocol {
+    return this.#announcement.protocol;
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return this.#announcement.labels;
+  }
+
+  get health(): "up" | "down" {
+    return this.#health;
+  }
+
+  /** True when new streams may go there. */
+  get usable(): boolean {
+    return this.#health === "up" && this.#usability.usable;
+  }
+
+  /** Why it is not usable: `draining`, `suspect`, `down`; empty when it is. */
+  get unusableReason(): string {
+    if (!this.#usability.usable) return this.#usability.why;
+    return this.#health === "up" ? "" : "down";
+  }
+
+  /** A session opens a stream. Owes exactly one `finish`. */
+  begin(): void {
+    this.outstanding++;
+    this.requestsTotal++;
+  }
+
+  finish(failed: boolean): void {
+    this.outstanding--;
+    if (failed) this.failuresTotal++;
+  }
+
+  /** The registry's to call, which then makes pickers again: the offer was announced anew. */
+  update(announcement: Announcement): void {
+    this.#announcement = announcement;
+    this.#health = announcement.health;
+  }
+
+  /** The registry's to call, as `update`. */
+  setHealth(health: "up" | "down"): void {
+    this.#health = health;
+  }
+}

@@ -1,0 +1,267 @@
+/**
+ * Who serves what: takes offers from links and local targets, and picks one for each stream.
+ *
+ * pick: O(1), no allocation when it picks. A change of one offer: O(1), of an upstream: O(its services); the pickers of a
+ * service are made again at the next pick, O(its offers). Pure: time and randomness are handed in.
+ * Does not wait for offers (see offer-waiters.ts) and does not retry; that is the session's job.
+ */
+import type { Clock } from "../base/clock.ts";
+import { PolarityError } from "../base/errors.ts";
+import type { StreamProtocol, Upstream } from "../base/upstream.ts";
+import { checkAnnouncement } from "./announcement.ts";
+import type { Announcement } from "./announcement.ts";
+import { NameClaims } from "./name-claims.ts";
+import { Offer } from "./offer.ts";
+import type { Picked } from "./offer.ts";
+import { RecentNames } from "./recent-names.ts";
+import { ServiceEntry } from "./service-entry.ts";
+import type { ServiceStatistics } from "./service-statistics.ts";
+
+/** The identity of this node's own targets. */
+export const LOCAL_IDENTITY = "local";
+
+export interface RegistryLimits {
+  /** Offers over one link; stops a peer that fills memory with names. */
+  readonly offersPerUpstreamMax: number;
+  /** Names that one identity may claim; stops a peer that offers and withdraws ever new names. */
+  readonly claimsPerIdentityMax: number;
+  /** For how long a service or node is known after its last offer went. */
+  readonly forgetAfterMs: number;
+}
+
+export const REGISTRY_LIMITS: RegistryLimits = Object.freeze({
+  offersPerUpstreamMax: 4096,
+  claimsPerIdentityMax: 10_000,
+  forgetAfterMs: 2 * 60 * 60 * 1000,
+});
+
+/** Node names are the peers' to choose and nobody owns them; beyond this many absent ones the oldest are forgotten. */
+const ABSENT_NODES_MAX = 10_000;
+
+export interface RegistryOptions {
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly clock: Clock;
+  readonly limits: RegistryLimits;
+}
+
+export type Added =
+  | { readonly kind: "added"; readonly offer: Offer }
+  | { readonly kind: "refused"; readonly error: PolarityError };
+
+export interface ServiceSnapshot {
+  readonly name: string;
+  readonly declared: boolean;
+  /** The identity that the name belongs to; undefined before the first offer. */
+  readonly owner: string | undefined;
+  readonly offers: readonly Offer[];
+  readonly statistics: ServiceStatistics;
+}
+
+/** What is kept per upstream; its offers share it to know whether they are usable. */
+interface UpstreamEntry {
+  usable: boolean;
+  why: string;
+  readonly services: Set<string>;
+}
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #claims: NameClaims;
+  readonly #services = new Map<string, ServiceEntry>();
+  readonly #serviceNames: RecentNames;
+  readonly #nodeNames: RecentNames;
+  /** Weak, so that a late word about an upstream that was removed leaves nothing behind. */
+  readonly #upstreams = new WeakMap<Upstream, UpstreamEntry>();
+  readonly #listeners = new Set<(service: string) => void>();
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.#claims = new NameClaims(options.limits.claimsPerIdentityMax);
+    this.#serviceNames = new RecentNames(options.limits.forgetAfterMs, Number.POSITIVE_INFINITY);
+    this.#nodeNames = new RecentNames(options.limits.forgetAfterMs, ABSENT_NODES_MAX);
+  }
+
+  /** Takes an offer, or the news of one that is known already: weight, protocol, labels and health change in place. */
+  add(upstream: Upstream, identity: string, cost: number, announcement: Announcement): Added {
+    const invalid = checkAnnouncement(announcement);
+    if (invalid !== undefined) return { kind: "refused", error: invalid };
+
+    const { service } = announcement;
+    const known = this.#services.get(service)?.offerOf(upstream);
+    if (known !== undefined) {
+      known.update(announcement);
+      this.#changed(this.#entry(service));
+      return { kind: "added", offer: known };
+    }
+
+    const upstreamEntry = this.#upstreamEntry(upstream);
+    const { offersPerUpstreamMax } = this.#options.limits;
+    if (upstreamEntry.services.size >= offersPerUpstreamMax) {
+      const message = `service "${service}" is past the ${offersPerUpstreamMax} offers that one link may make`;
+      return { kind: "refused", error: new PolarityError("LINK_LIMIT", message) };
+    }
+    const notOwned = this.#claims.claim(service, identity);
+    if (notOwned !== undefined) return { kind: "refused", error: notOwned };
+
+    this.#forgetOld();
+    const entry = this.#entry(service);
+    const offer = new Offer(upstream, identity, cost, announcement, upstreamEntry, entry.statistics);
+    upstreamEntry.services.add(service);
+    this.#serviceNames.acquire(service);
+    this.#nodeNames.acquire(upstream.node);
+    entry.add(offer);
+    this.#changed(entry);
+    return { kind: "added", offer };
+  }
+
+  withdraw(upstream: Upstream, service: string): void {
+    const entry = this.#services.get(service);
+    if (entry === undefined || !entry.remove(upstream)) return;
+    this.#upstreams.get(upstream)?.services.delete(service);
+    this.#release(upstream, service);
+    this.#changed(entry);
+  }
+
+  /** The link or target is gone, with all of its offers. */
+  removeUpstream(upstream: Upstream): void {
+    const upstreamEntry = this.#upstreams.get(upstream);
+    if (upstreamEntry === undefined) return;
+    this.#upstreams.delete(upstream);
+    // For sessions that still hold one of its offers.
+    upstreamEntry.usable = false;
+    upstreamEntry.why = "gone";
+    const entries = [...upstreamEntry.services].map((service) => this.#entry(service));
+    for (const entry of entries) {
+      entry.remove(upstream);
+      this.#release(upstream, entry.name);
+    }
+    for (const entry of entries) this.#changed(entry);
+  }
+
+  /** Whether new streams may be opened there; `why` not, for people: `suspect`, `draining`. */
+  setUsable(upstream: Upstream, usable: boolean, why: string): void {
+    const upstreamEntry = this.#upstreamEntry(upstream);
+    const same = upstreamEntry.usable === usable;
+    upstreamEntry.usable = usable;
+    upstreamEntry.why = why;
+    if (same) return;
+    // Two rounds: a listener that picks must not find a service whose picker is older than the change.
+    const entries = [...upstreamEntry.services].map((service) => this.#entry(service));
+    for (const entry of entries) entry.changed();
+    for (const entry of entries) this.#changed(entry);
+  }
+
+  setHealth(offer: Offer, up: boolean): void {
+    if ((offer.health === "up") === up) return;
+    offer.setHealth(up ? "up" : "down");
+    const entry = this.#services.get(offer.service);
+    if (entry?.offerOf(offer.upstream) === offer) this.#changed(entry);
+  }
+
+  /** Configuration names the service: it is known even when nothing offers it, and is not forgotten. */
+  declare(service: string): void {
+    this.#entry(service).declared = true;
+  }
+
+  /** Configuration names it no more. */
+  undeclare(service: string): void {
+    const entry = this.#services.get(service);
+    if (entry === undefined || !entry.declared) return;
+    entry.declared = false;
+    if (!this.#serviceNames.has(service, this.#now())) this.#services.delete(service);
+  }
+
+  /** True when the service is configured, offered, or was offered until a while ago; and the node, where one is given. */
+  knows(service: string, node?: string): boolean {
+    const now = this.#now();
+    const known = this.#services.get(service)?.declared === true || this.#serviceNames.has(service, now);
+    return known && (node === undefined || this.#nodeNames.has(node, now));
+  }
+
+  /** True when some offer of the service takes new streams, in whatever protocol. */
+  usable(service: string): boolean {
+    return this.#services.get(service)?.usable === true;
+  }
+
+  /**
+   * Chooses an offer for one stream. `excluded`: offers tried before. `node`: only offers of that node.
+   * The protocol must be the offer's own.
+   */
+  pick(service: string, protocol: StreamProtocol, excluded: readonly Offer[] | undefined, node?: string): Picked {
+    const offer = this.#services.get(service)?.pick(protocol, excluded, node);
+    return offer === undefined ? this.#none(service, protocol, node) : offer.picked;
+  }
+
+  /** Counters of a known service; they live as long as the name is known. */
+  statistics(service: string): ServiceStatistics | undefined {
+    return this.#services.get(service)?.statistics;
+  }
+
+  /** Calls `listener` after each change of who serves a service or can. Returns what ends it. */
+  watch(listener: (service: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** For statistics and the admin API, by name. */
+  services(): ServiceSnapshot[] {
+    this.#forgetOld();
+    return [...this.#services.values()]
+      .map((entry) => ({
+        name: entry.name,
+        declared: entry.declared,
+        owner: this.#claims.ownerOf(entry.name),
+        offers: entry.offers,
+        statistics: entry.statistics,
+      }))
+      .sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  #none(service: string, protocol: StreamProtocol, node: string | undefined): Picked {
+    if (!this.knows(service)) return { kind: "none", reason: "unknown", detail: "no connector has offered it" };
+    return { kind: "none", ...this.#entry(service).explain(protocol, node) };
+  }
+
+  #entry(service: string): ServiceEntry {
+    let entry = this.#services.get(service);
+    if (entry === undefined) {
+      entry = new ServiceEntry(service, this.#options.random);
+      this.#services.set(service, entry);
+    }
+    return entry;
+  }
+
+  #upstreamEntry(upstream: Upstream): UpstreamEntry {
+    let entry = this.#upstreams.get(upstream);
+    if (entry === undefined) {
+      entry = { usable: true, why: "", services: new Set() };
+      this.#upstreams.set(upstream, entry);
+    }
+    return entry;
+  }
+
+  #release(upstream: Upstream, service: string): void {
+    const now = this.#now();
+    this.#serviceNames.release(service, now);
+    this.#nodeNames.release(upstream.node, now);
+    this.#forgetOld();
+  }
+
+  #forgetOld(): void {
+    const now = this.#now();
+    this.#nodeNames.prune(now, () => {});
+    this.#serviceNames.prune(now, (service) => {
+      if (this.#services.get(service)?.declared === false) this.#services.delete(service);
+    });
+  }
+
+  #changed(entry: ServiceEntry): void {
+    entry.changed();
+    for (const listener of this.#listeners) listener(entry.name);
+  }
+
+  #now(): number {
+    return this.#options.clock.now();
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Counters that the hot path increments, one object per service and one per listener.
+ *
+ * Fields are plain numbers on purpose: an increment is one store. Only errors by code go through a map, and its keys are
+ * the error registry's, so it is bounded.
+ */
+import type { ErrorCode } from "../base/errors.ts";
+import { LatencyHistogram } from "./latency-histogram.ts";
+
+/** Counts that services and listeners share. */
+class TrafficStatistics {
+  /** HTTP requests, or connections of stream services. */
+  requests = 0;
+  /** Of those, how many are under way. */
+  active = 0;
+  /** From clients. */
+  bytesIn = 0;
+  /** To clients. */
+  bytesOut = 0;
+  /** Final HTTP statuses by class; index 0 is unused, 1 is 1xx (a 101), 5 is 5xx. */
+  readonly statuses = new Float64Array(6);
+  readonly #errors = new Map<ErrorCode, number>();
+
+  /** Counts a final status by its class; anything outside of 100 to 599 counts as 5xx. */
+  countStatus(status: number): void {
+    const statusClass = status >= 100 && status < 600 ? Math.trunc(status / 100) : 5;
+    this.statuses[statusClass] = this.statuses[statusClass]! + 1;
+  }
+
+  countError(code: ErrorCode): void {
+    this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
+  }
+
+  get errors(): ReadonlyMap<ErrorCode, number> {
+    return this.#errors;
+  }
+}
+
+export class ServiceStatistics extends TrafficStatistics {
+  /** Client connections that stream services took, and upgraded HTTP connections. */
+  connections = 0;
+  /** Further offers that were tried after the first. */
+  retries = 0;
+  /** From a complete request head to the first byte of the response; for stream services, from accept to first byte back. */
+  readonly latency = new LatencyHistogram();
+}
+
+export class ListenerStatistics extends TrafficStatistics {
+  /** Client connections accepted since the start. */
+  connections = 0;
+  /** Client connections open now. */
+  connectionsOpen = 0;
+  /** Client connections turned away by a limit. */
+  connectionsRefused = 0;
+}
