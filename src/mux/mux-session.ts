@@ -123,6 +123,11 @@ export class MuxSession implements StreamHost {
     return this.#liveness.roundTripMs;
   }
 
+  /** An open stream by its id. */
+  stream(id: number): MuxStream | undefined {
+    return this.#streams.get(id);
+  }
+
   /** Opens a stream; its SYN travels with the first write. Undefined: closed, out of ids, or the peer is going away. */
   open(sink: ByteSink): MuxStream | undefined {
     if (this.#closed || this.#goAwayReceived || this.#nextId > STREAM_ID_MAX) return undefined;
