@@ -58,7 +58,7 @@ test("every error code is raised somewhere", () => {
 });
 
 test("docs/ERRORS.md has a row for every error code, as the registry defines it", () => {
-  const rows = [...read("docs/ERRORS.md").matchAll(/^\| `([A-Z_]+)` \|(.*)\|$/gm)].map(([, name, rest]) => {
+  const rows = [...read("docs/ERRORS.md").matchAll(/^\| `([A-Z_]+)` *\|(.*)\|$/gm)].map(([, name, rest]) => {
     const [fault, status, retryable, meaning, advice] = rest!.split("|").map((cell) => cell.trim());
     assert.ok((advice ?? "").length > 10, `${name}: says what to do`);
     return [name, { fault, status: Number(status), retryable: retryable === "yes", summary: meaning }];
