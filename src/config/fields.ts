@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { checkNodeName, checkServiceName } from "../base/argument.ts";
 import { messageOf } from "../base/errors.ts";
-import type { LoadedText } from "./loaded-text.ts";
+import { LoadedText } from "./loaded-text.ts";
 
 /** Reads a file that the configuration names; throws a `PolarityError` that says why it cannot. */
 export type ReadFile = (path: string) => LoadedText;
@@ -107,6 +107,18 @@ export function parsed<Value>(what: string, parse: (text: string) => Value, help
 /** The path of a file whose text becomes the value. */
 export function file(read: ReadFile, help: string) {
   return parsed("the path of a file", read, help);
+}
+
+/** The path of a file that holds one secret; blanks round it do not count. */
+export function secretFile(read: ReadFile, help: string) {
+  const load = (path: string): LoadedText => {
+    const { origin, text } = read(path);
+    const secret = text.trim();
+    if (secret === "") throw new Error(`${path} is empty, a secret is expected in it`);
+    if (/\s/.test(secret)) throw new Error(`${path} holds more than one word, one secret is expected in it`);
+    return new LoadedText(origin, secret);
+  };
+  return parsed("the path of a file", load, help);
 }
 
 export function serviceName(help: string) {

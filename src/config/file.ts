@@ -1,0 +1,159 @@
+/**
+ * The YAML file: where it is looked for, how it is read, and where in it each problem is.
+ *
+ * Every problem is one line, `polarity.yaml:5:13: listeners[1].url: expected …`, and all are reported at once.
+ */
+import { readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import type { Document, Node } from "yaml";
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
+import { PolarityError } from "../base/errors.ts";
+import { expandVariables, plainScalar } from "./expansion.ts";
+import type { NodeConfig } from "./node-config.ts";
+import type { ConfigPath, ConfigProblem } from "./problems.ts";
+import { configInvalid } from "./problems.ts";
+import { defaultNodeName, reasonOf, resolveConfig } from "./resolution.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface LoadedConfig {
+  readonly config: NodeConfig;
+  /** The file, for people: relative where it lies below the working folder. */
+  readonly file: string;
+  readonly warnings: readonly string[];
+}
+
+/** Reads and resolves the file at `path`; throws a `PolarityError` whose message has a line per problem. */
+export function loadConfigFile(path: string, environment: Environment): LoadedConfig {
+  const absolute = resolve(path);
+  const file = displayPath(absolute);
+  let text: string;
+  try {
+    text = readFileSync(absolute, "utf8");
+  } catch (error) {
+    throw new PolarityError("FILE_UNREADABLE", `${file}: cannot read the configuration: ${reasonOf(error)}`, error);
+  }
+  return { file, ...parseConfig(text, { file, folder: dirname(absolute), environment }) };
+}
+
+interface ParseOptions {
+  readonly file: string;
+  readonly folder: string;
+  readonly environment: Environment;
+}
+
+/** The same for text that is at hand. */
+export function parseConfig(
+  text: string,
+  { file, folder, environment }: ParseOptions,
+): { readonly config: NodeConfig; readonly warnings: readonly string[] } {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const position = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  const faults = [
+    ...document.errors.map(({ pos, message }) => ({ offset: pos[0], message: firstLine(message) })),
+    ...(document.errors.length > 0 ? [] : expand(document, environment)),
+  ];
+  if (faults.length > 0) {
+    const report = faults.map(({ offset, message }) => `${position(offset)}: ${message}`);
+    throw new PolarityError("CONFIG_INVALID", report.join("\n"));
+  }
+  const resolution = resolveConfig(document.toJS() ?? {}, { folder, defaultName: defaultNodeName() });
+  if (resolution.kind === "invalid") {
+    throw configInvalid(resolution.problems, (problem) => position(offsetOf(document, problem)));
+  }
+  const { config, warnings } = resolution;
+  if (isIdle(config)) {
+    throw new PolarityError("CONFIG_INVALID", `${file}: nothing to do: set links, listeners or admin`);
+  }
+  return { config, warnings };
+}
+
+/** The file to use: the given one, else the first of the usual places that exists. */
+export function findConfigFile(given: string | undefined, environment: Environment): string {
+  const chosen = given ?? environment["POLARITY_CONFIG"];
+  if (chosen !== undefined && chosen !== "") return chosen;
+  const places = usualPlaces(environment);
+  const found = places.find((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true);
+  if (found !== undefined) return found;
+  throw new PolarityError(
+    "CONFIG_INVALID",
+    `no configuration: there is neither ${places.map((path) => displayPath(resolve(path))).join(" nor ")}; name one with --config`,
+  );
+}
+
+function usualPlaces(environment: Environment): string[] {
+  const xdg = environment["XDG_CONFIG_HOME"];
+  const home = xdg === undefined || xdg === "" ? join(homedir(), ".config") : xdg;
+  return ["polarity.yaml", join(home, "polarity", "polarity.yaml"), "/etc/polarity/polarity.yaml"];
+}
+
+function displayPath(absolute: string): string {
+  const inside = relative(process.cwd(), absolute);
+  return inside === "" || inside.startsWith("..") ? absolute : inside;
+}
+
+interface Fault {
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** Replaces variables in every value (keys stay as they are); returns what could not be replaced. */
+function expand(document: Document, environment: Environment): Fault[] {
+  const faults: Fault[] = [];
+  visit(document, {
+    Scalar: (key, node) => {
+      if (key === "key" || typeof node.value !== "string") return;
+      const expansion = expandVariables(node.value, environment);
+      if (expansion.kind === "problem") faults.push({ offset: node.range?.[0] ?? 0, message: expansion.message });
+      if (expansion.kind !== "expanded") return;
+      node.value = node.type === "PLAIN" ? plainScalar(expansion.text) : expansion.text;
+    },
+  });
+  return faults;
+}
+
+/** Where a problem is: its key, its value, or the nearest group around it that the file has. */
+function offsetOf(document: Document, { path, atKey }: ConfigProblem): number {
+  let node: Node | null = document.contents;
+  let offset = node?.range?.[0] ?? 0;
+  for (const [depth, key] of path.entries()) {
+    const found = step(document, node, key);
+    if (found === undefined) break;
+    node = found.value;
+    const wanted: Node | null = atKey && depth === path.length - 1 ? found.key : (found.value ?? found.key);
+    offset = wanted?.range?.[0] ?? offset;
+  }
+  return offset;
+}
+
+function step(
+  document: Document,
+  node: Node | null,
+  key: ConfigPath[number],
+): { key: Node | null; value: Node | null } | undefined {
+  const target = isAlias(node) ? node.resolve(document) : node;
+  if (isSeq(target)) {
+    const item: unknown = typeof key === "number" ? target.items[key] : undefined;
+    return isNode(item) ? { key: null, value: item } : undefined;
+  }
+  if (!isMap(target)) return undefined;
+  for (const pair of target.items) {
+    if (!isScalar(pair.key) || String(pair.key.value) !== String(key)) continue;
+    return { key: pair.key, value: isNode(pair.value) ? pair.value : null };
+  }
+  return undefined;
+}
+
+function isIdle({ links, listeners, admin }: NodeConfig): boolean {
+  return links.accept.length + links.dial.length + listeners.length === 0 && admin === undefined;
+}
+
+function firstLine(message: string): string {
+  const line = message.split("\n", 1)[0] ?? message;
+  return line.charAt(0).toLowerCase() + line.slice(1);
+}

@@ -1,0 +1,93 @@
+/** The `links` section: where other nodes join, and which nodes this one dials. */
+import { isLocalPlace, parseLinkAddress, parseLinkListenerAddress } from "../base/address.ts";
+import type { ReadFile } from "./fields.ts";
+import { file, flag, integer, list, maybe, parsed, secretFile, section, text } from "./fields.ts";
+import { LoadedText } from "./loaded-text.ts";
+
+export function linksSection(read: ReadFile) {
+  return section({
+    accept: list(acceptSection(read), "Where other nodes may join."),
+    dial: list(dialSection(read), "The nodes that this one keeps links to."),
+  })
+    .prefault({})
+    .describe("Links to other nodes.");
+}
+
+function acceptSection(read: ReadFile) {
+  const tls = section({
+    cert: file(read, "The certificate chain, PEM."),
+    key: file(read, "The certificate's private key, PEM."),
+    clientCa: maybe(file(read, "Certificate authority that dialling nodes must hold a certificate of, PEM.")),
+  });
+  const auth = section({
+    tokensFile: file(read, "The tokens that dialling nodes may show: YAML, `name: token` a line."),
+  });
+  return section({
+    url: parsed(
+      "a URL such as tcp://0.0.0.0:8000",
+      parseLinkListenerAddress,
+      "Where to listen: `tcp://HOST:PORT`, `:PORT` or `unix:///path`. One tcp port takes raw, websocket and TLS links.",
+    ),
+    tls: maybe(tls).describe("Makes the port take TLS links."),
+    auth: maybe(auth).describe("Who may join."),
+    insecure: flag(false, "Accept anybody, even beyond this machine."),
+  }).transform(({ url, tls: certificates, auth: known, insecure }, context) => {
+    const open = known === undefined && certificates?.clientCa === undefined;
+    if (open && !insecure && !isLocalPlace(url.place)) {
+      context.issues.push({
+        code: "custom",
+        input: url.url,
+        message:
+          `${url.url} is reachable beyond this machine and would let anybody join: ` +
+          "set auth.tokensFile or tls.clientCa, or say insecure: true",
+      });
+    }
+    return { address: url, tls: certificates, tokens: known?.tokensFile, insecure };
+  });
+}
+
+function dialSection(read: ReadFile) {
+  const tls = section({
+    ca: maybe(file(read, "Certificate authority to trust instead of the system's, PEM.")),
+    cert: maybe(file(read, "This node's certificate chain, PEM.")),
+    key: maybe(file(read, "The certificate's private key, PEM.")),
+    serverName: maybe(text("a host name", "The name to expect in the certificate instead of the URL's host.")),
+    insecureSkipVerify: flag(false, "Do not check the certificate."),
+  });
+  return section({
+    url: parsed(
+      "a URL such as wss://edge.example.com:8000",
+      parseLinkAddress,
+      "The node to dial: `tcp://`, `tls://`, `ws://`, `wss://` or `unix://`.",
+    ),
+    cost: integer(0, 1_000_000, 0, "What the link costs to use, told to the other node; cheaper links are preferred."),
+    links: integer(1, 1000, 1, "How many links to keep to it."),
+    token: maybe(text("a token", "The token to show. Better kept in a file, or written as `${VARIABLE}`.")),
+    tokenFile: maybe(secretFile(read, "A file that holds the token to show.")),
+    tls: tls.prefault({}).describe("For `tls://` and `wss://`."),
+  }).transform(({ url, cost, links, token, tokenFile, tls: trust }, context) => {
+    if (token !== undefined && tokenFile !== undefined) {
+      context.issues.push({ code: "custom", input: undefined, message: "give token or tokenFile, not both" });
+    }
+    if ((trust.cert === undefined) !== (trust.key === undefined)) {
+      const missing = trust.cert === undefined ? "cert" : "key";
+      context.issues.push({
+        code: "custom",
+        input: undefined,
+        path: ["tls"],
+        message: `a client certificate needs both cert and key; ${missing} is missing`,
+      });
+    }
+    const encrypted = url.transport === "tls" || url.transport === "wss";
+    if (!encrypted && Object.values(trust).some((value) => value !== undefined && value !== false)) {
+      context.issues.push({
+        code: "custom",
+        input: undefined,
+        path: ["tls"],
+        message: `tls settings need a tls:// or wss:// URL, and ${url.url} is neither`,
+      });
+    }
+    const given = token === undefined ? undefined : new LoadedText("the configuration", token);
+    return { address: url, cost, links, token: given ?? tokenFile, tls: trust };
+  });
+}

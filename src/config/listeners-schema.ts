@@ -1,0 +1,119 @@
+/** The `listeners` section: where clients come in, which service they get, and what one client may ask. */
+import { isIP } from "node:net";
+import { z } from "zod";
+import { parseListenerAddress } from "../base/address.ts";
+import { duration, flag, integer, list, maybe, nodeName, parsed, section, serviceName, size } from "./fields.ts";
+
+export function listenersSection() {
+  return list(listenerSection(), "Where clients come in.");
+}
+
+function listenerSection() {
+  const route = section({
+    host: maybe(
+      parsed(
+        "a host such as app.example.com or *.example.com",
+        checkRouteHost,
+        "The host to match, `*.` for any first label.",
+      ),
+    ),
+    path: maybe(
+      z
+        .string({ error: "expected a path such as /api" })
+        .regex(/^\/[!-~]*$/, { error: "expected a path such as /api" })
+        .describe("The path to match, with everything below it."),
+    ),
+    service: serviceName("The service that takes what matches."),
+    stripPrefix: flag(false, "Take the matched path off before the request is passed on."),
+  });
+  return section({
+    url: parsed(
+      "a URL such as http://0.0.0.0:8001",
+      parseListenerAddress,
+      "Where to listen: `http://HOST:PORT`, `tcp://HOST:PORT`, `unix:///path`; `:PORT` is http on every interface.",
+    ),
+    service: maybe(serviceName("The one service behind this listener. A tcp or unix listener needs it.")),
+    node: maybe(nodeName("Only this node's offers of the service.")),
+    routes: list(
+      route,
+      "Which requests go to which service; the longest path of the most exact host wins. Without routes, the request names its service.",
+    ),
+    trustedProxies: list(
+      parsed("an address or a network such as 10.0.0.0/8", checkNetwork, "An address or network."),
+      "Proxies in front whose X-Forwarded-* and Forwarded fields are believed and extended.",
+    ),
+    waitForOffer: duration({
+      min: "0s",
+      max: "10m",
+      byDefault: "5s",
+      help: "How long a request for a known service waits for a node to offer it, before 503.",
+    }),
+    limits: listenerLimitsSection(),
+  }).transform(({ url, service, waitForOffer, ...rest }, context) => {
+    const problem = (path: string[], message: string): void => {
+      context.issues.push({ code: "custom", input: undefined, path, message });
+    };
+    if (service !== undefined && rest.routes.length > 0)
+      problem(["routes"], "a listener has a service or routes, not both");
+    if (url.scheme !== "http" && rest.routes.length > 0)
+      problem(["routes"], `routes need an http:// listener, not ${url.url}`);
+    else if (url.scheme !== "http" && service === undefined) problem(["url"], `${url.url} needs a service to lead to`);
+    if (rest.node !== undefined && service === undefined) problem(["node"], "node needs a service");
+    return { ...rest, address: url, service, waitForOfferMs: waitForOffer };
+  });
+}
+
+function listenerLimitsSection() {
+  return section({
+    connections: integer(1, 1_000_000, 65_536, "Client connections at once; further ones are closed at once."),
+    head: size({ min: "1KiB", max: "1MiB", byDefault: "64KiB", help: "A request's or response's head." }),
+    fields: integer(1, 1000, 100, "Header fields in a head."),
+    target: size({ min: "64B", max: "1MiB", byDefault: "16KiB", help: "A request's target (path and query)." }),
+    body: size({
+      min: "1B",
+      max: "1048576GiB",
+      byDefault: "1048576GiB",
+      help: "A request's body; by default in effect without limit.",
+    }),
+    headTimeout: duration({
+      min: "10ms",
+      max: "10m",
+      byDefault: "10s",
+      help: "How long a request's head may take to arrive.",
+    }),
+    idleTimeout: duration({
+      min: "10ms",
+      max: "24h",
+      byDefault: "60s",
+      help: "How long an idle client connection is kept between requests.",
+    }),
+  })
+    .transform(({ connections, head, fields, target, body, headTimeout, idleTimeout }) => ({
+      connections,
+      headBytesMax: head,
+      fieldsMax: fields,
+      targetBytesMax: target,
+      bodyBytesMax: body,
+      headTimeoutMs: headTimeout,
+      idleTimeoutMs: idleTimeout,
+    }))
+    .prefault({})
+    .describe("What one client may ask of this listener.");
+}
+
+function checkNetwork(value: string): string {
+  const [address = "", prefix] = value.split("/", 2);
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  const ok = bits > 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits));
+  if (!ok || value.split("/").length > 2)
+    throw new Error(`expected an address or a network such as 10.0.0.0/8, not ${value}`);
+  return value;
+}
+
+function checkRouteHost(value: string): string {
+  const host = value.toLowerCase();
+  const labels = (host.startsWith("*.") ? host.slice(2) : host).split(".");
+  if (isIP(host.replace(/^\[|\]$/g, "")) !== 0) return host;
+  if (host.length <= 253 && labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))) return host;
+  throw new Error(`expected a host such as app.example.com or *.example.com, without a port (got ${value})`);
+}

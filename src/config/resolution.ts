@@ -1,0 +1,110 @@
+/** From the raw shape of a configuration, wherever it came from, to a frozen `NodeConfig` or a list of problems. */
+import { readFileSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import { isAbsolute, resolve } from "node:path";
+import { z } from "zod";
+import { messageOf, PolarityError } from "../base/errors.ts";
+import { LoadedText } from "./loaded-text.ts";
+import type { NodeConfig } from "./node-config.ts";
+import type { ConfigPath, ConfigProblem } from "./problems.ts";
+import { problemsOf } from "./problems.ts";
+import { createConfigSchema } from "./schema.ts";
+
+export type Resolution =
+  | { readonly kind: "resolved"; readonly config: NodeConfig; readonly warnings: readonly string[] }
+  | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
+
+export interface ResolutionOptions {
+  /** What relative file names are relative to. */
+  readonly folder: string;
+  /** The node's name where the configuration has none. */
+  readonly defaultName: string;
+}
+
+export function resolveConfig(raw: unknown, options: ResolutionOptions): Resolution {
+  const warnings: string[] = [];
+  const result = createConfigSchema((path) => readText(path, options.folder, warnings)).safeParse(raw);
+  if (!result.success) return { kind: "invalid", problems: problemsOf(result.error.issues, knownKeys) };
+  const { node, ...rest } = result.data;
+  const config = { ...rest, node: { ...node, name: node.name ?? options.defaultName } };
+  return { kind: "resolved", config: freeze(config), warnings };
+}
+
+/** The host's name up to the first dot, made fit to be a node's name. */
+export function defaultNodeName(): string {
+  const label = hostname().split(".")[0] ?? "";
+  const name = label.replaceAll(/[^A-Za-z0-9_-]+/g, "-").slice(0, 63);
+  return name.replaceAll(/^[_-]+|[_-]+$/g, "") || "node";
+}
+
+const FILE_BYTES_MAX = 1024 * 1024;
+
+function readText(path: string, folder: string, warnings: string[]): LoadedText {
+  const absolute = isAbsolute(path) ? path : resolve(folder, path);
+  try {
+    const { size, mode } = statSync(absolute);
+    if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes, more than ${FILE_BYTES_MAX}`);
+    const text = readFileSync(absolute, "utf8");
+    if (isSecret(text) && (mode & 0o004) !== 0) warnings.push(`${absolute} can be read by every user of this machine`);
+    return new LoadedText(absolute, text);
+  } catch (error) {
+    throw new PolarityError("FILE_UNREADABLE", `cannot read ${path}: ${reasonOf(error)}`, error);
+  }
+}
+
+/** Certificates are public; everything else that a configuration names is a key or a token. */
+function isSecret(text: string): boolean {
+  return !text.includes("-----BEGIN CERTIFICATE-----") || text.includes("PRIVATE KEY-----");
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EACCES: "permission denied",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of its path is not a folder",
+};
+
+/** Why a file could not be read, in words. */
+export function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return REASONS[code] ?? messageOf(error);
+}
+
+/** The JSON Schema of the configuration file, for editors. */
+export function configJsonSchema(): Record<string, unknown> {
+  const schema = createConfigSchema((path) => new LoadedText(path, ""));
+  const json = z.toJSONSchema(schema, {
+    io: "input",
+    override: ({ jsonSchema }) => {
+      delete jsonSchema["polarityRange"];
+      delete jsonSchema["polarityHidden"];
+    },
+  });
+  return { ...json, title: "Polarity configuration" };
+}
+
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly additionalProperties?: SchemaNode | boolean;
+  readonly items?: SchemaNode;
+}
+
+function knownKeys(path: ConfigPath): readonly string[] {
+  let node: SchemaNode | undefined = configJsonSchema();
+  for (const key of path) {
+    const others: SchemaNode | boolean | undefined = node?.additionalProperties;
+    node =
+      typeof key === "number"
+        ? node?.items
+        : (node?.properties?.[String(key)] ?? (typeof others === "object" ? others : undefined));
+  }
+  return Object.keys(node?.properties ?? {}).filter((key) => key !== "cluster");
+}
+
+function freeze<Value>(value: Value): Value {
+  if (typeof value === "object" && value !== null && !(value instanceof LoadedText)) {
+    for (const part of Object.values(value)) freeze(part);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,134 @@
+/** The `services` section: what this node offers, and how it reaches the apps. */
+import { z } from "zod";
+import { parseTargetAddress } from "../base/address.ts";
+import { checkServiceName } from "../base/argument.ts";
+import { messageOf } from "../base/errors.ts";
+import { choice, duration, integer, maybe, parsed, section } from "./fields.ts";
+
+export function servicesSection() {
+  return z
+    .record(z.string(), serviceSection(), { error: "expected a group of services by name" })
+    .transform((services, context) =>
+      Object.entries(services).map(([name, service]) => {
+        // The name is a key of the file, so that its schema cannot be a field's.
+        try {
+          checkServiceName(name);
+        } catch (error) {
+          context.issues.push({ code: "custom", input: name, path: [name], message: messageOf(error) });
+        }
+        return Object.assign(service, { name });
+      }),
+    )
+    .prefault({})
+    .describe("The services that this node offers, by name. `*` takes what no other service takes.");
+}
+
+function serviceSection() {
+  const target = parsed(
+    "a URL such as http://127.0.0.1:3000",
+    parseTargetAddress,
+    "The app: `http://HOST:PORT`, `tcp://HOST:PORT` or `unix:///path`. A port alone is http on 127.0.0.1.",
+  );
+  return section({
+    target: maybe(target),
+    targets: z
+      .array(target, { error: "expected a list of URLs" })
+      .max(1, { error: "several targets are not supported yet: give one" })
+      .optional()
+      .describe("The same as a list; this version takes one."),
+    protocol: maybe(
+      choice(
+        ["http/1.1", "tcp"],
+        "What the app speaks. By default what the target's scheme says: http/1.1 for http, else tcp.",
+      ),
+    ),
+    mode: z
+      .enum(["one", "half-duplex", "full-duplex"], { error: "expected one, half-duplex or full-duplex" })
+      .refine((mode) => mode === "one", { error: "one-to-N modes are not supported yet: use mode: one" })
+      .transform((): "one" => "one")
+      .prefault("one")
+      .describe("How a session meets the service's targets. This version knows `one`: each session has one target."),
+    weight: integer(1, 1000, 1, "Share of new work relative to other nodes that offer the service."),
+    labels: z
+      .record(z.string(), z.string({ error: "expected text" }), { error: "expected names and texts" })
+      .prefault({})
+      .describe("Told to the other nodes with the offer."),
+    health: maybe(healthSection()).describe("Checks the app in the background; a failing one is offered as down."),
+    connectTimeout: duration({
+      min: "1ms",
+      max: "10m",
+      byDefault: "5s",
+      help: "How long connecting to the app may take.",
+    }),
+    responseTimeout: duration({
+      min: "1ms",
+      max: "24h",
+      byDefault: "60s",
+      help: "How long the app may take to begin its answer to an HTTP request.",
+    }),
+    keepAlive: keepAliveSection(),
+    proxyProtocol: z
+      .enum(["none", "v1", "v2"], { error: "expected none, v1 or v2" })
+      .refine((version) => version === "none", {
+        error: "the PROXY protocol is not supported yet: use proxyProtocol: none",
+      })
+      .transform((): "none" => "none")
+      .prefault("none")
+      .describe("Tells the app the client's address. This version knows `none`."),
+  }).transform(({ target: one, targets, protocol, ...rest }, context) => {
+    const address = one ?? targets?.[0];
+    if (address === undefined || (one !== undefined && targets !== undefined)) {
+      const message = address === undefined ? "a service needs a target" : "give target or targets, not both";
+      context.issues.push({ code: "custom", input: undefined, message });
+      return z.NEVER;
+    }
+    if (address.scheme === "http" && protocol === "tcp") {
+      const message = `an http:// target speaks http/1.1; write tcp:// to pass raw bytes to ${address.url}`;
+      context.issues.push({ code: "custom", input: undefined, path: ["protocol"], message });
+    }
+    const { connectTimeout, responseTimeout, ...others } = rest;
+    return {
+      ...others,
+      target: address,
+      protocol: protocol ?? address.protocol,
+      connectTimeoutMs: connectTimeout,
+      responseTimeoutMs: responseTimeout,
+    };
+  });
+}
+
+function healthSection() {
+  return section({
+    path: maybe(
+      z
+        .string({ error: "expected a path such as /healthz" })
+        .regex(/^\/[!-~]*$/, { error: "expected a path such as /healthz" })
+        .describe("The path to GET; 2xx and 3xx are healthy. Left out: being able to connect is."),
+    ),
+    interval: duration({ min: "100ms", max: "1h", byDefault: "5s", help: "Time between checks." }),
+    timeout: duration({ min: "10ms", max: "10m", byDefault: "2s", help: "How long a check may take." }),
+    rise: integer(1, 100, 1, "Checks in a row that must pass before a failing app counts as healthy."),
+    fall: integer(1, 100, 3, "Checks in a row that must fail before a healthy app counts as failing."),
+  }).transform(({ path, interval, timeout, rise, fall }) => ({
+    path,
+    intervalMs: interval,
+    timeoutMs: timeout,
+    rise,
+    fall,
+  }));
+}
+
+function keepAliveSection() {
+  return section({
+    connections: integer(0, 100_000, 256, "Idle connections to the app that are kept for the next request. 0: none."),
+    idle: duration({
+      min: "1ms",
+      max: "24h",
+      byDefault: "30s",
+      help: "How long an idle connection to the app is kept.",
+    }),
+  })
+    .transform(({ connections, idle }) => ({ connections, idleMs: idle }))
+    .prefault({})
+    .describe("Connections to an HTTP app, kept between requests.");
+}
