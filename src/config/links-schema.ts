@@ -1,5 +1,6 @@
 /** The `links` section: where other nodes join, and which nodes this one dials. */
 import { isLocalPlace, parseLinkAddress, parseLinkListenerAddress } from "../base/address.ts";
+import { parseTokens, TokenSet } from "../link/tokens.ts";
 import type { ReadFile } from "./fields.ts";
 import { file, flag, integer, list, maybe, parsed, secretFile, section, text } from "./fields.ts";
 import { LoadedText } from "./loaded-text.ts";
@@ -20,7 +21,11 @@ function acceptSection(read: ReadFile) {
     clientCa: maybe(file(read, "Certificate authority that dialling nodes must hold a certificate of, PEM.")),
   });
   const auth = section({
-    tokensFile: file(read, "The tokens that dialling nodes may show: YAML, `name: token` a line."),
+    tokensFile: parsed(
+      "the path of a file",
+      (path) => new TokenSet(parseTokens(read(path).text, path)),
+      "The tokens that dialling nodes may show: YAML, `name: token` a line. The name is who the node then is.",
+    ),
   });
   return section({
     url: parsed(

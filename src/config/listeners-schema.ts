@@ -66,9 +66,9 @@ function listenerSection() {
 function listenerLimitsSection() {
   return section({
     connections: integer(1, 1_000_000, 65_536, "Client connections at once; further ones are closed at once."),
-    head: size({ min: "1KiB", max: "1MiB", byDefault: "64KiB", help: "A request's or response's head." }),
+    head: size({ min: "1KiB", max: "1MiB", byDefault: "32KiB", help: "A request's or response's head." }),
     fields: integer(1, 1000, 100, "Header fields in a head."),
-    target: size({ min: "64B", max: "1MiB", byDefault: "16KiB", help: "A request's target (path and query)." }),
+    target: size({ min: "64B", max: "1MiB", byDefault: "8KiB", help: "A request's target (path and query)." }),
     body: size({
       min: "1B",
       max: "1048576GiB",

@@ -101,8 +101,9 @@ function knownKeys(path: ConfigPath): readonly string[] {
   return Object.keys(node?.properties ?? {}).filter((key) => key !== "cluster");
 }
 
+/** Class instances have no own keys here; freezing them is harmless, their state is private. */
 function freeze<Value>(value: Value): Value {
-  if (typeof value === "object" && value !== null && !(value instanceof LoadedText)) {
+  if (typeof value === "object" && value !== null) {
     for (const part of Object.values(value)) freeze(part);
     Object.freeze(value);
   }

@@ -83,61 +83,48 @@ function limitsSection() {
       min: "1MiB",
       max: "64GiB",
       byDefault: "96MiB",
-      help: "What the receive windows of all streams of this node may add up to.",
+      help: "What the receive windows of all streams of this node may grow by, together. Stops stalled readers taking its memory.",
+    }),
+    linkMemory: size({
+      min: "0B",
+      max: "64GiB",
+      byDefault: "32MiB",
+      help: "The same for the streams of one link. Stops one peer taking all of it.",
     }),
     window: size({
       min: "256KiB",
       max: "256MiB",
-      byDefault: "16MiB",
+      byDefault: "8MiB",
       help: "What the receive window of one stream may grow to.",
     }),
-    streams: integer(1, 1_000_000, 65_536, "Open streams on one link."),
-    unacceptedStreams: integer(
+    streams: integer(1, 1_000_000, 16_384, "Streams that a peer may have open on one link."),
+    resets: integer(10, 1_000_000, 5000, "Resets a second that a peer may send on one link (the rapid-reset attack)."),
+    offers: integer(1, 100_000, 10_000, "Services that a peer may offer over one link. Stops filling the registry."),
+    handshakes: integer(
       1,
       65_536,
       1024,
-      "Streams that the peer opened and this node has not answered yet, on one link.",
+      "Connections of one link listener that have not finished the handshake. Stops taking every descriptor without a token.",
     ),
-    resets: integer(10, 1_000_000, 2000, "Resets a second that a peer may send on one link (the rapid-reset attack)."),
-    offers: integer(1, 100_000, 4096, "Services that a peer may offer over one link."),
-    links: integer(1, 100_000, 4096, "Links that others may have open to this node."),
-    handshakes: integer(1, 65_536, 512, "Connections that have not finished the handshake yet."),
     handshakeTimeout: duration({
       min: "100ms",
       max: "5m",
       byDefault: "10s",
-      help: "How long a link's handshake may take.",
+      help: "How long a link's handshake may take. Stops connections that never say anything.",
     }),
-    pingInterval: duration({
-      min: "100ms",
-      max: "1h",
-      byDefault: "5s",
-      help: "How often an idle link is asked for a sign of life.",
-    }),
-    suspectAfter: duration({
-      min: "100ms",
-      max: "1h",
-      byDefault: "1s",
-      help: "Silence, while something is owed, after which a link gets no new streams.",
-    }),
-    deadAfter: duration({ min: "500ms", max: "1h", byDefault: "15s", help: "Silence after which a link is given up." }),
   })
     .transform((limits) => ({
       memoryBytes: limits.memory,
+      linkMemoryBytes: limits.linkMemory,
       windowBytesMax: limits.window,
       streamsPerLinkMax: limits.streams,
-      unacceptedStreamsMax: limits.unacceptedStreams,
       resetsPerSecondMax: limits.resets,
       offersPerLinkMax: limits.offers,
-      linksMax: limits.links,
       handshakesMax: limits.handshakes,
       handshakeTimeoutMs: limits.handshakeTimeout,
-      pingIntervalMs: limits.pingInterval,
-      suspectAfterMs: limits.suspectAfter,
-      deadAfterMs: limits.deadAfter,
     }))
     .prefault({})
-    .describe("What peers may ask of this node.");
+    .describe("What peers may ask of this node. Each limit names what it stops.");
 }
 
 function logSection() {
