@@ -45,13 +45,19 @@ export class LatencyHistogram {
     return upperBoundMs(BUCKETS - 1);
   }
 
-  /** How many records fell into buckets that end at or below `durationMs`; what a cumulative histogram shows. */
-  countUpTo(durationMs: number): number {
+  /**
+   * For each of the ascending `boundsMs` how many records are known not to exceed it: what a cumulative histogram shows.
+   * A record in a bucket that a bound cuts counts with the next bound.
+   */
+  cumulativeCounts(boundsMs: readonly number[]): number[] {
     const counts = this.#counts;
-    if (counts === undefined) return 0;
+    if (counts === undefined) return boundsMs.map(() => 0);
+    let bucket = 0;
     let seen = 0;
-    for (let bucket = 0; bucket < BUCKETS && upperBoundMs(bucket) <= durationMs; bucket++) seen += counts[bucket]!;
-    return seen;
+    return boundsMs.map((boundMs) => {
+      for (; bucket < BUCKETS && upperBoundMs(bucket) <= boundMs; bucket++) seen += counts[bucket]!;
+      return seen;
+    });
   }
 }
 

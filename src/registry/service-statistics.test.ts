@@ -40,8 +40,8 @@ test("durations below zero and beyond the last bucket are counted, not lost", ()
 test("cumulative counts grow with the bound and end at the count", () => {
   const histogram = new LatencyHistogram();
   for (const ms of [0.5, 4, 40, 400]) histogram.record(ms);
-  const counts = [0.1, 1, 10, 100, 1000].map((bound) => histogram.countUpTo(bound));
-  assert.deepEqual(counts, [0, 1, 2, 3, 4]);
+  assert.deepEqual(histogram.cumulativeCounts([0.1, 1, 10, 100, 1000, 1e12]), [0, 1, 2, 3, 4, 4]);
+  assert.deepEqual(new LatencyHistogram().cumulativeCounts([1, 2]), [0, 0]);
 });
 
 test("statuses count by class and errors by code", () => {

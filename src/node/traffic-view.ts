@@ -1,0 +1,133 @@
+/** Shows statistics of services, listeners and links in the form of `view.ts`. */
+import type { Link } from "../link/link.ts";
+import type { LatencyHistogram } from "../registry/latency-histogram.ts";
+import type { Offer } from "../registry/offer.ts";
+import type { ServiceSnapshot } from "../registry/registry.ts";
+import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";
+import type { LatencyView, LinkView, ListenerView, OfferView, PeerView, ServiceView, TrafficView } from "./view.ts";
+
+/** Bounds of the cumulative latency buckets, in milliseconds. */
+const LATENCY_BOUNDS_MS: readonly number[] = [
+  0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000,
+];
+
+/** `linkOf`: the id of the link that an offer came over; null for a target of this node. */
+export function viewService(service: ServiceSnapshot, linkOf: (offer: Offer) => string | null): ServiceView {
+  const { statistics } = service;
+  return {
+    name: service.name,
+    declared: service.declared,
+    owner: service.owner ?? null,
+    usable: service.offers.some((offer) => offer.usable),
+    ...viewTraffic(statistics),
+    connectionsTotal: statistics.connections,
+    retriesTotal: statistics.retries,
+    latency: viewLatency(statistics.latency),
+    offers: service.offers.map((offer) => viewOffer(offer, linkOf(offer))),
+  };
+}
+
+export function viewListener(
+  listener: Pick<ListenerView, "url" | "state" | "service">,
+  statistics: ListenerStatistics,
+): ListenerView {
+  return {
+    url: listener.url,
+    state: listener.state,
+    service: listener.service,
+    ...viewTraffic(statistics),
+    connectionsTotal: statistics.connections,
+    connectionsOpen: statistics.connectionsOpen,
+    connectionsRefusedTotal: statistics.connectionsRefused,
+  };
+}
+
+export function viewLink(link: Link): LinkView {
+  const statistics = link.statistics();
+  return {
+    id: link.id,
+    node: link.peer.node,
+    instance: link.peer.instance,
+    identity: link.peer.identity,
+    address: link.peer.address,
+    transport: link.transport,
+    dialled: link.dialled,
+    state: link.state,
+    cost: link.cost,
+    roundTripMs: statistics.roundTripMs ?? null,
+    streamsOpen: statistics.streamsOpen,
+    streamsTotal: statistics.streamsTotal,
+    bytesInTotal: statistics.bytesIn,
+    bytesOutTotal: statistics.bytesOut,
+  };
+}
+
+/** The other nodes, by name, from the links to them and what they offer. */
+export function viewPeers(links: readonly LinkView[], services: readonly ServiceView[]): PeerView[] {
+  const offered = new Map<string, Set<string>>();
+  for (const service of services) {
+    for (const { node, link } of service.offers) {
+      if (link === null) continue;
+      const names = offered.get(node);
+      if (names === undefined) offered.set(node, new Set([service.name]));
+      else names.add(service.name);
+    }
+  }
+  return [...Map.groupBy(links, (link) => link.node)]
+    .map(([name, own]) => ({
+      name,
+      instances: [...new Set(own.map((link) => link.instance))],
+      links: own.length,
+      linksUp: own.filter((link) => link.state === "up").length,
+      services: [...(offered.get(name) ?? [])],
+    }))
+    .sort((left, right) => (left.name < right.name ? -1 : 1));
+}
+
+function viewTraffic(statistics: ServiceStatistics | ListenerStatistics): TrafficView {
+  const { statuses } = statistics;
+  return {
+    requestsTotal: statistics.requests,
+    requestsActive: statistics.active,
+    bytesInTotal: statistics.bytesIn,
+    bytesOutTotal: statistics.bytesOut,
+    statuses: {
+      "1xx": statuses[1] ?? 0,
+      "2xx": statuses[2] ?? 0,
+      "3xx": statuses[3] ?? 0,
+      "4xx": statuses[4] ?? 0,
+      "5xx": statuses[5] ?? 0,
+    },
+    errors: Object.fromEntries(statistics.errors),
+  };
+}
+
+function viewOffer(offer: Offer, link: string | null): OfferView {
+  return {
+    node: offer.upstream.node,
+    link,
+    identity: offer.identity,
+    protocol: offer.protocol,
+    weight: offer.weight,
+    cost: offer.cost,
+    labels: offer.labels,
+    health: offer.health,
+    usable: offer.usable,
+    unusableReason: offer.unusableReason,
+    outstanding: offer.outstanding,
+    requestsTotal: offer.requestsTotal,
+    failuresTotal: offer.failuresTotal,
+  };
+}
+
+function viewLatency(histogram: LatencyHistogram): LatencyView {
+  const counts = histogram.cumulativeCounts(LATENCY_BOUNDS_MS);
+  return {
+    count: histogram.count,
+    sumMs: histogram.sumMs,
+    p50Ms: histogram.quantile(0.5) ?? null,
+    p90Ms: histogram.quantile(0.9) ?? null,
+    p99Ms: histogram.quantile(0.99) ?? null,
+    buckets: LATENCY_BOUNDS_MS.map((upToMs, index) => ({ upToMs, count: counts[index]! })),
+  };
+}

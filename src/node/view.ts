@@ -1,0 +1,175 @@
+/**
+ * What a running node shows of itself, as JSON: the admin API, the command line, metrics and the dashboard all read this.
+ *
+ * Plain data. Units come last in names; totals count since the node started; what is unknown is `null`, never left out.
+ */
+import type { StreamProtocol } from "../base/upstream.ts";
+import type { LinkState } from "../link/link.ts";
+
+/** `starting`: not everything is bound yet. `draining`: no new work. */
+export type NodeState = "starting" | "ready" | "draining" | "stopped";
+
+export interface NodeView {
+  readonly node: NodeIdentityView;
+  readonly listeners: readonly ListenerView[];
+  readonly links: readonly LinkView[];
+  readonly services: readonly ServiceView[];
+  /** Other nodes that this one has links to. */
+  readonly nodes: readonly PeerView[];
+  /** Sessions under way, the oldest first; `sessionsOmitted` more are not listed. */
+  readonly sessions: readonly SessionView[];
+  readonly sessionsOmitted: number;
+  readonly totals: TotalsView;
+  readonly process: ProcessView;
+}
+
+export interface NodeIdentityView {
+  readonly name: string;
+  /** Fresh for each start. */
+  readonly instance: string;
+  readonly version: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly uptimeSeconds: number;
+  readonly state: NodeState;
+}
+
+/** Counts that listeners and services share. */
+export interface TrafficView {
+  /** HTTP requests, or connections of stream services. */
+  readonly requestsTotal: number;
+  readonly requestsActive: number;
+  /** From clients. */
+  readonly bytesInTotal: number;
+  /** To clients. */
+  readonly bytesOutTotal: number;
+  readonly statuses: StatusesView;
+  /** By error code; only codes that occurred. */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
+/** Final HTTP statuses by class. */
+export interface StatusesView {
+  readonly "1xx": number;
+  readonly "2xx": number;
+  readonly "3xx": number;
+  readonly "4xx": number;
+  readonly "5xx": number;
+}
+
+export interface ListenerView extends TrafficView {
+  /** As bound: the port is the real one. */
+  readonly url: string;
+  readonly state: "binding" | "listening" | "closed";
+  /** The service that it is fixed to; null when requests say which they want. */
+  readonly service: string | null;
+  readonly connectionsTotal: number;
+  readonly connectionsOpen: number;
+  readonly connectionsRefusedTotal: number;
+}
+
+export interface LinkView {
+  readonly id: string;
+  readonly node: string;
+  readonly instance: string;
+  readonly identity: string;
+  readonly address: string;
+  readonly transport: string;
+  /** True when this node dialled. */
+  readonly dialled: boolean;
+  readonly state: LinkState;
+  readonly cost: number;
+  readonly roundTripMs: number | null;
+  readonly streamsOpen: number;
+  readonly streamsTotal: number;
+  readonly bytesInTotal: number;
+  readonly bytesOutTotal: number;
+}
+
+export interface ServiceView extends TrafficView {
+  readonly name: string;
+  /** Configuration names it. */
+  readonly declared: boolean;
+  /** The identity that the name belongs to; null before the first offer. */
+  readonly owner: string | null;
+  /** Some offer takes new streams. */
+  readonly usable: boolean;
+  readonly connectionsTotal: number;
+  readonly retriesTotal: number;
+  readonly latency: LatencyView;
+  readonly offers: readonly OfferView[];
+}
+
+export interface OfferView {
+  readonly node: string;
+  /** The link it came over; null for a target of this node. */
+  readonly link: string | null;
+  readonly identity: string;
+  readonly protocol: StreamProtocol;
+  readonly weight: number;
+  readonly cost: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly health: "up" | "down";
+  readonly usable: boolean;
+  /** Why not, for people: `draining`, `suspect`, `down`; empty when it is usable. */
+  readonly unusableReason: string;
+  readonly outstanding: number;
+  readonly requestsTotal: number;
+  readonly failuresTotal: number;
+}
+
+/** From a complete request to the first byte of its answer. Quantiles are right to within one eighth. */
+export interface LatencyView {
+  readonly count: number;
+  readonly sumMs: number;
+  readonly p50Ms: number | null;
+  readonly p90Ms: number | null;
+  readonly p99Ms: number | null;
+  /** Cumulative: how many took `upToMs` at most. */
+  readonly buckets: readonly { readonly upToMs: number; readonly count: number }[];
+}
+
+export interface PeerView {
+  readonly name: string;
+  readonly instances: readonly string[];
+  readonly links: number;
+  readonly linksUp: number;
+  /** Names of the services that it offers here. */
+  readonly services: readonly string[];
+}
+
+export interface SessionView {
+  readonly id: string;
+  readonly service: string;
+  readonly listener: string;
+  readonly client: string;
+  /** Empty while it waits for an offer. */
+  readonly node: string;
+  readonly link: string | null;
+  readonly protocol: StreamProtocol;
+  readonly ageSeconds: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface TotalsView {
+  readonly requestsTotal: number;
+  readonly requestsActive: number;
+  readonly connectionsOpen: number;
+  readonly bytesInTotal: number;
+  readonly bytesOutTotal: number;
+  readonly links: number;
+  readonly linksUp: number;
+  readonly streamsOpen: number;
+  /** Requests that wait for an offer. */
+  readonly waiting: number;
+}
+
+export interface ProcessView {
+  readonly pid: number;
+  readonly rssBytes: number;
+  readonly heapUsedBytes: number;
+  readonly cpuSeconds: number;
+  /** How late timers run; null before it was measured. */
+  readonly eventLoopDelayP99Ms: number | null;
+}
