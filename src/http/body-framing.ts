@@ -1,0 +1,115 @@
+/**
+ * Where the body of a message ends: counts its bytes past, all of them verbatim. One reader serves a connection, exchange
+ * after exchange. Lengths cost O(1) per slice; chunks as `ChunkedFraming` says.
+ */
+import type { ErrorCode } from "../base/errors.ts";
+import { ChunkedFraming } from "./chunked-framing.ts";
+import { HttpProblem } from "./http-problem.ts";
+
+/** `close` and `tunnel` have no end of their own: the peer's FIN is it. */
+export type BodyKind = "none" | "length" | "chunked" | "close" | "tunnel";
+
+export class BodyReader {
+  problem: HttpProblem | undefined;
+  readonly #code: ErrorCode;
+  readonly #payloadBytesMax: number;
+  readonly #chunked = new ChunkedFraming();
+  #kind: BodyKind = "none";
+  #remaining = 0;
+
+  /** `code` is who broke the rules when the body does; a payload beyond `payloadBytesMax` is BODY_TOO_LARGE. */
+  constructor(code: "BAD_REQUEST" | "TARGET_PROTOCOL", payloadBytesMax = Number.POSITIVE_INFINITY) {
+    this.#code = code;
+    this.#payloadBytesMax = payloadBytesMax;
+  }
+
+  /** Begins a body. A length beyond the limit is a `problem` at once. */
+  start(kind: BodyKind, length = 0): void {
+    this.problem = undefined;
+    this.#kind = kind;
+    this.#remaining = kind === "length" ? length : 0;
+    if (kind === "chunked") this.#chunked.reset();
+    if (this.#remaining > this.#payloadBytesMax) this.#refuseSize();
+  }
+
+  /** The last byte of the body has been taken. */
+  get done(): boolean {
+    if (this.#kind === "chunked") return this.#chunked.done;
+    return this.#remaining === 0 && this.#kind !== "close" && this.#kind !== "tunnel";
+  }
+
+  /** Whether the body is whole if the peer ends here. */
+  get mayEnd(): boolean {
+    return this.done || this.#kind === "close" || this.#kind === "tunnel";
+  }
+
+  /**
+   * How many leading bytes of the chunk belong to this body; what follows is the next message's. Stops before the byte
+   * that is a `problem`.
+   */
+  take(chunk: Buffer): number {
+    switch (this.#kind) {
+      case "none":
+        return 0;
+      case "length": {
+        const taken = Math.min(this.#remaining, chunk.length);
+        this.#remaining -= taken;
+        return taken;
+      }
+      case "chunked":
+        return this.#takeChunked(chunk);
+      default:
+        return chunk.length;
+    }
+  }
+
+  #takeChunked(chunk: Buffer): number {
+    const framing = this.#chunked;
+    let at = 0;
+    while (at < chunk.length && !framing.done && this.problem === undefined) {
+      at = framing.advance(chunk, at);
+      if (framing.reason !== "") this.problem = new HttpProblem(this.#code, `the chunked body has ${framing.reason}`);
+      else if (framing.announcedBytes > this.#payloadBytesMax) this.#refuseSize();
+    }
+    return at;
+  }
+
+  #refuseSize(): void {
+    this.problem = new HttpProblem("BODY_TOO_LARGE", `the body is larger than ${this.#payloadBytesMax} bytes`);
+  }
+}
+
+/** Takes the chunked coding off, for HTTP/1.0 clients. Trailers are dropped. */
+export class ChunkedDecoder {
+  problem: HttpProblem | undefined;
+  readonly #code: ErrorCode;
+  readonly #framing = new ChunkedFraming();
+
+  constructor(code: "BAD_REQUEST" | "TARGET_PROTOCOL") {
+    this.#code = code;
+  }
+
+  get done(): boolean {
+    return this.#framing.done;
+  }
+
+  reset(): void {
+    this.problem = undefined;
+    this.#framing.reset();
+  }
+
+  /**
+   * Appends the payload slices of `chunk` (views of it) to `payload`. Returns how many bytes of the chunk belong to the
+   * body, as `BodyReader.take` does.
+   */
+  take(chunk: Buffer, payload: Buffer[]): number {
+    const framing = this.#framing;
+    let at = 0;
+    while (at < chunk.length && !framing.done && this.problem === undefined) {
+      at = framing.advance(chunk, at);
+      if (framing.dataEnd > framing.dataStart) payload.push(chunk.subarray(framing.dataStart, framing.dataEnd));
+      if (framing.reason !== "") this.problem = new HttpProblem(this.#code, `the chunked body has ${framing.reason}`);
+    }
+    return at;
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * The head to send on for a request head (RFC 9110 §7.6): origin form, HTTP/1.1, end-to-end fields as they came and in
+ * their order, hop-by-hop fields gone, and who forwarded it for whom at the end.
+ *
+ * The usual request is one slice of its own text plus lines that were made once for its connection.
+ */
+import { LINE_CLIENT_IDENTITY, LINE_HOP_BY_HOP, LINE_REQUEST_ID } from "./request-head.ts";
+import type { RequestHead } from "./request-head.ts";
+
+export interface ForwardingOptions {
+  /** Our name in Via: a token, such as the node's name. */
+  readonly via: string;
+  /** The client's IP address without brackets or port; empty for a unix socket. */
+  readonly clientAddress: string;
+  /** Told in `Forwarded: for=`; 0 leaves it out. */
+  readonly clientPort: number;
+  readonly proto: "http" | "https";
+  /** The client is a proxy of ours: what it says about its own client is kept and extended, else it is replaced. */
+  readonly trusted: boolean;
+  /** What Host becomes when an HTTP/1.0 client named none: the listener's own address. */
+  readonly defaultHost: string;
+}
+
+/** What every request of one client connection has in common, made into lines once. */
+export class ForwardingContext {
+  readonly trusted: boolean;
+  readonly defaultHost: string;
+  readonly #via: string;
+  readonly #address: string;
+  readonly #node: string;
+  readonly #proto: string;
+  #lastHost = "";
+  #lastVersionMinor = 1;
+  #lastLines = "";
+
+  constructor(options: ForwardingOptions) {
+    this.trusted = options.trusted;
+    this.defaultHost = options.defaultHost;
+    this.#via = viaName(options.via);
+    this.#address = options.clientAddress;
+    this.#node = forwardedNode(options.clientAddress, options.clientPort);
+    this.#proto = options.proto;
+  }
+
+  /** The lines for a request that brought no forwarding fields, or none that count. Cached for the last host. */
+  lines(host: string, versionMinor: number): string {
+    if (this.#lastLines === "" || host !== this.#lastHost || versionMinor !== this.#lastVersionMinor) {
+      this.#lastHost = host;
+      this.#lastVersionMinor = versionMinor;
+      this.#lastLines = this.#compose(host, versionMinor, "", "", "", "");
+    }
+    return this.#lastLines;
+  }
+
+  /** The lines for a trusted proxy's request: its own fields, extended by this hop. */
+  extendedLines(head: RequestHead, host: string): string {
+    return this.#compose(
+      host,
+      head.versionMinor,
+      head.header("x-forwarded-for") ?? "",
+      head.header("x-forwarded-proto") ?? "",
+      head.header("x-forwarded-host") ?? "",
+      head.header("forwarded") ?? "",
+    );
+  }
+
+  #compose(
+    host: string,
+    versionMinor: number,
+    forwardedFor: string,
+    forwardedProto: string,
+    forwardedHost: string,
+    forwarded: string,
+  ): string {
+    // The names are a protocol's terms: the first hop's protocol and host stay, addresses and elements are appended.
+    const element = `for=${this.#node};host="${host}";proto=${this.#proto}`;
+    return (
+      `Via: 1.${versionMinor} ${this.#via}\r\n` +
+      `X-Forwarded-For: ${join(forwardedFor, this.#address === "" ? "unknown" : this.#address)}\r\n` +
+      `X-Forwarded-Proto: ${forwardedProto === "" ? this.#proto : forwardedProto}\r\n` +
+      `X-Forwarded-Host: ${forwardedHost === "" ? host : forwardedHost}\r\n` +
+      `Forwarded: ${join(forwarded, element)}\r\n`
+    );
+  }
+}
+
+/**
+ * The head to open a stream with, blank line included; latin1. `path` is `head.path`, or what `rewritePath` made of it;
+ * a `requestId` becomes X-Request-Id unless a trusted client brought one.
+ */
+export function forwardRequestHead(
+  head: RequestHead,
+  context: ForwardingContext,
+  path: string = head.path,
+  requestId = "",
+): string {
+  const host = head.host === "" ? context.defaultHost : head.host;
+  const extend = head.hasForwardingFields && context.trusted;
+  const keepRequestId = head.hasRequestId && (context.trusted || requestId === "");
+  const text = head.text;
+
+  let out: string;
+  let from = head.fieldsStart;
+  if (head.leadEnd > 0 && path === head.target) {
+    out = "";
+    from = 0;
+  } else if (head.leadEnd > 0) {
+    out = `${head.method} ${path} HTTP/1.1\r\n`;
+  } else {
+    out = `${head.method} ${path} HTTP/1.1\r\nHost: ${host}\r\n`;
+  }
+  const marks = head.marks;
+  for (let i = 0; i < marks.length; i += 3) {
+    const kind = marks[i] as number;
+    if (kind !== LINE_HOP_BY_HOP) {
+      if (kind === LINE_REQUEST_ID && keepRequestId) continue;
+      if (kind === LINE_CLIENT_IDENTITY && context.trusted) continue;
+    }
+    const start = marks[i + 1] as number;
+    if (start > from) out += text.slice(from, start);
+    from = marks[i + 2] as number;
+  }
+  if (from < head.fieldsEnd) out += text.slice(from, head.fieldsEnd);
+  out += extend ? context.extendedLines(head, host) : context.lines(host, head.versionMinor);
+  if (head.upgrade !== "") out += `Connection: upgrade\r\nUpgrade: ${head.upgrade}\r\n`;
+  else if (head.acceptsTrailers) out += "Connection: TE\r\nTE: trailers\r\n";
+  if (requestId !== "" && !keepRequestId) out += `X-Request-Id: ${requestId}\r\n`;
+  return `${out}\r\n`;
+}
+
+/**
+ * A path for a route that says `stripPrefix` or `addPrefix` (both without a final slash; empty for none). A path that does
+ * not lie under the prefix, segment by segment, stays as it is; `*` always does.
+ */
+export function rewritePath(path: string, stripPrefix: string, addPrefix: string): string {
+  if (!path.startsWith("/")) return path;
+  let rest = path;
+  if (stripPrefix !== "" && path.startsWith(stripPrefix)) {
+    const next = path.charAt(stripPrefix.length);
+    if (next === "/") rest = path.slice(stripPrefix.length);
+    else if (next === "" || next === "?") rest = `/${path.slice(stripPrefix.length)}`;
+  }
+  return addPrefix === "" ? rest : addPrefix + rest;
+}
+
+/** `name` with what a Via pseudonym may not hold replaced, so that any node name can stand in a head. */
+export function viaName(name: string): string {
+  const token = name.replace(/[^!#$%&'*+\-.^_`|~0-9A-Za-z]/g, "-");
+  return token === "" ? "polarity" : token;
+}
+
+/** A node of RFC 7239 §6: IPv6 in brackets and quotes, a port only in quotes, an unknown address by that word. */
+function forwardedNode(address: string, port: number): string {
+  if (address === "") return "unknown";
+  const host = address.includes(":") ? `[${address}]` : address;
+  if (port > 0) return `"${host}:${port}"`;
+  return host === address ? address : `"${host}"`;
+}
+
+function join(list: string, element: string): string {
+  return list === "" ? element : `${list}, ${element}`;
+}

@@ -1,0 +1,76 @@
+/**
+ * The head to send to the client for an app's response head: hop-by-hop fields gone, Via added, and the connection
+ * described as it is on the client's side.
+ */
+import { viaName } from "./request-forwarding.ts";
+import { LINE_CONTENT_LENGTH, LINE_TRANSFER_ENCODING } from "./response-head.ts";
+import type { ResponseHead } from "./response-head.ts";
+
+export interface ResponseForwardingOptions {
+  /** Our name in Via. */
+  readonly via: string;
+  /** The version of the client's request. */
+  readonly clientVersionMinor: 0 | 1;
+  /** The client's connection ends with this response, by its wish or ours. */
+  readonly closeConnection: boolean;
+  /** Lines to add, each with its CRLF; empty for none. */
+  readonly extraLines: string;
+}
+
+/**
+ * Whether the body reaches this client framed by the end of its connection, so that the connection must close behind it:
+ * the app framed it so, or the client (HTTP/1.0) cannot read chunks and gets them decoded.
+ */
+export function endsByClose(head: ResponseHead, clientVersionMinor: 0 | 1): boolean {
+  return head.framing === "close" || needsDechunking(head, clientVersionMinor);
+}
+
+/** Whether the body has to go through a `ChunkedDecoder` on its way to this client. */
+export function needsDechunking(head: ResponseHead, clientVersionMinor: 0 | 1): boolean {
+  return clientVersionMinor === 0 && head.framing === "chunked";
+}
+
+/** Blank line included; latin1. HTTP/1.0 clients must not be sent informational heads at all (RFC 9110 §15.2). */
+export function forwardResponseHead(head: ResponseHead, options: ResponseForwardingOptions): string {
+  const text = head.text;
+  const bodyless = head.status < 200 || head.status === 204;
+  const dropsChunked = bodyless || options.clientVersionMinor === 0;
+  const marks = head.marks;
+  let out = "";
+  let from = 0;
+  if (head.versionMinor === 0 || head.statusAndReason.length === 4) {
+    out = `HTTP/1.1 ${head.statusAndReason}\r\n`;
+    from = head.fieldsStart;
+  }
+  for (let i = 0; i < marks.length; i += 3) {
+    const kind = marks[i] as number;
+    if (kind === LINE_TRANSFER_ENCODING && !dropsChunked) continue;
+    // RFC 9110 §8.6: 1xx and 204 never carry a length. HEAD and 304 do: that of the body they stand for.
+    if (kind === LINE_CONTENT_LENGTH && !bodyless) continue;
+    const start = marks[i + 1] as number;
+    if (start > from) out += text.slice(from, start);
+    from = marks[i + 2] as number;
+  }
+  if (from < head.fieldsEnd) out += text.slice(from, head.fieldsEnd);
+  out += viaLine(options.via, head.versionMinor);
+  if (head.upgrade !== "" && (head.status === 101 || head.status === 426)) {
+    const close = head.status === 426 && options.closeConnection ? ", close" : "";
+    out += `Connection: upgrade${close}\r\nUpgrade: ${head.upgrade}\r\n`;
+  } else if (!head.informational) {
+    if (options.closeConnection || endsByClose(head, options.clientVersionMinor)) out += "Connection: close\r\n";
+    else if (options.clientVersionMinor === 0) out += "Connection: keep-alive\r\n";
+  }
+  return `${out}${options.extraLines}\r\n`;
+}
+
+let lastVia = "";
+let lastViaLines: readonly [string, string] = ["", ""];
+
+/** One name serves a whole node, so its lines are made once. */
+function viaLine(via: string, versionMinor: 0 | 1): string {
+  if (via !== lastVia) {
+    lastVia = via;
+    lastViaLines = [`Via: 1.0 ${viaName(via)}\r\n`, `Via: 1.1 ${viaName(via)}\r\n`];
+  }
+  return lastViaLines[versionMinor];
+}
