@@ -1,0 +1,241 @@
+/**
+ * One client's raw byte conversation with one service: mode `one` on a stream listener.
+ *
+ * Bytes pass through with the credit of whoever reads slower. Until the service says something, what the client sent is
+ * kept (up to 64 KiB), and an offer that fails without having reached its app is replaced by another.
+ */
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import { PolarityError } from "../base/errors.ts";
+import type { StreamRequest } from "../base/upstream.ts";
+import type { Offer } from "../registry/offer.ts";
+import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";
+import { OfferSeeker, type OfferSought, type SessionContext } from "./offer-seeker.ts";
+import { ReplayBuffer } from "./replay-buffer.ts";
+
+export interface StreamSessionEvents {
+  /** Both directions are over; called once. `error`: why, unless both ended in order. */
+  finished(session: StreamSession, error: PolarityError | undefined): void;
+}
+
+export class StreamSession implements OfferSought {
+  readonly request: StreamRequest;
+  readonly startedAt: number;
+  readonly #context: SessionContext;
+  readonly #client: ByteStream;
+  readonly #events: StreamSessionEvents;
+  readonly #seeker: OfferSeeker;
+  readonly #listener: ListenerStatistics;
+  readonly #replay = new ReplayBuffer();
+  #service: ByteStream | undefined;
+  #statistics: ServiceStatistics | undefined;
+  #clientEnded = false;
+  #serviceEnded = false;
+  #answered = false;
+  #finished = false;
+  /** Credit owed to each side for bytes that the other has not taken yet. */
+  #owedToClient = 0;
+  #owedToService = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+
+  constructor(
+    context: SessionContext,
+    client: ByteStream,
+    request: StreamRequest,
+    node: string | undefined,
+    waitForOfferMs: number,
+    listener: ListenerStatistics,
+    events: StreamSessionEvents,
+  ) {
+    this.#context = context;
+    this.#client = client;
+    this.request = request;
+    this.#events = events;
+    this.#listener = listener;
+    this.startedAt = context.clock.now();
+    this.#seeker = new OfferSeeker(context, this, request.service, request.protocol, node, this.startedAt + waitForOfferMs);
+    client.sink = new ClientSide(this);
+  }
+
+  /** Who serves it now. */
+  get offer(): Offer | undefined {
+    return this.#seeker.offer;
+  }
+
+  start(): void {
+    this.#listener.requests++;
+    this.#listener.active++;
+    this.#seeker.seek();
+  }
+
+  /** Ends it at once; both sides see a reset. */
+  abort(error: PolarityError): void {
+    if (this.#finished) return;
+    this.#service?.reset(error);
+    this.#client.reset(error);
+    this.#finish(error);
+  }
+
+  // ── OfferSought ──
+
+  tryOffer(offer: Offer): boolean {
+    const service = offer.upstream.open(this.request, "", new ServiceSide(this));
+    if (service === undefined) return false;
+    this.#service = service;
+    if (this.#statistics === undefined) {
+      const { statistics } = offer;
+      this.#statistics = statistics;
+      statistics.requests++;
+      statistics.connections++;
+      statistics.active++;
+    }
+    let room = true;
+    for (const chunk of this.#replay.chunks) room = service.write(chunk);
+    if (room) this.serviceDrained();
+    if (this.#clientEnded) service.end();
+    return true;
+  }
+
+  noOffer(error: PolarityError): void {
+    this.#client.reset(error);
+    this.#finish(error);
+  }
+
+  // ── the client's side ──
+
+  clientData(chunk: Buffer): void {
+    this.#countIn(chunk.length);
+    const service = this.#service;
+    if (service === undefined) {
+      this.#replay.pushUnsent(chunk);
+      this.#owedToClient += chunk.length;
+      return;
+    }
+    if (!this.#answered) this.#replay.pushSent(chunk);
+    if (service.write(chunk)) this.#client.consumed(chunk.length);
+    else this.#owedToClient += chunk.length;
+  }
+
+  clientEnded(): void {
+    this.#clientEnded = true;
+    this.#service?.end();
+    this.#finishIfEnded();
+  }
+
+  clientReset(error: PolarityError): void {
+    this.#service?.reset(error);
+    this.#finish(error);
+  }
+
+  clientDrained(): void {
+    const owed = this.#owedToService;
+    this.#owedToService = 0;
+    if (owed > 0) this.#service?.consumed(owed);
+  }
+
+  // ── the service's side ──
+
+  serviceData(chunk: Buffer): void {
+    if (!this.#answered) this.#firstAnswer();
+    this.#countOut(chunk.length);
+    if (this.#client.write(chunk)) this.#service?.consumed(chunk.length);
+    else this.#owedToService += chunk.length;
+  }
+
+  serviceEnded(): void {
+    if (!this.#answered) this.#firstAnswer();
+    this.#serviceEnded = true;
+    this.#client.end();
+    this.#finishIfEnded();
+  }
+
+  serviceReset(error: PolarityError): void {
+    this.#service = undefined;
+    // An offer that never reached its app may be replaced, as long as all that the client sent is still here.
+    if (!this.#answered && error.retryable && this.#replay.complete && this.#seeker.fail(error)) {
+      this.#seeker.seek();
+      return;
+    }
+    this.#client.reset(error);
+    this.#finish(error);
+  }
+
+  serviceDrained(): void {
+    const owed = this.#owedToClient;
+    this.#owedToClient = 0;
+    if (owed > 0) this.#client.consumed(owed);
+  }
+
+  #countIn(bytes: number): void {
+    this.bytesIn += bytes;
+    this.#listener.bytesIn += bytes;
+    if (this.offer !== undefined) this.offer.statistics.bytesIn += bytes;
+  }
+
+  #countOut(bytes: number): void {
+    this.bytesOut += bytes;
+    this.#listener.bytesOut += bytes;
+    if (this.offer !== undefined) this.offer.statistics.bytesOut += bytes;
+  }
+
+  #firstAnswer(): void {
+    this.#answered = true;
+    this.#replay.giveUp();
+    this.offer?.statistics.latency.record(this.#context.clock.now() - this.startedAt);
+  }
+
+  #finishIfEnded(): void {
+    if (this.#clientEnded && this.#serviceEnded) this.#finish(undefined);
+  }
+
+  #finish(error: PolarityError | undefined): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    if (this.#statistics !== undefined) this.#statistics.active--;
+    this.#listener.active--;
+    if (error !== undefined) {
+      this.#listener.countError(error.code);
+      this.#statistics?.countError(error.code);
+    }
+    this.#seeker.finish(error !== undefined && error.code !== "CLIENT_GONE");
+    this.#events.finished(this, error);
+  }
+}
+
+class ClientSide implements ByteSink {
+  readonly #session: StreamSession;
+  constructor(session: StreamSession) {
+    this.#session = session;
+  }
+  data(chunk: Buffer): void {
+    this.#session.clientData(chunk);
+  }
+  end(): void {
+    this.#session.clientEnded();
+  }
+  reset(error: PolarityError): void {
+    this.#session.clientReset(error);
+  }
+  drain(): void {
+    this.#session.clientDrained();
+  }
+}
+
+class ServiceSide implements ByteSink {
+  readonly #session: StreamSession;
+  constructor(session: StreamSession) {
+    this.#session = session;
+  }
+  data(chunk: Buffer): void {
+    this.#session.serviceData(chunk);
+  }
+  end(): void {
+    this.#session.serviceEnded();
+  }
+  reset(error: PolarityError): void {
+    this.#session.serviceReset(error);
+  }
+  drain(): void {
+    this.#session.serviceDrained();
+  }
+}

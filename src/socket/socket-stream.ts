@@ -1,0 +1,214 @@
+/**
+ * A `net.Socket` as a `ByteStream`.
+ *
+ * Reading stops when the sink has not returned credit for 64 KiB; writes go straight to the socket. The listeners are
+ * shared functions that find their stream through a symbol, so an idle connection costs no closures.
+ */
+import type { Socket } from "node:net";
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import { type ErrorCode, messageOf, PolarityError } from "../base/errors.ts";
+
+/** Un-consumed bytes at which reading stops; it goes on below half of it. */
+const READ_AHEAD_BYTES = 64 * 1024;
+/** Head and first body bytes up to this size leave as one buffer; above it a gathered write is cheaper than the copy. */
+const JOIN_BYTES_MAX = 16 * 1024;
+
+/** How long a closing connection may go without taking any of its last bytes. */
+const CLOSE_STALLED_MS = 5_000;
+
+const STREAM = Symbol("polarity.stream");
+type StreamSocket = Socket & { [STREAM]: SocketStream };
+
+/** What a broken socket means, which depends on who is at its other end. */
+export interface SocketFault {
+  readonly code: ErrorCode;
+  /** Who that is, for people: `the client 127.0.0.1:5000`. */
+  readonly who: string;
+}
+
+export class SocketStream implements ByteStream {
+  sink: ByteSink;
+  readonly socket: Socket;
+  readonly #fault: SocketFault;
+  #unconsumedBytes = 0;
+  #paused = false;
+  #needsDrain = false;
+  #readEnded = false;
+  #writeEnded = false;
+  #over = false;
+  bytesIn = 0;
+  bytesOut = 0;
+
+  /** Takes over a connected socket made with `allowHalfOpen`. Nothing is read before the current turn is over. */
+  constructor(socket: Socket, fault: SocketFault, sink: ByteSink) {
+    this.socket = socket;
+    this.#fault = fault;
+    this.sink = sink;
+    socket.setNoDelay(true);
+    (socket as StreamSocket)[STREAM] = this;
+    socket.on("data", onData);
+    socket.on("end", onEnd);
+    socket.on("drain", onDrain);
+    socket.on("error", onError);
+    socket.on("close", onClose);
+  }
+
+  /** Both directions are over. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  get readEnded(): boolean {
+    return this.#readEnded;
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#writeEnded) return true;
+    const socket = this.socket;
+    this.bytesOut += chunk.length;
+    // A small slice that has to wait would pin the whole buffer that it was read into.
+    const pins = socket.writableLength > 0 && chunk.length * 4 < chunk.buffer.byteLength;
+    socket.write(pins ? Buffer.from(chunk) : chunk);
+    return this.#accepted();
+  }
+
+  writeLatin1(text: string): boolean {
+    if (this.#writeEnded) return true;
+    this.bytesOut += text.length;
+    this.socket.write(text, "latin1");
+    return this.#accepted();
+  }
+
+  /** Latin1 text and the bytes behind it, in one system call. */
+  writeBoth(text: string, chunk: Buffer): boolean {
+    if (chunk.length === 0) return this.writeLatin1(text);
+    if (this.#writeEnded) return true;
+    this.bytesOut += text.length + chunk.length;
+    if (text.length + chunk.length <= JOIN_BYTES_MAX) {
+      const joined = Buffer.allocUnsafe(text.length + chunk.length);
+      joined.write(text, 0, text.length, "latin1");
+      joined.set(chunk, text.length);
+      this.socket.write(joined);
+    } else {
+      this.socket.cork();
+      this.socket.write(text, "latin1");
+      this.socket.write(chunk);
+      this.socket.uncork();
+    }
+    return this.#accepted();
+  }
+
+  end(): void {
+    if (this.#writeEnded) return;
+    this.#writeEnded = true;
+    this.socket.end();
+  }
+
+  reset(_error: PolarityError): void {
+    if (this.#over) return;
+    this.#release();
+    resetSocket(this.socket);
+  }
+
+  /** Sends what is queued, then closes both ways without waiting for the peer's end. */
+  closeAfterWrites(): void {
+    if (this.#over) return;
+    this.#release();
+    this.socket.on("error", ignore);
+    this.socket.setTimeout(CLOSE_STALLED_MS, () => this.socket.destroy());
+    this.socket.destroySoon();
+  }
+
+  consumed(bytes: number): void {
+    this.#unconsumedBytes -= bytes;
+    if (!this.#paused || this.#unconsumedBytes > READ_AHEAD_BYTES / 2 || this.#over) return;
+    this.#paused = false;
+    this.socket.resume();
+  }
+
+  /** Gives the socket back untouched, for whoever takes it over next; the sink hears nothing more. */
+  detach(): Socket {
+    this.#release();
+    return this.socket;
+  }
+
+  // ── called by the shared listeners ──
+
+  received(chunk: Buffer): void {
+    if (this.#over) return;
+    this.bytesIn += chunk.length;
+    this.#unconsumedBytes += chunk.length;
+    this.sink.data(chunk);
+    if (this.#unconsumedBytes < READ_AHEAD_BYTES || this.#paused || this.#over) return;
+    this.#paused = true;
+    this.socket.pause();
+  }
+
+  ended(): void {
+    if (this.#over || this.#readEnded) return;
+    this.#readEnded = true;
+    this.sink.end();
+  }
+
+  drained(): void {
+    if (!this.#needsDrain || this.#over) return;
+    this.#needsDrain = false;
+    this.sink.drain();
+  }
+
+  closed(): void {
+    if (this.#over) return;
+    const complete = this.#readEnded && this.#writeEnded && this.socket.errored === null;
+    this.#release();
+    if (complete) return;
+    const cause = this.socket.errored;
+    const why = cause === null ? "closed the connection" : `broke the connection: ${messageOf(cause)}`;
+    this.sink.reset(new PolarityError(this.#fault.code, `${this.#fault.who} ${why}`, cause ?? undefined));
+  }
+
+  #accepted(): boolean {
+    // Plain sockets write within the call: nothing left waiting means that the kernel has it all.
+    if (this.socket.writableLength === 0 || !this.socket.writableNeedDrain) return true;
+    this.#needsDrain = true;
+    return false;
+  }
+
+  #release(): void {
+    this.#over = true;
+    this.#writeEnded = true;
+    const socket = this.socket;
+    socket.off("data", onData);
+    socket.off("end", onEnd);
+    socket.off("drain", onDrain);
+    socket.off("error", onError);
+    socket.off("close", onClose);
+  }
+}
+
+/** Breaks a connection so that its peer notices: RST where the medium has one. */
+export function resetSocket(socket: Socket): void {
+  socket.on("error", ignore);
+  if (socket.remoteFamily !== undefined && !("encrypted" in socket)) socket.resetAndDestroy();
+  else socket.destroy();
+}
+
+function ignore(): void {}
+
+function onData(this: Socket, chunk: Buffer): void {
+  (this as StreamSocket)[STREAM].received(chunk);
+}
+
+function onEnd(this: Socket): void {
+  (this as StreamSocket)[STREAM].ended();
+}
+
+function onDrain(this: Socket): void {
+  (this as StreamSocket)[STREAM].drained();
+}
+
+/** `close` follows and reports it. */
+function onError(this: Socket): void {}
+
+function onClose(this: Socket): void {
+  (this as StreamSocket)[STREAM].closed();
+}
