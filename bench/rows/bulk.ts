@@ -1,0 +1,51 @@
+/** How fast one large body moves, each way, and what it costs. */
+import { BULK, GIGABYTE } from "../app.ts";
+import { hopsOf, type Carriage, type Deployment } from "../contenders/contender.ts";
+import type { Bench } from "../bench.ts";
+import { runBulk } from "../measure/bulk.ts";
+import { CpuMeter } from "../measure/load.ts";
+import type { Sheet } from "../sheet.ts";
+import { alternate, CARRIAGES, REFERENCE, withDeployments, type Row } from "./row.ts";
+
+export const bulk: Row = {
+  name: "bulk",
+  title: "one body of 1 GB (quick: 100 MB)",
+  needs: [],
+  polarityOnly: false,
+  run: async (bench, sheet) => {
+    for (const carriage of CARRIAGES) {
+      await withDeployments(bench, carriage, async (deployments) => {
+        for (const direction of ["download", "upload"] as const) {
+          const what = `${carriage} ${direction}`;
+          bench.log(what);
+          sheet.bar(what, "MB/s", { subject: "polarity", atLeast: 0.8, of: REFERENCE[carriage] });
+          await alternate(bench, deployments, async (deployment) => {
+            await measure(bench, sheet, carriage, direction, deployment);
+          });
+        }
+      });
+    }
+  },
+};
+
+async function measure(
+  bench: Bench,
+  sheet: Sheet,
+  carriage: Carriage,
+  direction: "download" | "upload",
+  deployment: Deployment,
+): Promise<void> {
+  const file = bench.options.quick ? BULK.hundredMegabytes : BULK.gigabyte;
+  const meter = new CpuMeter(bench, hopsOf(deployment));
+  const report = await runBulk(bench, {
+    port: deployment.port(direction === "download" ? carriage : `${carriage}-sink`),
+    path: direction === "download" ? file.path : "/",
+    direction,
+    bytes: file.bytes,
+  });
+  if (report.bytes !== file.bytes) throw new Error(`${deployment.name} moved ${report.bytes} of ${file.bytes} bytes`);
+  const cpu = meter.read();
+  sheet.foreign(cpu.foreignShare);
+  sheet.add(`${carriage} ${direction}`, "MB/s", deployment.name, report.bytes / 1e6 / report.seconds);
+  sheet.add(`${carriage} ${direction}`, "CPU s/GB", deployment.name, (cpu.hopsMs / 1_000) * (GIGABYTE / report.bytes));
+}

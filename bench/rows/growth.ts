@@ -1,0 +1,64 @@
+/** Whether a request costs more when there are many services or many links. */
+import { startPolarity, type PolarityChoice } from "../contenders/polarity.ts";
+import { hopsOf } from "../contenders/contender.ts";
+import type { Bench } from "../bench.ts";
+import { runWrk } from "../measure/wrk.ts";
+import { median, type Sheet } from "../sheet.ts";
+import type { Row } from "./row.ts";
+
+const CONNECTIONS = 64;
+const WARMUP_SECONDS = 2;
+/** What we call flat: the spread of two equal runs on a shared machine is a few percent. */
+const FLAT = 1.15;
+
+export const growth: Row = {
+  name: "growth",
+  title: "cost of a request with 1 to 1,000 services and links",
+  needs: ["wrk"],
+  polarityOnly: true,
+  run: async (bench, sheet) => {
+    const counts = bench.options.quick ? [1, 1_000] : [1, 10, 100, 1_000];
+    sheet.bar("1,000 services ÷ 1", "×", { subject: "polarity", atMost: FLAT });
+    // The many-services set-up with one service is the baseline: the same listener, found by the same path.
+    const services = await costs(bench, sheet, counts, "services", (count) => ({ services: Math.max(2, count) }));
+    sheet.add("1,000 services ÷ 1", "×", "polarity", services);
+    const links = await costs(bench, sheet, counts, "links", (count) => ({ links: count }));
+    sheet.add("1,000 links ÷ 1", "×", "polarity", links);
+  },
+};
+
+/** Adds the cost for each count, and returns that of the last by that of the first. */
+async function costs(
+  bench: Bench,
+  sheet: Sheet,
+  counts: readonly number[],
+  unit: "services" | "links",
+  choiceOf: (count: number) => Partial<PolarityChoice>,
+): Promise<number> {
+  const medians: number[] = [];
+  for (const count of counts) {
+    const what = `${count} ${unit}`;
+    bench.log(what);
+    const deployment = await startPolarity(bench, choiceOf(count));
+    try {
+      const load = {
+        port: deployment.port("http"),
+        connections: CONNECTIONS,
+        ...(unit === "services" ? { services: count } : {}),
+      };
+      await runWrk(bench, hopsOf(deployment), { ...load, seconds: WARMUP_SECONDS });
+      const samples: number[] = [];
+      for (let round = 0; round < bench.options.rounds; round++) {
+        const result = await runWrk(bench, hopsOf(deployment), { ...load, seconds: bench.options.seconds });
+        samples.push(result.cpuUsPerRequest);
+        sheet.add(what, "CPU µs/request", "polarity", result.cpuUsPerRequest);
+        sheet.add(what, "requests/s", "polarity", result.requestsPerSecond);
+        sheet.foreign(result.foreignShare);
+      }
+      medians.push(median(samples));
+    } finally {
+      await deployment.stop();
+    }
+  }
+  return (medians.at(-1) ?? Number.NaN) / (medians[0] ?? Number.NaN);
+}
