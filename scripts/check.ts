@@ -30,7 +30,7 @@ const steps: readonly Step[] = [
 const started = performance.now();
 const outcomes = await Promise.all(steps.map(take));
 for (const { step, ok, output } of outcomes) {
-  if (!ok) console.log(`\n── ${step.name} ${"─".repeat(60)}\n${output.trim()}`);
+  if (!ok) console.log(`\n── ${step.name} ${"─".repeat(60)}\n${failures(output).trim()}`);
 }
 const failed = outcomes.filter(({ ok }) => !ok).map(({ step }) => step.name);
 console.log(
@@ -59,6 +59,12 @@ async function runStep(step: Step): Promise<{ ok: boolean; output: string }> {
     child.on("error", (error) => resolve({ ok: false, output: `cannot run ${step.command}: ${error.message}` }));
     child.on("close", (code) => resolve({ ok: code === 0, output: Buffer.concat(chunks).toString() }));
   });
+}
+
+/** Node lists every test and then the failed ones with their errors; the latter are enough here. */
+function failures(output: string): string {
+  const start = output.search(/^✖ failing tests:$/m);
+  return start === -1 ? output : output.slice(start);
 }
 
 function elapsedSeconds(since: number): number {
