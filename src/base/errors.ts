@@ -60,11 +60,18 @@ export const ERRORS = Object.freeze({
   CONFIG_INVALID: define("operator", 500, false, "the configuration is not valid"),
   ADDRESS_INVALID: define("operator", 500, false, "the address cannot be understood"),
   ADDRESS_IN_USE: define("operator", 500, false, "the address cannot be listened on"),
-  INSECURE_LISTENER: define("operator", 500, false, "a link listener beyond loopback has neither token nor client certificate"),
+  INSECURE_LISTENER: define(
+    "operator",
+    500,
+    false,
+    "a link or admin listener beyond loopback has neither token nor client certificate",
+  ),
   FILE_UNREADABLE: define("operator", 500, false, "a file cannot be read"),
   USAGE: define("operator", 400, false, "the command line cannot be understood"),
   NODE_STOPPED: define("router", 503, false, "the node is stopping"),
   ADMIN_UNREACHABLE: define("operator", 502, false, "no node answers on the admin address"),
+  ADMIN_FORBIDDEN: define("client", 403, false, "the admin API does not take this request from there"),
+  INTERNAL: define("router", 500, false, "this node failed in a way that it should not"),
 } as const satisfies Record<string, ErrorKind>);
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,0 +1,243 @@
+/**
+ * A node's view as Prometheus metrics, made when they are scraped.
+ *
+ * Peers choose the names of services and nodes, so labels are bounded: beyond `SERIES_MAX` services (or links) the quietest
+ * are summed up as `_other`.
+ */
+import { Registry } from "@prometheus-io/client";
+import type { LinkView, NodeView, ServiceView, TrafficView } from "../node/view.ts";
+
+export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** Services, and links, that get series of their own. */
+const SERIES_MAX = 500;
+const OTHER = "_other";
+
+type Labels = Readonly<Record<string, string>>;
+
+interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+  readonly metricName?: string;
+}
+
+interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  /** Samples of the same labels are added up: that is how the quietest become one. */
+  readonly aggregator: "sum";
+  readonly values: readonly Sample[];
+}
+
+export async function renderMetrics(view: NodeView): Promise<string> {
+  const metrics = [...nodeMetrics(view), ...listenerMetrics(view), ...serviceMetrics(view), ...linkMetrics(view)];
+  return Registry.aggregate([metrics]).metrics();
+}
+
+function nodeMetrics({ node, totals, process }: NodeView): Metric[] {
+  const { name, instance, version } = node;
+  const one = (value: number): Sample[] => [{ labels: {}, value }];
+  return [
+    gauge("node_info", "Always 1; the labels say which node this is.", [
+      { labels: { node: name, instance, version }, value: 1 },
+    ]),
+    gauge("node_ready", "1 when the node takes new work.", one(node.state === "ready" ? 1 : 0)),
+    gauge("node_uptime_seconds", "Time since the node started.", one(node.uptimeSeconds)),
+    gauge("sessions_active", "Requests and connections under way.", one(totals.requestsActive)),
+    gauge("sessions_waiting", "Requests that wait for an offer.", one(totals.waiting)),
+    gauge("streams_open", "Streams open on all links.", one(totals.streamsOpen)),
+    gauge("process_resident_memory_bytes", "Memory that the process occupies.", one(process.rssBytes)),
+    gauge("process_heap_used_bytes", "Memory that JavaScript objects occupy.", one(process.heapUsedBytes)),
+    counter("process_cpu_seconds_total", "Processor time that the process used.", one(process.cpuSeconds)),
+    gauge(
+      "process_event_loop_delay_p99_seconds",
+      "How late timers run: the 99th percentile.",
+      process.eventLoopDelayP99Ms === null ? [] : one(process.eventLoopDelayP99Ms / 1000),
+    ),
+  ];
+}
+
+function listenerMetrics({ listeners }: NodeView): Metric[] {
+  const series = listeners.map((listener) => ({ labels: { listener: listener.url }, of: listener }));
+  return [
+    ...trafficMetrics("listener", series),
+    counter(
+      "listener_connections_total",
+      "Client connections accepted.",
+      samples(series, (of) => of.connectionsTotal),
+    ),
+    gauge(
+      "listener_connections_open",
+      "Client connections open.",
+      samples(series, (of) => of.connectionsOpen),
+    ),
+    counter(
+      "listener_connections_refused_total",
+      "Client connections turned away by a limit.",
+      samples(series, (of) => of.connectionsRefusedTotal),
+    ),
+  ];
+}
+
+function serviceMetrics({ services }: NodeView): Metric[] {
+  const series = bounded(services, (service) => service.requestsTotal).map(({ of, own }) => ({
+    labels: { service: own ? of.name : OTHER },
+    of,
+  }));
+  return [
+    ...trafficMetrics("service", series),
+    counter(
+      "service_connections_total",
+      "Client connections of stream services, and upgraded ones.",
+      samples(series, (of) => of.connectionsTotal),
+    ),
+    counter(
+      "service_retries_total",
+      "Further offers tried after the first.",
+      samples(series, (of) => of.retriesTotal),
+    ),
+    gauge(
+      "service_offers",
+      "Offers, by whether they take new streams.",
+      series.flatMap(({ labels, of }) => {
+        const usable = of.offers.filter((offer) => offer.usable).length;
+        return [
+          { labels: { ...labels, state: "usable" }, value: usable },
+          { labels: { ...labels, state: "unusable" }, value: of.offers.length - usable },
+        ];
+      }),
+    ),
+    {
+      name: "polarity_service_response_seconds",
+      help: "Time from a complete request to the first byte of its answer.",
+      type: "histogram",
+      aggregator: "sum",
+      values: series.flatMap(({ labels, of }) => histogramSamples("polarity_service_response_seconds", labels, of)),
+    },
+  ];
+}
+
+function histogramSamples(name: string, labels: Labels, { latency }: ServiceView): Sample[] {
+  return [
+    ...latency.buckets.map(({ upToMs, count }) => ({
+      labels: { ...labels, le: String(upToMs / 1000) },
+      value: count,
+      metricName: `${name}_bucket`,
+    })),
+    { labels: { ...labels, le: "+Inf" }, value: latency.count, metricName: `${name}_bucket` },
+    { labels, value: latency.sumMs / 1000, metricName: `${name}_sum` },
+    { labels, value: latency.count, metricName: `${name}_count` },
+  ];
+}
+
+function linkMetrics({ links }: NodeView): Metric[] {
+  const series = bounded(links, (link) => link.streamsTotal).map(({ of, own }) => ({
+    labels: own ? { link: of.id, node: of.node } : { link: OTHER, node: OTHER },
+    of,
+  }));
+  const roundTrips = series.flatMap(({ labels, of }) =>
+    of.roundTripMs === null || labels.link === OTHER ? [] : [{ labels, value: of.roundTripMs / 1000 }],
+  );
+  const states: readonly LinkView["state"][] = ["joining", "up", "suspect", "draining"];
+  return [
+    gauge(
+      "links",
+      "Links, by state.",
+      states.map((state) => ({ labels: { state }, value: links.filter((link) => link.state === state).length })),
+    ),
+    gauge(
+      "link_up",
+      "1 when the link takes new streams.",
+      samples(series, (of) => (of.state === "up" ? 1 : 0)),
+    ),
+    gauge("link_round_trip_seconds", "Smoothed round trip.", roundTrips),
+    gauge(
+      "link_streams_open",
+      "Streams open on the link.",
+      samples(series, (of) => of.streamsOpen),
+    ),
+    counter(
+      "link_streams_total",
+      "Streams opened on the link, by either side.",
+      samples(series, (of) => of.streamsTotal),
+    ),
+    counter(
+      "link_received_bytes_total",
+      "Bytes received over the link.",
+      samples(series, (of) => of.bytesInTotal),
+    ),
+    counter(
+      "link_sent_bytes_total",
+      "Bytes sent over the link.",
+      samples(series, (of) => of.bytesOutTotal),
+    ),
+  ];
+}
+
+interface Series<View> {
+  readonly labels: Labels;
+  readonly of: View;
+}
+
+function trafficMetrics(kind: "listener" | "service", series: readonly Series<TrafficView>[]): Metric[] {
+  return [
+    counter(
+      `${kind}_requests_total`,
+      "HTTP requests, or connections of streams.",
+      samples(series, (of) => of.requestsTotal),
+    ),
+    gauge(
+      `${kind}_requests_active`,
+      "Of those, how many are under way.",
+      samples(series, (of) => of.requestsActive),
+    ),
+    counter(
+      `${kind}_received_bytes_total`,
+      "Bytes from clients.",
+      samples(series, (of) => of.bytesInTotal),
+    ),
+    counter(
+      `${kind}_sent_bytes_total`,
+      "Bytes to clients.",
+      samples(series, (of) => of.bytesOutTotal),
+    ),
+    counter(
+      `${kind}_responses_total`,
+      "HTTP responses, by class of status.",
+      series.flatMap(({ labels, of }) =>
+        Object.entries(of.statuses).map(([statusClass, value]) => ({
+          labels: { ...labels, class: statusClass },
+          value,
+        })),
+      ),
+    ),
+    counter(
+      `${kind}_errors_total`,
+      "Requests that ended with an error of Polarity's, by its code.",
+      series.flatMap(({ labels, of }) =>
+        Object.entries(of.errors).map(([code, value]) => ({ labels: { ...labels, code }, value })),
+      ),
+    ),
+  ];
+}
+
+/** All of them, with the busiest `SERIES_MAX` marked as having series of their own. */
+function bounded<View>(views: readonly View[], activity: (view: View) => number): { of: View; own: boolean }[] {
+  if (views.length <= SERIES_MAX) return views.map((of) => ({ of, own: true }));
+  return [...views]
+    .sort((left, right) => activity(right) - activity(left))
+    .map((of, rank) => ({ of, own: rank < SERIES_MAX }));
+}
+
+function samples<View>(series: readonly Series<View>[], value: (of: View) => number): Sample[] {
+  return series.map(({ labels, of }) => ({ labels, value: value(of) }));
+}
+
+function counter(name: string, help: string, values: readonly Sample[]): Metric {
+  return { name: `polarity_${name}`, help, type: "counter", aggregator: "sum", values };
+}
+
+function gauge(name: string, help: string, values: readonly Sample[]): Metric {
+  return { name: `polarity_${name}`, help, type: "gauge", aggregator: "sum", values };
+}

@@ -1,0 +1,34 @@
+/** The body of `POST /api/v1/services`: a service's name and the settings that it would have in a configuration file. */
+import { PolarityError } from "../base/errors.ts";
+import type { ConfigInput, ServiceConfig } from "../config/node-config.ts";
+import { formatPath } from "../config/problems.ts";
+import { resolveConfig } from "../config/resolution.ts";
+
+/** As JSON: `{ "name": "web", "target": "http://127.0.0.1:3000", "weight": 2 }`. */
+export type ServiceRequest = { readonly name: string } & NonNullable<ConfigInput["services"]>[string];
+
+/** Checks a body by the rules of the configuration file. Throws `CONFIG_INVALID` with what is wrong. */
+export function resolveServiceRequest(body: unknown): ServiceConfig {
+  if (typeof body !== "object" || body === null || !("name" in body) || typeof body.name !== "string") {
+    throw new PolarityError(
+      "CONFIG_INVALID",
+      'expected an object such as {"name":"web","target":"http://127.0.0.1:3000"}',
+    );
+  }
+  const { name, ...settings } = body;
+  // A map, as names such as `__proto__` are names too.
+  const services = Object.fromEntries([[name, settings]]);
+  // No setting of a service names a file, so the folder does not matter.
+  const resolution = resolveConfig({ services }, { folder: "/", defaultName: "node" });
+  if (resolution.kind === "invalid") {
+    const problems = resolution.problems.map(({ path, message }) => {
+      const place = formatPath(path.slice(2));
+      return place === "" ? message : `${place}: ${message}`;
+    });
+    throw new PolarityError("CONFIG_INVALID", `service ${JSON.stringify(name)}: ${problems.join("; ")}`);
+  }
+  const service = resolution.config.services[0];
+  if (service === undefined)
+    throw new PolarityError("CONFIG_INVALID", `service ${JSON.stringify(name)} has no settings`);
+  return service;
+}
