@@ -4,7 +4,7 @@
  *
  * A test that needs one skips by name and says how to get it. Under POLARITY_TEST_FULL=1 the runner fails on every skip.
  */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, globSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 import tools from "./tools.json" with { type: "json" };
@@ -12,13 +12,7 @@ import tools from "./tools.json" with { type: "json" };
 export type Tool = keyof typeof tools;
 
 // Debian keeps servers out of an ordinary user's PATH, and PostgreSQL's out of everybody's.
-const SERVER_FOLDERS = [
-  "/usr/local/sbin",
-  "/usr/sbin",
-  "/sbin",
-  "/usr/lib/postgresql/15/bin",
-  "/usr/lib/postgresql/17/bin",
-];
+const SERVER_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", ...globSync("/usr/lib/postgresql/*/bin")];
 
 /** The full path of a tool, or undefined. sshd insists on being started by its full path. */
 export function toolPath(tool: Tool): string | undefined {
