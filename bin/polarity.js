@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+// Starts the command line under a Node.js that can run it. Kept to syntax and modules that old versions of Node.js know.
+import { spawn } from "child_process";
+import { existsSync } from "fs";
+import { dirname, join } from "path";
+import { fileURLToPath, pathToFileURL } from "url";
+
+const NODE_MAJOR_MIN = 24;
+
+const self = fileURLToPath(import.meta.url);
+const root = dirname(dirname(self));
+const windows = process.platform === "win32";
+const pinnedNode = join(root, "node_modules", "node", "bin", windows ? "node.exe" : "node");
+
+if (Number(process.versions.node.split(".")[0]) >= NODE_MAJOR_MIN) {
+  // A checkout runs from its sources; the published package has none.
+  const source = join(root, "src", "cli", "main.ts");
+  const main = existsSync(source) ? source : join(root, "dist", "cli", "main.js");
+  import(pathToFileURL(main).href).catch(fail);
+} else if (existsSync(pinnedNode)) {
+  rerun();
+} else {
+  fail(new Error("Node.js " + NODE_MAJOR_MIN + " or newer is needed, and this is " + process.versions.node));
+}
+
+function rerun() {
+  // The channel is only a tether: it tells the child when this process is gone, even by SIGKILL.
+  const child = spawn(pinnedNode, [self].concat(process.argv.slice(2)), {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env: Object.assign({}, process.env, { POLARITY_TETHER: "rerun" }),
+  });
+  const signals = windows ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"];
+  for (const signal of signals) process.on(signal, () => child.kill(signal));
+  child.on("error", fail);
+  child.on("exit", (code, signal) => {
+    for (const name of signals) process.removeAllListeners(name);
+    if (signal === null) process.exit(code);
+    else process.kill(process.pid, signal);
+  });
+}
+
+function fail(error) {
+  process.stderr.write("polarity: " + (error && error.message ? error.message : error) + "\n");
+  process.exit(1);
+}

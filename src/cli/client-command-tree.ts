@@ -1,0 +1,83 @@
+/** The commands that talk to a running node through its admin API. */
+import type { Command } from "commander";
+import { Argument } from "commander";
+import { parseTargetAddress } from "../base/address.ts";
+import { checkServiceName } from "../base/argument.ts";
+import { OUTPUT_FORMATS, RESOURCES } from "./client-output.ts";
+import type { OutputFormat, Resource } from "./client-output.ts";
+import { checked, choiceFlag, switchFlag, valueFlag, wholeNumber } from "./flag.ts";
+import { addClientFlags } from "./node-flags.ts";
+import type { Finish } from "./program.ts";
+
+export interface ClientFlags {
+  readonly node: string;
+  readonly adminTokenFile?: string;
+}
+
+export interface OutputFlags extends ClientFlags {
+  readonly output: OutputFormat;
+  readonly watch?: boolean;
+}
+
+export interface RegisterFlags extends ClientFlags {
+  readonly weight?: number;
+}
+
+export function addClientCommands(program: Command, finish: Finish): void {
+  addOutputFlags(addClientFlags(program.command("status").description("what a running node is and does"))).action(
+    async (flags: OutputFlags) => finish(await (await commands()).showStatus(flags)),
+  );
+
+  addOutputFlags(
+    addClientFlags(
+      program
+        .command("get")
+        .description("list what a running node sees")
+        .addArgument(new Argument("<what>", "what to list").choices(RESOURCES)),
+    ),
+  ).action(async (what: Resource, flags: OutputFlags) => finish(await (await commands()).showResource(what, flags)));
+
+  addClientFlags(
+    program
+      .command("register")
+      .description("make a running node offer another service")
+      .addArgument(serviceArgument())
+      .addArgument(
+        new Argument("<target>", "such as http://127.0.0.1:3000 or tcp://127.0.0.1:5432").argParser(
+          (value) => checked(parseTargetAddress, value).url,
+        ),
+      )
+      .addOption(valueFlag("--weight <number>", "share of the work relative to other nodes (1)", wholeNumber(1, 1000))),
+  ).action(async (name: string, target: string, flags: RegisterFlags) =>
+    finish(await (await commands()).register(name, target, flags)),
+  );
+
+  addClientFlags(
+    program
+      .command("unregister")
+      .description("make a running node offer a service no more")
+      .addArgument(serviceArgument()),
+  ).action(async (name: string, flags: ClientFlags) => finish(await (await commands()).unregister(name, flags)));
+
+  addClientFlags(program.command("drain").description("make a running node finish its work and stop")).action(
+    async (flags: ClientFlags) => finish(await (await commands()).drain(flags)),
+  );
+
+  addClientFlags(program.command("reload").description("make a running node read its configuration file again")).action(
+    async (flags: ClientFlags) => finish(await (await commands()).reload(flags)),
+  );
+}
+
+function addOutputFlags(command: Command): Command {
+  return command
+    .addOption(choiceFlag("-o, --output <format>", "how to print it", OUTPUT_FORMATS).default("table"))
+    .addOption(switchFlag("-w, --watch", "print it again every second"));
+}
+
+function serviceArgument(): Argument {
+  return new Argument("<name>", "the service's name").argParser((value) => checked(checkServiceName, value));
+}
+
+function commands() {
+  return import("./client-commands.ts");
+}

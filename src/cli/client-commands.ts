@@ -1,0 +1,79 @@
+/** What the commands do that talk to a running node through its admin API. */
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { AdminClient } from "../admin/client.ts";
+import { PolarityError } from "../base/errors.ts";
+import { reasonOf } from "../config/resolution.ts";
+import type { NodeView } from "../node/view.ts";
+import type { ClientFlags, OutputFlags, RegisterFlags } from "./client-command-tree.ts";
+import type { Resource } from "./client-output.ts";
+import { dataText, resourceText, statusText } from "./client-output.ts";
+import { EXIT } from "./exit-code.ts";
+
+const TIMEOUT_MS = 10_000;
+const WATCH_EVERY_MS = 1_000;
+
+export function showStatus(flags: OutputFlags): Promise<number> {
+  return show(flags, (view) => (flags.output === "table" ? statusText(view) : dataText(view, flags.output)));
+}
+
+export function showResource(resource: Resource, flags: OutputFlags): Promise<number> {
+  return show(flags, (view) =>
+    flags.output === "table" ? resourceText(view, resource) : dataText(view[resource], flags.output),
+  );
+}
+
+async function show(flags: OutputFlags, print: (view: NodeView) => string): Promise<number> {
+  const client = clientOf(flags);
+  if (flags.watch !== true) {
+    process.stdout.write(print(await client.view()));
+    return EXIT.done;
+  }
+  for (;;) {
+    const text = await client.view().then(print, (error: unknown) => {
+      // A node that restarts is worth waiting for; anything else will not change.
+      if (error instanceof PolarityError && error.code === "ADMIN_UNREACHABLE") return `${error.message}\n`;
+      throw error;
+    });
+    process.stdout.write(process.stdout.isTTY ? `\u001b[H\u001b[2J${text}` : `${text}\n`);
+    await delay(WATCH_EVERY_MS);
+  }
+}
+
+export async function register(name: string, target: string, flags: RegisterFlags): Promise<number> {
+  const weight = flags.weight === undefined ? {} : { weight: flags.weight };
+  await clientOf(flags).register({ name, target, ...weight });
+  process.stdout.write(`service ${name} is offered, at ${target}\n`);
+  return EXIT.done;
+}
+
+export async function unregister(name: string, flags: ClientFlags): Promise<number> {
+  await clientOf(flags).unregister(name);
+  process.stdout.write(`service ${name} is offered no more\n`);
+  return EXIT.done;
+}
+
+export async function drain(flags: ClientFlags): Promise<number> {
+  await clientOf(flags).drain();
+  process.stdout.write("draining\n");
+  return EXIT.done;
+}
+
+export async function reload(flags: ClientFlags): Promise<number> {
+  await clientOf(flags).reload();
+  process.stdout.write("configuration reloaded\n");
+  return EXIT.done;
+}
+
+function clientOf(flags: ClientFlags): AdminClient {
+  return new AdminClient({ url: flags.node, token: tokenOf(flags.adminTokenFile), timeoutMs: TIMEOUT_MS });
+}
+
+function tokenOf(path: string | undefined): string | undefined {
+  if (path === undefined) return process.env["POLARITY_ADMIN_TOKEN"];
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw new PolarityError("FILE_UNREADABLE", `--admin-token-file: cannot read ${path}: ${reasonOf(error)}`, error);
+  }
+}

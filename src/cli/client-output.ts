@@ -1,0 +1,169 @@
+/** What `status` and `get` print: tables for people, JSON and YAML for programs, which show the view as it is. */
+import { stringify } from "yaml";
+import type { LinkView, ListenerView, NodeView, PeerView, ServiceView, SessionView } from "../node/view.ts";
+import type { Cell } from "./table.ts";
+import { bytesText, secondsText, table } from "./table.ts";
+
+export const OUTPUT_FORMATS = ["table", "json", "yaml"] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+export const RESOURCES = ["services", "links", "nodes", "sessions", "listeners"] as const;
+export type Resource = (typeof RESOURCES)[number];
+
+/** JSON or YAML of any value. */
+export function dataText(value: unknown, format: "json" | "yaml"): string {
+  return format === "json" ? `${JSON.stringify(value, null, 2)}\n` : stringify(value, { lineWidth: 0 });
+}
+
+export function statusText(view: NodeView): string {
+  const { node, totals } = view;
+  const head = table(
+    ["NODE", "STATE", "VERSION", "UP", "LINKS", "STREAMS", "REQUESTS", "ACTIVE", "WAITING", "IN", "OUT", "MEMORY"],
+    [
+      [
+        node.name,
+        node.state,
+        node.version,
+        secondsText(node.uptimeSeconds),
+        `${totals.linksUp}/${totals.links}`,
+        totals.streamsOpen,
+        totals.requestsTotal,
+        totals.requestsActive,
+        totals.waiting,
+        bytesText(totals.bytesInTotal),
+        bytesText(totals.bytesOutTotal),
+        bytesText(view.process.rssBytes),
+      ],
+    ],
+  );
+  const parts = [head];
+  if (view.listeners.length > 0) parts.push(resourceText(view, "listeners"));
+  if (view.services.length > 0) parts.push(resourceText(view, "services"));
+  if (view.links.length > 0) parts.push(resourceText(view, "links"));
+  return parts.join("\n");
+}
+
+export function resourceText(view: NodeView, resource: Resource): string {
+  const { headings, rows } = TABLES[resource];
+  const text = table(headings.split("|"), rows(view));
+  return resource === "sessions" && view.sessionsOmitted > 0 ? `${text}and ${view.sessionsOmitted} more\n` : text;
+}
+
+interface TableForm {
+  /** With bars between them. */
+  readonly headings: string;
+  readonly rows: (view: NodeView) => Cell[][];
+}
+
+const TABLES: Readonly<Record<Resource, TableForm>> = {
+  services: {
+    headings: "SERVICE|NODE|PROTOCOL|STATE|WEIGHT|COST|ACTIVE|REQUESTS|FAILED|P50 MS|P99 MS",
+    rows: (view) => view.services.flatMap(serviceRows),
+  },
+  links: {
+    headings: "LINK|NODE|IDENTITY|STATE|DIALLED BY|TRANSPORT|ADDRESS|COST|RTT MS|STREAMS|IN|OUT",
+    rows: (view) => view.links.map(linkRow),
+  },
+  nodes: {
+    headings: "NODE|INSTANCES|LINKS UP|LINKS|SERVICES",
+    rows: (view) => view.nodes.map(nodeRow),
+  },
+  sessions: {
+    headings: "SESSION|SERVICE|CLIENT|LISTENER|NODE|PROTOCOL|AGE|IN|OUT",
+    rows: (view) => view.sessions.map(sessionRow),
+  },
+  listeners: {
+    headings: "LISTENER|SERVICE|STATE|OPEN|CONNECTIONS|REFUSED|REQUESTS|2XX|4XX|5XX|IN|OUT",
+    rows: (view) => view.listeners.map(listenerRow),
+  },
+};
+
+/** One row an offer, so that it can be seen who serves what; one for a service that nobody offers. */
+function serviceRows(service: ServiceView): Cell[][] {
+  const { p50Ms, p99Ms } = service.latency;
+  const latency: Cell[] = [rounded(p50Ms), rounded(p99Ms)];
+  if (service.offers.length === 0) {
+    return [
+      [
+        service.name,
+        null,
+        null,
+        "no offer",
+        null,
+        null,
+        service.requestsActive,
+        service.requestsTotal,
+        null,
+        ...latency,
+      ],
+    ];
+  }
+  return service.offers.map((offer) => [
+    service.name,
+    offer.node,
+    offer.protocol,
+    offer.usable ? "up" : offer.unusableReason || "unusable",
+    offer.weight,
+    offer.cost,
+    offer.outstanding,
+    offer.requestsTotal,
+    offer.failuresTotal,
+    ...latency,
+  ]);
+}
+
+function linkRow(link: LinkView): Cell[] {
+  return [
+    link.id,
+    link.node,
+    link.identity,
+    link.state,
+    link.dialled ? "this node" : link.node,
+    link.transport,
+    link.address,
+    link.cost,
+    rounded(link.roundTripMs),
+    link.streamsOpen,
+    bytesText(link.bytesInTotal),
+    bytesText(link.bytesOutTotal),
+  ];
+}
+
+function listenerRow(listener: ListenerView): Cell[] {
+  return [
+    listener.url,
+    listener.service,
+    listener.state,
+    listener.connectionsOpen,
+    listener.connectionsTotal,
+    listener.connectionsRefusedTotal,
+    listener.requestsTotal,
+    listener.statuses["2xx"],
+    listener.statuses["4xx"],
+    listener.statuses["5xx"],
+    bytesText(listener.bytesInTotal),
+    bytesText(listener.bytesOutTotal),
+  ];
+}
+
+function nodeRow(peer: PeerView): Cell[] {
+  return [peer.name, peer.instances.length, peer.linksUp, peer.links, peer.services.join(", ")];
+}
+
+function sessionRow(session: SessionView): Cell[] {
+  return [
+    session.id,
+    session.service,
+    session.client,
+    session.listener,
+    session.node === "" ? "waiting" : session.node,
+    session.protocol,
+    secondsText(session.ageSeconds),
+    bytesText(session.bytesIn),
+    bytesText(session.bytesOut),
+  ];
+}
+
+function rounded(milliseconds: number | null): number | null {
+  return milliseconds === null ? null : Math.round(milliseconds * 100) / 100;
+}

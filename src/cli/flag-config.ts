@@ -1,0 +1,168 @@
+/**
+ * Turns the flags of `router`, `connect`, `forward` and `dial` into a configuration, through the same schema as the file.
+ * A problem is reported under the flag that brought it.
+ */
+import type { LinkAddress } from "../base/address.ts";
+import type { ListenArgument, RouterArgument, TargetArgument } from "../base/argument.ts";
+import { PolarityError } from "../base/errors.ts";
+import type { ConfigOverrides } from "../config/file.ts";
+import type { NodeConfig } from "../config/node-config.ts";
+import type { ConfigPath } from "../config/problems.ts";
+import { formatPath } from "../config/problems.ts";
+import { defaultNodeName, resolveConfig } from "../config/resolution.ts";
+
+/** Flags of every command that runs a node. */
+export interface NodeFlags {
+  readonly name?: string;
+  readonly admin?: string;
+  readonly adminTokenFile?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+  readonly drainTimeout?: string;
+}
+
+export interface RouterFlags extends NodeFlags {
+  readonly link?: readonly LinkAddress[];
+  readonly listen?: readonly ListenArgument[];
+  readonly tokensFile?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly clientCa?: string;
+  readonly insecure?: boolean;
+}
+
+/** Flags of every command that dials routers. */
+export interface DialFlags extends NodeFlags {
+  readonly router?: readonly RouterArgument[];
+  readonly tokenFile?: string;
+  readonly links?: number;
+  readonly cost?: number;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface ConnectFlags extends DialFlags {
+  readonly weight?: number;
+}
+
+const DEFAULT_LINK = "tcp://127.0.0.1:8000";
+const DEFAULT_LISTENER = "http://127.0.0.1:8001";
+
+export function routerConfig(flags: RouterFlags): NodeConfig {
+  if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined)) {
+    throw new PolarityError("USAGE", "--tls-cert and --tls-key need each other");
+  }
+  if (flags.clientCa !== undefined && flags.tlsCert === undefined) {
+    throw new PolarityError("USAGE", "--client-ca needs --tls-cert and --tls-key");
+  }
+  const tls =
+    flags.tlsCert === undefined ? undefined : { cert: flags.tlsCert, key: flags.tlsKey, clientCa: flags.clientCa };
+  const auth = flags.tokensFile === undefined ? undefined : { tokensFile: flags.tokensFile };
+  const links = given(flags.link)?.map(({ url }) => url) ?? [DEFAULT_LINK];
+  return resolveFlags({
+    ...nodeSections(flags),
+    links: { accept: links.map((url) => ({ url, tls, auth, insecure: flags.insecure === true })) },
+    listeners: listenersOf(given(flags.listen)) ?? [{ url: DEFAULT_LISTENER }],
+  });
+}
+
+export function connectConfig(targets: readonly TargetArgument[], flags: ConnectFlags): NodeConfig {
+  const services: Record<string, unknown> = {};
+  for (const { service, address } of targets) {
+    if (Object.hasOwn(services, service)) {
+      throw new PolarityError("USAGE", `the service ${JSON.stringify(service)} has two targets; one is possible`);
+    }
+    services[service] = { target: address.url, weight: flags.weight };
+  }
+  return resolveFlags({ ...nodeSections(flags), links: { dial: dialsOf(flags) }, services });
+}
+
+export function forwardConfig(listeners: readonly ListenArgument[], flags: DialFlags): NodeConfig {
+  return resolveFlags({ ...nodeSections(flags), links: { dial: dialsOf(flags) }, listeners: listenersOf(listeners) });
+}
+
+export function dialConfig(flags: DialFlags): NodeConfig {
+  return resolveFlags({ ...nodeSections(flags), links: { dial: dialsOf(flags) } });
+}
+
+/** What flags and the environment change in a configuration file: they come before it. */
+export function fileOverrides(flags: NodeFlags): ConfigOverrides {
+  return nodeSections(flags);
+}
+
+/** A repeatable flag whose variable is set to blanks is as if it were not given. */
+function given<Value>(values: readonly Value[] | undefined): readonly Value[] | undefined {
+  return values === undefined || values.length === 0 ? undefined : values;
+}
+
+function nodeSections(flags: NodeFlags): Record<string, Record<string, unknown>> {
+  const { admin, adminTokenFile } = flags;
+  if (admin === undefined && adminTokenFile !== undefined) {
+    throw new PolarityError("USAGE", "--admin-token-file needs --admin");
+  }
+  return {
+    node: { name: flags.name, drainTimeout: flags.drainTimeout },
+    log: { level: flags.logLevel, format: flags.logFormat },
+    ...(admin === undefined ? {} : { admin: { url: admin, tokenFile: adminTokenFile } }),
+  };
+}
+
+function dialsOf(flags: DialFlags): readonly Record<string, unknown>[] {
+  const routers = given(flags.router) ?? [undefined];
+  // A token in the environment is a secret in the environment; a flag for it would show it to every user of the machine.
+  const token = flags.tokenFile === undefined ? process.env["POLARITY_TOKEN"] : undefined;
+  return routers.map((router) => ({
+    url: router?.address.url ?? DEFAULT_LINK,
+    cost: router?.cost ?? flags.cost,
+    links: router?.links ?? flags.links,
+    token,
+    tokenFile: flags.tokenFile,
+    tls: { ca: flags.ca, cert: flags.cert, key: flags.key },
+  }));
+}
+
+function listenersOf(listeners: readonly ListenArgument[] | undefined) {
+  return listeners?.map(({ address, service }) => ({
+    url: address.url,
+    service: service?.service,
+    node: service?.node,
+  }));
+}
+
+function resolveFlags(raw: Record<string, unknown>): NodeConfig {
+  const resolution = resolveConfig(raw, { folder: process.cwd(), defaultName: defaultNodeName() });
+  if (resolution.kind === "resolved") return resolution.config;
+  const lines = resolution.problems.map(({ path, message }) => `${flagOf(path)}: ${message}`);
+  // Files that serve several links are reported once.
+  throw new PolarityError("CONFIG_INVALID", [...new Set(lines)].join("\n"));
+}
+
+/** Most particular first. */
+const FLAGS: readonly (readonly [RegExp, string])[] = [
+  [/^links\.accept.*\.tls\.cert$/, "--tls-cert"],
+  [/^links\.accept.*\.tls\.key$/, "--tls-key"],
+  [/^links\.accept.*\.clientCa$/, "--client-ca"],
+  [/^links\.accept.*\.tokensFile$/, "--tokens-file"],
+  [/^links\.accept/, "--link"],
+  [/^links\.dial.*\.tls\.ca$/, "--ca"],
+  [/^links\.dial.*\.tls\.cert$/, "--cert"],
+  [/^links\.dial.*\.tls\.key$/, "--key"],
+  [/^links\.dial.*\.tls$/, "--ca, --cert, --key"],
+  [/^links\.dial.*\.tokenFile$/, "--token-file"],
+  [/^links\.dial.*\.token$/, "$POLARITY_TOKEN"],
+  [/^links\.dial.*\.cost$/, "--cost"],
+  [/^links\.dial.*\.links$/, "--links"],
+  [/^links\.dial/, "--router"],
+  [/^listeners/, "--listen"],
+  [/^services.*\.weight$/, "--weight"],
+  [/^admin\.tokenFile/, "--admin-token-file"],
+  [/^admin/, "--admin"],
+  [/^node\.name/, "--name"],
+  [/^node\.drainTimeout/, "--drain-timeout"],
+];
+
+function flagOf(path: ConfigPath): string {
+  const text = formatPath(path);
+  return FLAGS.find(([pattern]) => pattern.test(text))?.[1] ?? text;
+}

@@ -1,0 +1,48 @@
+/**
+ * Logs: pretty lines on a terminal, JSON elsewhere, always on standard error, because standard output belongs to `dial`'s
+ * bytes and to statistics.
+ */
+import { pino } from "pino";
+import pretty from "pino-pretty";
+import type { Logger } from "../base/clock.ts";
+import { PolarityError } from "../base/errors.ts";
+import type { LogConfig } from "../config/node-config.ts";
+
+export function createLogger(config: LogConfig, nodeName: string): Logger {
+  const isPretty = config.format === "pretty" || (config.format === "auto" && process.stderr.isTTY);
+  const options = {
+    level: config.level,
+    base: isPretty ? null : { node: nodeName },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: errorFields(config), error: errorFields(config), cause: errorFields(config) },
+  };
+  // Synchronous: lines come out in order with the rest of the output, and none is lost when the process ends.
+  return isPretty ? pino(options, prettyStream()) : pino(options, pino.destination({ dest: 2, sync: true }));
+}
+
+function prettyStream() {
+  return pretty({
+    sync: true,
+    destination: 2,
+    colorize: wantsColor(process.stderr),
+    singleLine: true,
+    translateTime: "SYS:HH:MM:ss",
+    ignore: "pid,hostname",
+  });
+}
+
+/** True where colour helps: a terminal whose user did not ask for none (https://no-color.org). */
+export function wantsColor(stream: { readonly isTTY?: boolean }): boolean {
+  const off = process.env["NO_COLOR"];
+  return stream.isTTY === true && (off === undefined || off === "") && process.env["TERM"] !== "dumb";
+}
+
+/** Errors as one line; with their stack only where the user debugs. */
+function errorFields({ level }: LogConfig): (value: unknown) => unknown {
+  return (value) => {
+    if (!(value instanceof Error)) return value;
+    const text = value instanceof PolarityError ? `${value.code}: ${value.message}` : value.message;
+    return level === "debug" ? (value.stack ?? text) : text;
+  };
+}

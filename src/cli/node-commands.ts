@@ -1,0 +1,56 @@
+/** What the commands do that run a node or look at its configuration file. */
+import type { ListenArgument, TargetArgument } from "../base/argument.ts";
+import type { LoadedConfig } from "../config/file.ts";
+import { findConfigFile, loadConfigFile } from "../config/file.ts";
+import type { NodeConfig } from "../config/node-config.ts";
+import { configJsonSchema } from "../config/resolution.ts";
+import { EXIT } from "./exit-code.ts";
+import type { ConnectFlags, DialFlags, NodeFlags, RouterFlags } from "./flag-config.ts";
+import { connectConfig, fileOverrides, forwardConfig, routerConfig } from "./flag-config.ts";
+import { runNode } from "./node-runner.ts";
+import type { FileFlags } from "./program.ts";
+
+export async function runFromFile(flags: NodeFlags & FileFlags): Promise<number> {
+  const path = findConfigFile(flags.config, process.env);
+  const overrides = fileOverrides(flags);
+  const load = (): LoadedConfig => loadConfigFile(path, process.env, overrides);
+  const { config, warnings } = load();
+  return runNode({ config, load, warnings });
+}
+
+export function runRouter(flags: RouterFlags): Promise<number> {
+  return runFromFlags(routerConfig(flags));
+}
+
+export function runConnect(targets: readonly TargetArgument[], flags: ConnectFlags): Promise<number> {
+  return runFromFlags(connectConfig(targets, flags));
+}
+
+export function runForward(listeners: readonly ListenArgument[], flags: DialFlags): Promise<number> {
+  return runFromFlags(forwardConfig(listeners, flags));
+}
+
+function runFromFlags(config: NodeConfig): Promise<number> {
+  return runNode({ config, load: undefined, warnings: [] });
+}
+
+export function validate(flags: FileFlags): number {
+  const { config, file, warnings } = loadConfigFile(findConfigFile(flags.config, process.env), process.env);
+  for (const warning of warnings) process.stderr.write(`polarity: warning: ${warning}\n`);
+  const parts = [
+    count(config.links.accept.length + config.links.dial.length, "link"),
+    count(config.services.length, "service"),
+    count(config.listeners.length, "listener"),
+  ];
+  process.stdout.write(`${file}: valid, node ${config.node.name} with ${parts.join(", ")}\n`);
+  return EXIT.done;
+}
+
+export function printSchema(): number {
+  process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+  return EXIT.done;
+}
+
+function count(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,167 @@
+/** The command line as a tree of commands. What a command does is loaded when it is asked for, so that help is quick. */
+import { Argument, Command } from "commander";
+import { parseListenArgument, parseServiceReference, parseTargetArgument } from "../base/argument.ts";
+import type { ListenArgument, ServiceReference, TargetArgument } from "../base/argument.ts";
+import { addClientCommands } from "./client-command-tree.ts";
+import { SHELLS } from "./completion.ts";
+import type { Shell } from "./completion.ts";
+import { checked, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
+import type { ConnectFlags, DialFlags, NodeFlags, RouterFlags } from "./flag-config.ts";
+import { addAcceptFlags, addDialFlags, addNodeFlags } from "./node-flags.ts";
+import { packageVersion } from "./version.ts";
+
+/** Called with the exit code of the command that ran. */
+export type Finish = (code: number) => void;
+
+export interface FileFlags {
+  readonly config?: string;
+}
+
+export interface DemoFlags {
+  readonly once?: boolean;
+}
+
+export interface WaitFlags extends DialFlags {
+  readonly wait: string;
+}
+
+export function createProgram(finish: Finish): Command {
+  const program = new Command("polarity")
+    .description(
+      "Reach services that cannot be dialled: the side that can dial out does, and its link carries the traffic.",
+    )
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .showSuggestionAfterError(true);
+  addNodeCommands(program, finish);
+  addClientCommands(program, finish);
+  addFileCommands(program, finish);
+  return program;
+}
+
+function addNodeCommands(program: Command, finish: Finish): void {
+  program
+    .command("demo")
+    .description("start an app, a router and a connector on this machine, and send requests through them")
+    .addOption(switchFlag("--once", "stop after the requests; exit 0 if all were right"))
+    .action(async (flags: DemoFlags) => finish(await (await import("./demo.ts")).runDemo(flags.once === true)));
+
+  program
+    .command("demo-app", { hidden: true })
+    .description("the demo's app")
+    .addOption(valueFlag("--port <port>", "where to listen", wholeNumber(0, 65_535)))
+    .action(async (flags: { readonly port?: number }) =>
+      finish(await (await import("./demo-app.ts")).runDemoApp(flags.port ?? 0)),
+    );
+
+  addNodeFlags(
+    program.command("run").description("run a node from a configuration file").addOption(configFlag()),
+  ).action(async (flags: NodeFlags & FileFlags) => finish(await (await commands()).runFromFile(flags)));
+
+  addNodeFlags(
+    addAcceptFlags(program.command("router").description("run a router: connectors join it, clients come in")),
+  ).action(async (flags: RouterFlags) => finish(await (await commands()).runRouter(flags)));
+
+  addNodeFlags(
+    addDialFlags(
+      program
+        .command("connect")
+        .description("offer services to routers: NAME=TARGET, or a target alone for whatever nobody else serves")
+        .addArgument(
+          new Argument(
+            "<target...>",
+            "such as web=http://127.0.0.1:3000 or db=tcp://127.0.0.1:5432; a port alone is http",
+          ).argParser(variadic(parseTargetArgument)),
+        )
+        .addOption(
+          valueFlag("--weight <number>", "share of the work relative to other connectors (1)", wholeNumber(1, 1000)),
+        ),
+    ),
+  ).action(async (targets: TargetArgument[], flags: ConnectFlags) =>
+    finish(await (await commands()).runConnect(targets, flags)),
+  );
+
+  addNodeFlags(
+    addDialFlags(
+      program
+        .command("forward")
+        .description("listen here for a service that only the link reaches")
+        .addArgument(
+          new Argument("<listener...>", "URL=SERVICE or URL=NODE.SERVICE, such as tcp://127.0.0.1:15432=db").argParser(
+            variadic(parseListenArgument),
+          ),
+        ),
+    ),
+  ).action(async (listeners: ListenArgument[], flags: DialFlags) =>
+    finish(await (await commands()).runForward(listeners, flags)),
+  );
+
+  addNodeFlags(
+    addDialFlags(
+      program
+        .command("dial")
+        .description("standard input and output as one stream to a service, as ssh's ProxyCommand wants it")
+        .addArgument(
+          new Argument("<service>", "SERVICE or NODE.SERVICE").argParser((value) =>
+            checked(parseServiceReference, value),
+          ),
+        )
+        .addOption(
+          valueFlag("--wait <duration>", "how long to wait for the router and the service", text).default("10s"),
+        ),
+    ),
+  ).action(async (service: ServiceReference, flags: WaitFlags) =>
+    finish(await (await import("./dial.ts")).runDial(service, flags)),
+  );
+}
+
+function addFileCommands(program: Command, finish: Finish): void {
+  program
+    .command("validate")
+    .description("check a configuration file; exit 0 if a node would take it")
+    .addOption(configFlag())
+    .action(async (flags: FileFlags) => finish((await commands()).validate(flags)));
+
+  program
+    .command("schema")
+    .description("print the JSON Schema of the configuration file")
+    .action(async () => finish((await commands()).printSchema()));
+
+  program
+    .command("completion")
+    .description("print a completion script for a shell, such as: source <(polarity completion bash)")
+    .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
+    .action(async (shell: Shell) => {
+      const { completionScript } = await import("./completion.ts");
+      process.stdout.write(completionScript(program, shell));
+      finish(0);
+    });
+
+  program
+    .command("version")
+    .description("print the version")
+    .action(() => {
+      process.stdout.write(`${packageVersion()}\n`);
+      finish(0);
+    });
+}
+
+function configFlag() {
+  return valueFlag(
+    "-c, --config <path>",
+    "the configuration file; by default polarity.yaml here, then the user's, then /etc/polarity's",
+    text,
+  );
+}
+
+function commands() {
+  return import("./node-commands.ts");
+}
+
+function variadic<Value>(parse: (text: string) => Value) {
+  return (value: string, previous: readonly Value[] | undefined): Value[] => [
+    ...(previous ?? []),
+    checked(parse, value),
+  ];
+}
