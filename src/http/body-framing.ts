@@ -48,19 +48,12 @@ export class BodyReader {
    * that is a `problem`.
    */
   take(chunk: Buffer): number {
-    switch (this.#kind) {
-      case "none":
-        return 0;
-      case "length": {
-        const taken = Math.min(this.#remaining, chunk.length);
-        this.#remaining -= taken;
-        return taken;
-      }
-      case "chunked":
-        return this.#takeChunked(chunk);
-      default:
-        return chunk.length;
-    }
+    if (this.#kind === "chunked") return this.#takeChunked(chunk);
+    // Without an end of its own, a body is whatever comes.
+    if (this.#kind === "close" || this.#kind === "tunnel") return chunk.length;
+    const taken = Math.min(this.#remaining, chunk.length);
+    this.#remaining -= taken;
+    return taken;
   }
 
   #takeChunked(chunk: Buffer): number {

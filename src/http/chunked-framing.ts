@@ -5,7 +5,8 @@
  * that parsers are known to read differently is refused: bare line ends, signs, prefixes, blanks beside the size, control
  * bytes in extensions, sizes beyond exact numbers, trailers that would change framing, routing or identity.
  */
-import { FieldLine, isTokenCharacter } from "./field-line.ts";
+import { FieldLine, isTokenByte } from "./field-line.ts";
+import { HeadLines } from "./head-lines.ts";
 import { describeByte } from "./http-problem.ts";
 
 /** Extensions of one chunk: nobody uses them, but each byte of them is scanned for no payload. */
@@ -35,6 +36,8 @@ const DATA_CR = 11;
 const DATA_LF = 12;
 const TRAILER = 13;
 const DONE = 14;
+
+const lines = new HeadLines();
 
 export class ChunkedFraming {
   /** The payload that the last `advance` went over: chunk[dataStart, dataEnd). */
@@ -132,7 +135,7 @@ export class ChunkedFraming {
     if (++this.#extensionBytes > EXTENSION_BYTES_MAX) {
       return this.#refuse(`chunk extensions of more than ${EXTENSION_BYTES_MAX} bytes`);
     }
-    const token = isTokenCharacter(byte);
+    const token = isTokenByte(byte);
     switch (this.#state) {
       case EXTENSION_NAME_FIRST:
         return token ? this.#go(EXTENSION_NAME) : this.#refuseExtension(byte);
@@ -178,9 +181,9 @@ export class ChunkedFraming {
       this.#state = DONE;
       return end;
     }
-    const reason = this.#line.read(text, 0);
+    let reason = lines.scan(text);
+    if (reason === "") reason = this.#line.read(lines.bytes, 0, text.length);
     if (reason !== "") this.#refuse(`${reason} in the trailer section`);
-    else if (this.#line.end !== text.length) this.#refuse("a broken line in the trailer section");
     else if (isForbiddenTrailer(this.#line.name(text))) this.#refuse(`the trailer field "${this.#line.name(text)}"`);
     return end;
   }

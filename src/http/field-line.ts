@@ -1,24 +1,22 @@
 /**
- * Field lines of heads and trailers (RFC 9110 §5, RFC 9112 §5), read in place from one latin1 string.
+ * Field lines of heads and trailers (RFC 9110 §5, RFC 9112 §5), read in place from the bytes of a scanned text.
  *
- * One reader object per parser is moved from line to line, so that reading costs no allocation. Strict: a token, a colon
- * with nothing before it, visible characters, CRLF. Folded lines, control characters and bare line ends are refused.
+ * One reader object is moved from line to line, so that reading costs no allocation. Strict: a token, a colon with nothing
+ * before it, a value on the same line.
  */
 import { describeByte } from "./http-problem.ts";
 
-/** `TOKEN` has, per character: 1 in a token, 3 for the underscore (a token too, but see `hasUnderscore`), 0 elsewhere. */
 const UNDERSCORE_BIT = 2;
+/** Per byte: 1 in a token, 3 for the underscore (a token too, but see `hasUnderscore`), 0 elsewhere. */
 const TOKEN = tokenTable();
 
 const TAB = 0x09;
-const LF = 0x0a;
-const CR = 0x0d;
 const SPACE = 0x20;
 const COMMA = 0x2c;
 const COLON = 0x3a;
 
 export class FieldLine {
-  nameStart = 0;
+  start = 0;
   nameEnd = 0;
   /** The value without the white space around it. */
   valueStart = 0;
@@ -28,43 +26,41 @@ export class FieldLine {
   /** CGI-like apps cannot tell `Content_Length` from `Content-Length`, so who classifies names must look twice. */
   hasUnderscore = false;
 
-  /** Reads the line at `start`. Returns why it is refused, or the empty string. */
-  read(text: string, start: number): string {
+  /** Reads the line bytes[start, end), CRLF included, as a scan found it. Returns why it is refused, or the empty string. */
+  read(bytes: Uint8Array, start: number, end: number): string {
     let at = start;
-    let code = text.charCodeAt(at);
     let kinds = 0;
-    let kind = TOKEN[code];
-    while (kind !== undefined && kind !== 0) {
+    let kind = TOKEN[bytes[at] as number] as number;
+    while (kind !== 0) {
       kinds |= kind;
-      code = text.charCodeAt(++at);
-      kind = TOKEN[code];
+      kind = TOKEN[bytes[++at] as number] as number;
     }
-    if (code !== COLON || at === start) return refusedName(text, start, at);
-    this.nameStart = start;
+    if (at === start || bytes[at] !== COLON) return refusedName(bytes, start, at);
+    this.start = start;
     this.nameEnd = at;
     this.hasUnderscore = (kinds & UNDERSCORE_BIT) !== 0;
-
-    code = text.charCodeAt(++at);
-    while (code === SPACE || code === TAB) code = text.charCodeAt(++at);
-    const valueStart = at;
-    while (code > 0x7f || (code >= SPACE && code < 0x7f) || code === TAB) code = text.charCodeAt(++at);
-    if (code !== CR || text.charCodeAt(at + 1) !== LF) {
-      return `${describeByte(code)} in the value of field "${this.name(text)}"`;
-    }
-    this.end = at + 2;
-    while (at > valueStart && isBlank(text.charCodeAt(at - 1))) at--;
-    this.valueStart = valueStart;
-    this.valueEnd = at;
+    let valueEnd = end - 2;
+    at++;
+    while (at < valueEnd && isBlank(bytes[at] as number)) at++;
+    while (valueEnd > at && isBlank(bytes[valueEnd - 1] as number)) valueEnd--;
+    this.valueStart = at;
+    this.valueEnd = valueEnd;
+    this.end = end;
     return "";
   }
 
-  /** True when the field's name is `name` (given in lower case). */
-  is(text: string, name: string): boolean {
-    return equalsLower(text, this.nameStart, this.nameEnd, name);
+  /** Whether the field's name is `name`, made by `lowerBytes`. */
+  is(bytes: Uint8Array, name: Uint8Array): boolean {
+    return equalsLower(bytes, this.start, this.nameEnd, name);
+  }
+
+  /** Whether the field's value is `value`, made by `lowerBytes`, in any case. */
+  valueIs(bytes: Uint8Array, value: Uint8Array): boolean {
+    return equalsLower(bytes, this.valueStart, this.valueEnd, value);
   }
 
   name(text: string): string {
-    return text.slice(this.nameStart, this.nameEnd);
+    return text.slice(this.start, this.nameEnd);
   }
 
   value(text: string): string {
@@ -72,51 +68,78 @@ export class FieldLine {
   }
 }
 
-/** Whether text[start, end) is `name`, which is in lower case and made of letters, digits and hyphens. */
-export function equalsLower(text: string, start: number, end: number, name: string): boolean {
-  if (end - start !== name.length) return false;
-  for (let i = 0; i < name.length; i++) {
-    // Setting the bit 0x20 turns A-Z into a-z and leaves digits and hyphens as they are.
-    if ((text.charCodeAt(start + i) | 0x20) !== name.charCodeAt(i)) return false;
+/** Letters in lower case, digits and hyphens, for `equalsLower`. */
+export function lowerBytes(name: string): Uint8Array {
+  return new Uint8Array(Buffer.from(name, "latin1"));
+}
+
+/** Whether bytes[start, end) is `name` in any case. */
+export function equalsLower(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
+  const length = name.length;
+  if (end - start !== length) return false;
+  for (let i = 0; i < length; i++) {
+    // The bit 0x20 turns A-Z into a-z and leaves digits and hyphens as they are. Nothing else of a line becomes one of
+    // them but CR, which no name or value holds.
+    if (((bytes[start + i] as number) | 0x20) !== name[i]) return false;
   }
   return true;
 }
 
-/** Whether text[start, end) is one or more token characters (RFC 9110 §5.6.2). */
-export function isToken(text: string, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if (!isTokenCharacter(text.charCodeAt(at))) return false;
-  return end > start;
+/** Whether `text` is one or more token characters (RFC 9110 §5.6.2). */
+export function isToken(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (!isTokenByte(text.charCodeAt(at))) return false;
+  return text !== "";
 }
 
-export function isTokenCharacter(code: number): boolean {
-  const kind = TOKEN[code];
+export function isTokenByte(byte: number): boolean {
+  const kind = TOKEN[byte];
   return kind !== undefined && kind !== 0;
 }
 
 /** Space or tab, the only white space inside a line. */
-export function isBlank(code: number): boolean {
-  return code === SPACE || code === TAB;
+export function isBlank(byte: number): boolean {
+  return byte === SPACE || byte === TAB;
 }
 
 /**
- * The end of the list element that begins at `at` in a comma-separated value ending at `end`. Elements of interest hold
- * no quoted commas (Connection, Upgrade, TE).
+ * Walks the elements of a comma-separated value without quoted strings (Connection, TE), blanks around them left out:
+ * `for (list.start(from, to); list.next(bytes); )`.
  */
-export function elementEnd(text: string, at: number, end: number): number {
-  let to = at;
-  while (to < end && text.charCodeAt(to) !== COMMA) to++;
-  return to;
+export class ListElements {
+  start = 0;
+  end = 0;
+  #next = 0;
+  #to = 0;
+
+  open(from: number, to: number): void {
+    this.#next = from;
+    this.#to = to;
+  }
+
+  next(bytes: Uint8Array): boolean {
+    let at = this.#next;
+    const to = this.#to;
+    if (at >= to) return false;
+    while (at < to && isBlank(bytes[at] as number)) at++;
+    let end = at;
+    while (end < to && bytes[end] !== COMMA) end++;
+    this.#next = end + 1;
+    while (end > at && isBlank(bytes[end - 1] as number)) end--;
+    this.start = at;
+    this.end = end;
+    return true;
+  }
 }
 
 /**
  * A Content-Length value: digits alone, within what a number can count exactly; -1 for anything else. No sign, no
  * `0x`, no list, no space inside: each of those is a way to make two parsers disagree.
  */
-export function parseContentLength(text: string, start: number, end: number): number {
+export function parseContentLength(bytes: Uint8Array, start: number, end: number): number {
   if (end === start || end - start > 16) return -1;
   let length = 0;
   for (let at = start; at < end; at++) {
-    const digit = text.charCodeAt(at) - 0x30;
+    const digit = (bytes[at] as number) - 0x30;
     if (digit < 0 || digit > 9) return -1;
     length = length * 10 + digit;
   }
@@ -126,29 +149,36 @@ export function parseContentLength(text: string, start: number, end: number): nu
 /** The value of every field called `name` (any case) in text[start, end), joined by commas; undefined without any. */
 export function fieldValue(text: string, start: number, end: number, name: string): string | undefined {
   const wanted = name.toLowerCase();
-  const line = new FieldLine();
   let found: string | undefined;
-  for (let at = start; at < end && line.read(text, at) === ""; at = line.end) {
-    if (!line.is(text, wanted)) continue;
-    found = found === undefined ? line.value(text) : `${found}, ${line.value(text)}`;
+  for (const [field, value] of fieldEntries(text, start, end)) {
+    if (field.length !== wanted.length || field.toLowerCase() !== wanted) continue;
+    found = found === undefined ? value : `${found}, ${value}`;
   }
   return found;
 }
 
-/** Name and value of every field in text[start, end), in order. */
+/** Name and value of every field in text[start, end), in order. The text has been parsed, so lines and colons are there. */
 export function* fieldEntries(text: string, start: number, end: number): Generator<[name: string, value: string]> {
-  const line = new FieldLine();
-  for (let at = start; at < end && line.read(text, at) === ""; at = line.end) {
-    yield [line.name(text), line.value(text)];
+  for (let at = start; at < end;) {
+    const lineEnd = text.indexOf("\r\n", at);
+    const colon = text.indexOf(":", at);
+    // Not `trim`: it would take a no-break space for white space, which is a byte of the value here.
+    yield [text.slice(at, colon), text.slice(colon + 1, lineEnd).replace(/^[ \t]+|[ \t]+$/g, "")];
+    at = lineEnd + 2;
   }
 }
 
-function refusedName(text: string, start: number, at: number): string {
-  const code = text.charCodeAt(at);
-  if (at > start) return `${describeByte(code)} in the name of field "${text.slice(start, at)}"`;
-  if (isBlank(code)) return "a folded field line";
-  if (code === COLON) return "a field without a name";
-  return `${describeByte(code)} at the start of a field line`;
+function refusedName(bytes: Uint8Array, start: number, at: number): string {
+  const byte = bytes[at] as number;
+  if (at > start)
+    return `${describeByte(byte)} in the name of field "${latin1(bytes, start, Math.min(at, start + 64))}"`;
+  if (isBlank(byte)) return "a folded field line";
+  if (byte === COLON) return "a field without a name";
+  return `${describeByte(byte)} at the start of a field line`;
+}
+
+function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return String.fromCharCode(...bytes.subarray(start, end));
 }
 
 function tokenTable(): Uint8Array {

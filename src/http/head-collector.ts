@@ -6,7 +6,7 @@
  * (bare LF, a binary first byte) are refused early instead of being waited for.
  */
 import { describeByte, HttpProblem } from "./http-problem.ts";
-import { isTokenCharacter } from "./field-line.ts";
+import { isTokenByte } from "./field-line.ts";
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -50,7 +50,7 @@ export class HeadCollector {
     if (this.#length > 0) return this.#gather(chunk);
     const first = chunk[0];
     if (first === undefined) return false;
-    if (this.#kind === "request" ? !isTokenCharacter(first) : first !== LETTER_H) return this.#pushOdd(chunk, first);
+    if (this.#kind === "request" ? !isTokenByte(first) : first !== LETTER_H) return this.#pushOdd(chunk, first);
     return this.#pushWhole(chunk);
   }
 

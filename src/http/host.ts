@@ -1,29 +1,29 @@
 /** Host fields and authorities (RFC 9110 §7.2, RFC 3986 §3.2.2): what is valid, and what is an address. */
 
 const BRACKET = 0x5b;
+const CLOSING_BRACKET = 0x5d;
 const COLON = 0x3a;
 const PERCENT = 0x25;
+const DOT = 0x2e;
 
 /** Per character: 1 in a registered name. A comma is left out, though RFC 3986 allows it: lists make parsers disagree. */
 const NAME = characterTable("-._~!$&'()*+;=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 const HEX = characterTable("0123456789ABCDEFabcdef");
 
-/** Why `host` is not `name`, `name:port`, `[address]` or `[address]:port`; empty when it is. */
-export function refusedHost(host: string): string {
-  let at = 0;
-  if (host.charCodeAt(0) === BRACKET) {
-    at = host.indexOf("]") + 1;
-    if (at < 4 || !isAddressLiteral(host, at - 1)) return "an invalid IP literal";
+/** Why bytes[start, end) is not `name`, `name:port`, `[address]` or `[address]:port`; empty when it is. */
+export function refusedHost(bytes: Uint8Array, start: number, end: number): string {
+  let at = start;
+  if (at < end && bytes[at] === BRACKET) {
+    at = addressLiteralEnd(bytes, start, end);
+    if (at < 0) return "an invalid IP literal";
   } else {
-    while (at < host.length && NAME[host.charCodeAt(at)] === 1) at++;
-    if (at < host.length && host.charCodeAt(at) !== COLON) {
-      at = skipEncoded(host, at);
-      if (at < 0) return "an invalid character";
-    }
-    if (at === 0) return "an empty host name";
+    while (at < end && NAME[bytes[at] as number] === 1) at++;
+    if (at < end && bytes[at] !== COLON) at = encodedNameEnd(bytes, at, end);
+    if (at < 0) return "an invalid character";
+    if (at === start) return "an empty host name";
   }
-  if (at === host.length) return "";
-  return isPort(host, at) ? "" : "an invalid port";
+  if (at === end) return "";
+  return isPort(bytes, at, end) ? "" : "an invalid port";
 }
 
 /** The host without its port; an IPv6 address keeps its brackets. */
@@ -37,14 +37,14 @@ export function isAddress(name: string): boolean {
   return name.charCodeAt(0) === BRACKET || /^\d+(?:\.\d+){3}$/.test(name);
 }
 
-/** Goes on over a name that holds percent-encoded bytes; -1 if they are malformed or something else is in it. */
-function skipEncoded(host: string, start: number): number {
+/** The end of a name that holds percent-encoded bytes; -1 if they are malformed or something else is in it. */
+function encodedNameEnd(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
-  while (at < host.length && host.charCodeAt(at) !== COLON) {
-    if (host.charCodeAt(at) === PERCENT) {
-      if (HEX[host.charCodeAt(at + 1)] !== 1 || HEX[host.charCodeAt(at + 2)] !== 1) return -1;
+  while (at < end && bytes[at] !== COLON) {
+    if (bytes[at] === PERCENT) {
+      if (at + 2 >= end || HEX[bytes[at + 1] as number] !== 1 || HEX[bytes[at + 2] as number] !== 1) return -1;
       at += 3;
-    } else if (NAME[host.charCodeAt(at)] === 1) {
+    } else if (NAME[bytes[at] as number] === 1) {
       at++;
     } else {
       return -1;
@@ -53,22 +53,23 @@ function skipEncoded(host: string, start: number): number {
   return at;
 }
 
-/** Coarse on purpose: only the characters of an IPv6 address, and a colon among them. */
-function isAddressLiteral(host: string, end: number): boolean {
+/** The end of `[address]`, or -1. Coarse on purpose: the characters of an IPv6 address, two to seven colons among them. */
+function addressLiteralEnd(bytes: Uint8Array, start: number, end: number): number {
   let colons = 0;
-  for (let at = 1; at < end; at++) {
-    const code = host.charCodeAt(at);
-    if (code === COLON) colons++;
-    else if (HEX[code] !== 1 && host[at] !== ".") return false;
+  for (let at = start + 1; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte === CLOSING_BRACKET) return colons >= 2 && colons <= 7 ? at + 1 : -1;
+    if (byte === COLON) colons++;
+    else if (HEX[byte] !== 1 && byte !== DOT) return -1;
   }
-  return colons >= 2 && colons <= 7;
+  return -1;
 }
 
-function isPort(host: string, colon: number): boolean {
-  if (host.charCodeAt(colon) !== COLON || host.length - colon > 6) return false;
+function isPort(bytes: Uint8Array, colon: number, end: number): boolean {
+  if (bytes[colon] !== COLON || end - colon > 6) return false;
   let port = 0;
-  for (let at = colon + 1; at < host.length; at++) {
-    const digit = host.charCodeAt(at) - 0x30;
+  for (let at = colon + 1; at < end; at++) {
+    const digit = (bytes[at] as number) - 0x30;
     if (digit < 0 || digit > 9) return false;
     port = port * 10 + digit;
   }

@@ -4,7 +4,8 @@
  *
  * The usual request is one slice of its own text plus lines that were made once for its connection.
  */
-import { LINE_CLIENT_IDENTITY, LINE_HOP_BY_HOP, LINE_REQUEST_ID } from "./request-head.ts";
+import { LINE_HOP_BY_HOP } from "./named-fields.ts";
+import { LINE_CLIENT_IDENTITY, LINE_REQUEST_ID } from "./request-head.ts";
 import type { RequestHead } from "./request-head.ts";
 
 export interface ForwardingOptions {
@@ -31,29 +32,29 @@ export class ForwardingContext {
   readonly #proto: string;
   #lastHost = "";
   #lastVersionMinor = 1;
-  #lastLines = "";
+  #lastEnding = "";
 
   constructor(options: ForwardingOptions) {
     this.trusted = options.trusted;
     this.defaultHost = options.defaultHost;
     this.#via = viaName(options.via);
-    this.#address = options.clientAddress;
-    this.#node = forwardedNode(options.clientAddress, options.clientPort);
+    this.#address = plainAddress(options.clientAddress);
+    this.#node = forwardedNode(this.#address, options.clientPort);
     this.#proto = options.proto;
   }
 
-  /** The lines for a request that brought no forwarding fields, or none that count. Cached for the last host. */
-  lines(host: string, versionMinor: number): string {
-    if (this.#lastLines === "" || host !== this.#lastHost || versionMinor !== this.#lastVersionMinor) {
+  /** The lines, and the blank one, for a request that brought no forwarding fields, or none that count. Cached for the last host. */
+  ending(host: string, versionMinor: number): string {
+    if (this.#lastEnding === "" || host !== this.#lastHost || versionMinor !== this.#lastVersionMinor) {
       this.#lastHost = host;
       this.#lastVersionMinor = versionMinor;
-      this.#lastLines = this.#compose(host, versionMinor, "", "", "", "");
+      this.#lastEnding = this.#compose(host, versionMinor, "", "", "", "");
     }
-    return this.#lastLines;
+    return this.#lastEnding;
   }
 
-  /** The lines for a trusted proxy's request: its own fields, extended by this hop. */
-  extendedLines(head: RequestHead, host: string): string {
+  /** The same for a trusted proxy's request: its own fields, extended by this hop. */
+  extendedEnding(head: RequestHead, host: string): string {
     return this.#compose(
       host,
       head.versionMinor,
@@ -72,14 +73,14 @@ export class ForwardingContext {
     forwardedHost: string,
     forwarded: string,
   ): string {
-    // The names are a protocol's terms: the first hop's protocol and host stay, addresses and elements are appended.
+    // Protocol and host are those that the first proxy saw; addresses and elements are lists that each hop extends.
     const element = `for=${this.#node};host="${host}";proto=${this.#proto}`;
     return (
       `Via: 1.${versionMinor} ${this.#via}\r\n` +
       `X-Forwarded-For: ${join(forwardedFor, this.#address === "" ? "unknown" : this.#address)}\r\n` +
       `X-Forwarded-Proto: ${forwardedProto === "" ? this.#proto : forwardedProto}\r\n` +
       `X-Forwarded-Host: ${forwardedHost === "" ? host : forwardedHost}\r\n` +
-      `Forwarded: ${join(forwarded, element)}\r\n`
+      `Forwarded: ${join(forwarded, element)}\r\n\r\n`
     );
   }
 }
@@ -121,11 +122,10 @@ export function forwardRequestHead(
     from = marks[i + 2] as number;
   }
   if (from < head.fieldsEnd) out += text.slice(from, head.fieldsEnd);
-  out += extend ? context.extendedLines(head, host) : context.lines(host, head.versionMinor);
   if (head.upgrade !== "") out += `Connection: upgrade\r\nUpgrade: ${head.upgrade}\r\n`;
   else if (head.acceptsTrailers) out += "Connection: TE\r\nTE: trailers\r\n";
   if (requestId !== "" && !keepRequestId) out += `X-Request-Id: ${requestId}\r\n`;
-  return `${out}\r\n`;
+  return out + (extend ? context.extendedEnding(head, host) : context.ending(host, head.versionMinor));
 }
 
 /**
@@ -155,6 +155,11 @@ function forwardedNode(address: string, port: number): string {
   const host = address.includes(":") ? `[${address}]` : address;
   if (port > 0) return `"${host}:${port}"`;
   return host === address ? address : `"${host}"`;
+}
+
+/** An IPv4 client of a dual-stack socket appears as `::ffff:192.0.2.1`; apps know it by its IPv4 address. */
+function plainAddress(address: string): string {
+  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
 }
 
 function join(list: string, element: string): string {

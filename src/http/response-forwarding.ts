@@ -30,6 +30,9 @@ export function needsDechunking(head: ResponseHead, clientVersionMinor: 0 | 1): 
   return clientVersionMinor === 0 && head.framing === "chunked";
 }
 
+/** Where a status line ends that has no reason, nor the space before it. */
+const STATUS_END = 12;
+
 /** Blank line included; latin1. HTTP/1.0 clients must not be sent informational heads at all (RFC 9110 §15.2). */
 export function forwardResponseHead(head: ResponseHead, options: ResponseForwardingOptions): string {
   const text = head.text;
@@ -38,8 +41,8 @@ export function forwardResponseHead(head: ResponseHead, options: ResponseForward
   const marks = head.marks;
   let out = "";
   let from = 0;
-  if (head.versionMinor === 0 || head.statusAndReason.length === 4) {
-    out = `HTTP/1.1 ${head.statusAndReason}\r\n`;
+  if (head.versionMinor === 0 || head.reasonStart === STATUS_END) {
+    out = `HTTP/1.1 ${head.status} ${text.slice(head.reasonStart, head.fieldsStart)}`;
     from = head.fieldsStart;
   }
   for (let i = 0; i < marks.length; i += 3) {

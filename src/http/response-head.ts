@@ -3,29 +3,30 @@
  *
  * As strict as requests are: an app whose answer could be cut in two places is refused, never guessed at.
  */
-import { elementEnd, equalsLower, FieldLine, fieldEntries, fieldValue } from "./field-line.ts";
-import { isBlank, parseContentLength } from "./field-line.ts";
+import { equalsLower, fieldEntries, FieldLine, fieldValue, ListElements } from "./field-line.ts";
+import { lowerBytes, parseContentLength } from "./field-line.ts";
+import { HeadLines } from "./head-lines.ts";
 import { DEFAULT_HEAD_LIMITS } from "./head-limits.ts";
 import type { HeadLimits } from "./head-limits.ts";
 import { describeByte, HttpProblem } from "./http-problem.ts";
+import { LINE_HOP_BY_HOP, withNamed } from "./named-fields.ts";
 
 export type ResponseHead = Readonly<ParsedResponseHead>;
 
 /** `close`: until the app closes. `tunnel`: raw bytes both ways after a 101. */
 export type ResponseFraming = "none" | "length" | "chunked" | "close" | "tunnel";
 
-/** What becomes of a marked line. */
-export const LINE_DROPPED = 0;
+/** Besides LINE_HOP_BY_HOP: lines whose fate depends on status and client. */
 export const LINE_TRANSFER_ENCODING = 1;
 export const LINE_CONTENT_LENGTH = 2;
 export const LINE_UPGRADE = 3;
+
+const NO_MARKS: readonly number[] = Object.freeze([]);
 
 class ParsedResponseHead {
   /** The whole head as it came, blank line included; latin1. */
   readonly text: string;
   status = 0;
-  /** The status line's end, from the status code on, without CRLF. */
-  statusAndReason = "";
   versionMinor: 0 | 1 = 1;
   framing: ResponseFraming = "none";
   bodyLength = 0;
@@ -39,9 +40,10 @@ class ParsedResponseHead {
   upgrade = "";
 
   // For forwarding: where the field lines are, and which are special, as (kind, start, end) in order.
+  reasonStart = 0;
   fieldsStart = 0;
   fieldsEnd = 0;
-  readonly marks: number[] = [];
+  marks: readonly number[] = NO_MARKS;
 
   constructor(text: string) {
     this.text = text;
@@ -75,7 +77,9 @@ class Seen {
   }
 }
 
+const lines = new HeadLines();
 const line = new FieldLine();
+const list = new ListElements();
 const seen = new Seen();
 
 /** Reads a response head as a `HeadCollector` gives it. The method of its request decides whether it has a body. */
@@ -84,29 +88,34 @@ export function parseResponseHead(
   requestMethod: string,
   limits: HeadLimits = DEFAULT_HEAD_LIMITS,
 ): ResponseHead | HttpProblem {
+  let reason = lines.scan(text);
+  if (reason !== "") return bad(reason);
+  const last = lines.count - 1;
+  const { bytes, ends } = lines;
+  if (last < 1 || (ends[last] as number) - (ends[last - 1] as number) !== 2) return bad("no blank line");
   const head = new ParsedResponseHead(text);
-  const refused = readStatusLine(head);
-  if (refused !== "") return bad(refused);
+  reason = readStatusLine(head, bytes, ends[0] as number);
+  if (reason !== "") return bad(reason);
 
+  if (last - 1 > limits.fieldCountMax) return bad(`more than ${limits.fieldCountMax} header fields`);
   seen.clear();
-  let at = head.fieldsStart;
-  let count = 0;
-  while (text.charCodeAt(at) !== CR) {
-    if (++count > limits.fieldCountMax) return bad(`more than ${limits.fieldCountMax} header fields`);
-    let reason = line.read(text, at);
-    if (reason === "") reason = noteField(head);
+  let at = ends[0] as number;
+  head.fieldsStart = at;
+  for (let index = 1; index < last; index++) {
+    const end = ends[index] as number;
+    reason = line.read(bytes, at, end);
+    if (reason === "") reason = noteField(head, bytes);
     if (reason !== "") return bad(reason);
-    at = line.end;
+    at = end;
   }
-  if (text.charCodeAt(at + 1) !== LF || text.length !== at + 2) return bad("a carriage return without a line feed");
   head.fieldsEnd = at;
   return conclude(head, requestMethod);
 }
 
-const LF = 0x0a;
-const CR = 0x0d;
 const SPACE = 0x20;
-const VERSION_PREFIX = "HTTP/1.";
+const ZERO = 0x30;
+const EQUALS = 0x3d;
+const VERSION_PREFIX = new Uint8Array(Buffer.from("HTTP/1.", "latin1"));
 /** More than a day of keep-alive is not worth believing. */
 const KEEP_ALIVE_SECONDS_MAX = 86_400;
 
@@ -114,56 +123,64 @@ function bad(reason: string): HttpProblem {
   return new HttpProblem("TARGET_PROTOCOL", `the app's response has ${reason}`);
 }
 
-function readStatusLine(head: ParsedResponseHead): string {
-  const text = head.text;
-  const minor = text.charCodeAt(VERSION_PREFIX.length) - 0x30;
-  if (!text.startsWith(VERSION_PREFIX) || (minor !== 0 && minor !== 1)) return "no HTTP/1.x status line";
-  head.versionMinor = minor;
-  const codeStart = VERSION_PREFIX.length + 2;
-  if (text.charCodeAt(codeStart - 1) !== SPACE) return "no space before its status code";
+/** `HTTP/1.1 200 Reason`; the reason is free text that the scan has checked. */
+function readStatusLine(head: ParsedResponseHead, bytes: Uint8Array, lineEnd: number): string {
+  for (let at = 0; at < 7; at++) if (bytes[at] !== VERSION_PREFIX[at]) return "no HTTP/1.x status line";
+  const minor = (bytes[7] as number) - ZERO;
+  if (minor !== 0 && minor !== 1) return "no HTTP/1.x status line";
+  if (bytes[8] !== SPACE) return `${describeByte(bytes[8] as number)} after the HTTP version`;
   let status = 0;
-  let at = codeStart;
-  for (; at < codeStart + 3; at++) {
-    const digit = text.charCodeAt(at) - 0x30;
-    if (!(digit >= 0 && digit <= 9)) return "a status code that is not three digits";
+  for (let at = 9; at < 12; at++) {
+    const digit = (bytes[at] as number) - ZERO;
+    if (digit < 0 || digit > 9) return "a status code that is not three digits";
     status = status * 10 + digit;
   }
-  if (status < 100 || status > 599) return `status ${status}, which no HTTP version defines`;
-  let code = text.charCodeAt(at);
-  if (code !== SPACE && code !== CR) return "a status code that is not three digits";
+  const end = lineEnd - 2;
   // Apps leave out the space before an empty reason; the head that is sent on has it again.
-  while ((code >= SPACE && code !== 0x7f) || code === 0x09) code = text.charCodeAt(++at);
-  if (code !== CR || text.charCodeAt(at + 1) !== LF) return `${describeByte(code)} in its reason phrase`;
+  if (end !== 12 && bytes[12] !== SPACE) return "a status code that is not three digits";
+  if (status < 100 || status > 599) return `status ${status}, which no HTTP version defines`;
+  head.versionMinor = minor;
   head.status = status;
-  head.statusAndReason = at === codeStart + 3 ? `${status} ` : text.slice(codeStart, at);
-  head.fieldsStart = at + 2;
+  head.reasonStart = end === 12 ? 12 : 13;
   return "";
 }
 
-function noteField(head: ParsedResponseHead): string {
-  const text = head.text;
-  switch (text.charCodeAt(line.nameStart) | 0x20) {
+const CHUNKED = lowerBytes("chunked");
+const CLOSE = lowerBytes("close");
+const CONNECTION = lowerBytes("connection");
+const CONTENT_LENGTH = lowerBytes("content-length");
+const KEEP_ALIVE = lowerBytes("keep-alive");
+const PROXY_AUTHENTICATE = lowerBytes("proxy-authenticate");
+const PROXY_CONNECTION = lowerBytes("proxy-connection");
+const TIMEOUT = lowerBytes("timeout");
+const TE = lowerBytes("te");
+const TRANSFER_ENCODING = lowerBytes("transfer-encoding");
+const UPGRADE = lowerBytes("upgrade");
+
+function noteField(head: ParsedResponseHead, bytes: Uint8Array): string {
+  if (line.hasUnderscore) return "";
+  switch ((bytes[line.start] as number) | 0x20) {
     case 0x63: // c
-      if (line.is(text, "connection")) noteConnection(head);
-      else if (line.is(text, "content-length")) return noteContentLength(head);
+      if (line.is(bytes, CONNECTION)) noteConnection(head, bytes);
+      else if (line.is(bytes, CONTENT_LENGTH)) return noteContentLength(head, bytes);
       return "";
     case 0x6b: // k
-      if (line.is(text, "keep-alive")) {
-        mark(head, LINE_DROPPED);
-        head.keepAliveTimeoutMs = keepAliveTimeoutMs(line.value(text));
+      if (line.is(bytes, KEEP_ALIVE)) {
+        mark(head, LINE_HOP_BY_HOP);
+        head.keepAliveTimeoutMs = keepAliveTimeoutMs(bytes);
       }
       return "";
     case 0x70: // p
-      if (line.is(text, "proxy-connection") || line.is(text, "proxy-authenticate")) mark(head, LINE_DROPPED);
+      if (line.is(bytes, PROXY_CONNECTION) || line.is(bytes, PROXY_AUTHENTICATE)) mark(head, LINE_HOP_BY_HOP);
       return "";
     case 0x74: // t
-      if (line.is(text, "transfer-encoding")) return noteTransferEncoding(head);
-      if (line.is(text, "te")) mark(head, LINE_DROPPED);
+      if (line.is(bytes, TRANSFER_ENCODING)) return noteTransferEncoding(head, bytes);
+      if (line.is(bytes, TE)) mark(head, LINE_HOP_BY_HOP);
       return "";
     case 0x75: // u
-      if (line.is(text, "upgrade")) {
+      if (line.is(bytes, UPGRADE)) {
         mark(head, LINE_UPGRADE);
-        head.upgrade = line.value(text);
+        head.upgrade = line.value(head.text);
       }
       return "";
     default:
@@ -172,11 +189,12 @@ function noteField(head: ParsedResponseHead): string {
 }
 
 function mark(head: ParsedResponseHead, kind: number): void {
-  head.marks.push(kind, line.nameStart, line.end);
+  if (head.marks === NO_MARKS) head.marks = [kind, line.start, line.end];
+  else (head.marks as number[]).push(kind, line.start, line.end);
 }
 
-function noteContentLength(head: ParsedResponseHead): string {
-  const length = parseContentLength(head.text, line.valueStart, line.valueEnd);
+function noteContentLength(head: ParsedResponseHead, bytes: Uint8Array): string {
+  const length = parseContentLength(bytes, line.valueStart, line.valueEnd);
   if (length < 0) return "a Content-Length that is not a plain number of bytes";
   if (seen.contentLength < 0) {
     seen.contentLength = length;
@@ -185,36 +203,29 @@ function noteContentLength(head: ParsedResponseHead): string {
   }
   if (seen.contentLength !== length) return "Content-Length fields that differ";
   // An exact repeat says nothing new; one is sent on (RFC 9110 §8.6).
-  mark(head, LINE_DROPPED);
+  mark(head, LINE_HOP_BY_HOP);
   return "";
 }
 
-function noteTransferEncoding(head: ParsedResponseHead): string {
+function noteTransferEncoding(head: ParsedResponseHead, bytes: Uint8Array): string {
   if (seen.chunked) return "more than one Transfer-Encoding field";
-  if (!equalsLower(head.text, line.valueStart, line.valueEnd, "chunked")) {
-    return "a Transfer-Encoding other than chunked";
-  }
+  if (!line.valueIs(bytes, CHUNKED)) return "a Transfer-Encoding other than chunked";
   seen.chunked = true;
   mark(head, LINE_TRANSFER_ENCODING);
   return "";
 }
 
-function noteConnection(head: ParsedResponseHead): void {
-  mark(head, LINE_DROPPED);
-  const text = head.text;
-  const end = line.valueEnd;
-  for (let at = line.valueStart; at < end;) {
-    while (at < end && isBlank(text.charCodeAt(at))) at++;
-    const next = elementEnd(text, at, end) + 1;
-    let to = next - 1;
-    while (to > at && isBlank(text.charCodeAt(to - 1))) to--;
-    if (equalsLower(text, at, to, "keep-alive")) seen.keepAlive = true;
-    else if (equalsLower(text, at, to, "close")) seen.close = true;
-    else if (to > at && !equalsLower(text, at, to, "upgrade")) {
-      const name = text.slice(at, to).toLowerCase();
+function noteConnection(head: ParsedResponseHead, bytes: Uint8Array): void {
+  mark(head, LINE_HOP_BY_HOP);
+  list.open(line.valueStart, line.valueEnd);
+  while (list.next(bytes)) {
+    const { start, end } = list;
+    if (equalsLower(bytes, start, end, KEEP_ALIVE)) seen.keepAlive = true;
+    else if (equalsLower(bytes, start, end, CLOSE)) seen.close = true;
+    else if (end > start && !equalsLower(bytes, start, end, UPGRADE)) {
+      const name = head.text.slice(start, end).toLowerCase();
       if (!PROTECTED.has(name) && !name.startsWith("content-")) (seen.named ??= new Set()).add(name);
     }
-    at = next;
   }
 }
 
@@ -229,9 +240,16 @@ const PROTECTED: ReadonlySet<string> = new Set([
   "cache-control",
 ]);
 
-function keepAliveTimeoutMs(value: string): number | undefined {
-  const seconds = /(?:^|[,;\s])timeout=(\d{1,9})(?:$|[,;\s])/i.exec(value)?.[1];
-  return seconds === undefined ? undefined : Math.min(Number(seconds), KEEP_ALIVE_SECONDS_MAX) * 1000;
+/** The `timeout=` of a Keep-Alive line: whole seconds; undefined when it is missing or odd. */
+function keepAliveTimeoutMs(bytes: Uint8Array): number | undefined {
+  list.open(line.valueStart, line.valueEnd);
+  while (list.next(bytes)) {
+    const equals = list.start + TIMEOUT.length;
+    if (equals >= list.end || bytes[equals] !== EQUALS || !equalsLower(bytes, list.start, equals, TIMEOUT)) continue;
+    const seconds = parseContentLength(bytes, equals + 1, list.end);
+    return seconds < 0 ? undefined : Math.min(seconds, KEEP_ALIVE_SECONDS_MAX) * 1000;
+  }
+  return undefined;
 }
 
 /** Framing by RFC 9112 §6.3, in its order. */
@@ -258,23 +276,6 @@ function conclude(head: ParsedResponseHead, requestMethod: string): ResponseHead
     head.framing = "close";
     head.keepAlive = false;
   }
-  if (seen.named !== undefined) markNamed(head, seen.named);
+  if (seen.named !== undefined) head.marks = withNamed(head.text, lines, head.marks, seen.named);
   return head;
-}
-
-/** Marks the lines that Connection names, keeping the marks in order. Rare: the lines are read again. */
-function markNamed(head: ParsedResponseHead, named: ReadonlySet<string>): void {
-  const marks = head.marks;
-  const merged: number[] = [];
-  let next = 0;
-  for (let at = head.fieldsStart; at < head.fieldsEnd; at = line.end) {
-    line.read(head.text, at);
-    if (marks[next + 1] === at) {
-      merged.push(marks[next] as number, at, line.end);
-      next += 3;
-    } else if (named.has(line.name(head.text).toLowerCase())) {
-      merged.push(LINE_DROPPED, at, line.end);
-    }
-  }
-  marks.splice(0, marks.length, ...merged);
 }
