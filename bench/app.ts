@@ -24,12 +24,16 @@ export interface App {
 export const PAGE_BYTES = 128;
 export const GIGABYTE = 1_000_000_000;
 
+export interface BulkFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
 /** Paths of the app, with the sizes that they answer with. */
 export const BULK = {
   gigabyte: { path: "/bulk/1g", bytes: GIGABYTE },
   hundredMegabytes: { path: "/bulk/100m", bytes: 100_000_000 },
-  tenMegabytes: { path: "/bulk/10m", bytes: 10_000_000 },
-} as const;
+} as const satisfies Record<string, BulkFile>;
 
 export async function startApp(processes: Processes, tools: Tools, folder: string): Promise<App> {
   const prefix = join(folder, "nginx");

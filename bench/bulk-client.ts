@@ -52,7 +52,7 @@ async function download(): Promise<void> {
       let body = chunk;
       if (left < 0) {
         if (firstByteMs === 0) firstByteMs = performance.now() - startedAt;
-        head += chunk.latin1Slice();
+        head += chunk.toString("latin1");
         const headEnd = head.indexOf("\r\n\r\n");
         if (headEnd < 0) return true;
         if (!head.startsWith("HTTP/1.1 200")) throw new Error(`download refused: ${head.slice(0, 200)}`);
@@ -98,7 +98,7 @@ async function upload(): Promise<void> {
   const answered = new Promise<void>((resolve, reject) => {
     const reader = new ResponseReader();
     socket.on("data", (chunk: Buffer) => {
-      answer += chunk.latin1Slice();
+      answer += chunk.toString("latin1");
       if (reader.receive(chunk) === "more") return;
       if (reader.status === 200) resolve();
       else reject(new Error(`upload refused with ${reader.status}`));

@@ -16,7 +16,8 @@ export interface Machine {
 export function describeMachine(tools: Tools): Machine {
   const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
   const versions: Record<string, string> = { polarity: manifest.version, node: process.version };
-  const commit = firstLine("git", ["-C", new URL("..", import.meta.url).pathname, "rev-parse", "--short", "HEAD"]);
+  const revision = firstLine("git", ["-C", new URL("..", import.meta.url).pathname, "rev-parse", "--short", "HEAD"]);
+  const commit = /^[0-9a-f]+$/.exec(revision ?? "")?.[0];
   if (commit !== undefined) versions["commit"] = commit;
   for (const [tool, flag] of [
     ["haproxy", "-v"],

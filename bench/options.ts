@@ -18,7 +18,7 @@ export const USAGE = `usage: npm run bench -- [options]
 
   --only ROW,ROW          run these rows only (--list names them)
   --contenders NAME,NAME  ${CONTENDER_NAMES.join(", ")}
-  --seconds N             seconds of load per figure (default 5; quick 1.5)
+  --seconds N             seconds of load per figure (default 5; quick 2)
   --rounds N              rounds over all contenders (default 3; quick 1)
   --quick                 a short run with smaller numbers
   --haproxy-threads N     threads of each HAProxy process (default 1)
@@ -54,7 +54,7 @@ export function parseInvocation(argv: readonly string[], rowNames: readonly stri
     options: {
       rows: namesOf("--only", values.only, rowNames),
       contenders: namesOf("--contenders", values.contenders, CONTENDER_NAMES),
-      seconds: positive("--seconds", values.seconds, values.quick ? 1.5 : 5),
+      seconds: positive("--seconds", values.seconds, values.quick ? 2 : 5),
       rounds: positive("--rounds", values.rounds, values.quick ? 1 : 3),
       quick: values.quick,
       haproxyThreads: positive("--haproxy-threads", values["haproxy-threads"], 1),

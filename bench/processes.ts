@@ -13,6 +13,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+const STDOUT_CHARACTERS_MAX = 8 * 1024 * 1024;
 const OUTPUT_CHARACTERS_MAX = 16_384;
 
 /** A running program. Its last output is kept, for the message when it fails. */
@@ -31,7 +32,8 @@ export class Child {
     this.pid = pid;
     this.#process = child;
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      this.#stdout = (this.#stdout + text).slice(-1_048_576);
+      this.#stdout += text;
+      if (this.#stdout.length > 2 * STDOUT_CHARACTERS_MAX) this.#stdout = this.#stdout.slice(-STDOUT_CHARACTERS_MAX);
       this.#onStdout();
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {

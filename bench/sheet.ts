@@ -35,7 +35,12 @@ export class Sheet {
 
   /** In the order in which they were first measured. */
   get lines(): readonly Line[] {
-    return [...this.#lines].map(([key, line]) => ({ ...line, bar: this.#bars.get(key) }));
+    return [...this.#lines].map(([key, { what, unit, samples }]) => ({
+      what,
+      unit,
+      samples,
+      bar: this.#bars.get(key),
+    }));
   }
 
   add(what: string, unit: string, subject: string, value: number): void {

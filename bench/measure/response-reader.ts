@@ -15,7 +15,7 @@ export class ResponseReader {
       this.#bodyLeft -= bytes.length;
       return this.#bodyLeft <= 0 ? "done" : "more";
     }
-    this.#head += bytes.latin1Slice();
+    this.#head += bytes.toString("latin1");
     const end = this.#head.indexOf(HEAD_END);
     if (end < 0) return "more";
     const length = /\r\ncontent-length: *(\d+)/i.exec(this.#head)?.[1];

@@ -1,8 +1,8 @@
 /** How fast one large body moves, each way, and what it costs. */
-import { BULK, GIGABYTE } from "../app.ts";
+import { BULK, GIGABYTE, type BulkFile } from "../app.ts";
 import { hopsOf, type Carriage, type Deployment } from "../contenders/contender.ts";
 import type { Bench } from "../bench.ts";
-import { runBulk } from "../measure/bulk.ts";
+import { runBulk, type BulkReport } from "../measure/bulk.ts";
 import { CpuMeter } from "../measure/load.ts";
 import type { Sheet } from "../sheet.ts";
 import { alternate, CARRIAGES, REFERENCE, withDeployments, type Row } from "./row.ts";
@@ -19,6 +19,8 @@ export const bulk: Row = {
           const what = `${carriage} ${direction}`;
           bench.log(what);
           sheet.bar(what, "MB/s", { subject: "polarity", atLeast: 0.8, of: REFERENCE[carriage] });
+          for (const deployment of deployments)
+            await move(bench, carriage, direction, deployment, BULK.hundredMegabytes);
           await alternate(bench, deployments, async (deployment) => {
             await measure(bench, sheet, carriage, direction, deployment);
           });
@@ -37,15 +39,22 @@ async function measure(
 ): Promise<void> {
   const file = bench.options.quick ? BULK.hundredMegabytes : BULK.gigabyte;
   const meter = new CpuMeter(bench, hopsOf(deployment));
-  const report = await runBulk(bench, {
-    port: deployment.port(direction === "download" ? carriage : `${carriage}-sink`),
-    path: direction === "download" ? file.path : "/",
-    direction,
-    bytes: file.bytes,
-  });
-  if (report.bytes !== file.bytes) throw new Error(`${deployment.name} moved ${report.bytes} of ${file.bytes} bytes`);
+  const report = await move(bench, carriage, direction, deployment, file);
   const cpu = meter.read();
   sheet.foreign(cpu.foreignShare);
   sheet.add(`${carriage} ${direction}`, "MB/s", deployment.name, report.bytes / 1e6 / report.seconds);
   sheet.add(`${carriage} ${direction}`, "CPU s/GB", deployment.name, (cpu.hopsMs / 1_000) * (GIGABYTE / report.bytes));
+}
+
+async function move(
+  bench: Bench,
+  carriage: Carriage,
+  direction: "download" | "upload",
+  deployment: Deployment,
+  { path, bytes }: BulkFile,
+): Promise<BulkReport> {
+  const port = deployment.port(direction === "download" ? carriage : `${carriage}-sink`);
+  const report = await runBulk(bench, { port, path: direction === "download" ? path : "/", direction, bytes });
+  if (report.bytes !== bytes) throw new Error(`${deployment.name} moved ${report.bytes} of ${bytes} bytes`);
+  return report;
 }

@@ -9,10 +9,11 @@ import { startPolarity, type PolarityDeployment } from "../contenders/polarity.t
 import type { Bench } from "../bench.ts";
 import { failingSeconds, failureKinds, startFixedRate, type FixedRateReport } from "../measure/fixed-rate.ts";
 import type { Sheet } from "../sheet.ts";
-import type { Row } from "./row.ts";
+import { warmUp, type Row } from "./row.ts";
 
 const RATE = 200;
-const CONNECTIONS = 32;
+/** Enough that requests which hang do not keep others from being made. */
+const CONNECTIONS = 512;
 const TIMEOUT_MS = 5_000;
 const FAILING_SECONDS_MAX = 2;
 /** From the start of the clients, a second of warm-up included. */
@@ -32,6 +33,7 @@ export const frozen: Row = {
     sheet.bar("after SIGCONT", "s until it serves again", { subject: "polarity", atMost: AFTERWARDS_MS / 1_000 });
     const deployment = await startPolarity(bench, { connectors: [FROZEN_APP, "b"] });
     try {
+      await warmUp(bench, deployment.port("http"));
       await measure(bench, sheet, deployment);
     } finally {
       await deployment.stop();

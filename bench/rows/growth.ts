@@ -37,7 +37,7 @@ async function costs(
 ): Promise<number> {
   const medians: number[] = [];
   for (const count of counts) {
-    const what = `${count} ${unit}`;
+    const what = `${count.toLocaleString("en")} ${count === 1 ? unit.slice(0, -1) : unit}`;
     bench.log(what);
     const deployment = await startPolarity(bench, choiceOf(count));
     try {

@@ -40,6 +40,7 @@ export const longPath: Row = {
       const waits: number[] = [];
       for (let i = 0; i < FRESH_CONNECTIONS; i++) waits.push(await firstByteMs(deployment.port("tcp")));
       sheet.add("first byte of a fresh connection", "round trips", "polarity", median(waits) / roundTripMs);
+      await runBulk(bench, { port: deployment.port("tcp"), path: BULK.hundredMegabytes.path, direction: "download" });
       for (let round = 0; round < bench.options.rounds; round++) {
         for (const direction of ["download", "upload"] as const) {
           const port = deployment.port(direction === "download" ? "tcp" : "tcp-sink");
@@ -47,6 +48,9 @@ export const longPath: Row = {
           const megabits = (report.bytes * 8) / 1e6 / report.seconds;
           sheet.add(`${direction} of ${megabytes} MB, one tcp stream`, "Mb/s", "polarity", megabits);
         }
+        const plain = await runBulk(bench, { port: direct, path, direction: "download" });
+        const plainMegabits = (plain.bytes * 8) / 1e6 / plain.seconds;
+        sheet.add(`download of ${megabytes} MB, one tcp stream`, "Mb/s", "path alone", plainMegabits);
       }
     } finally {
       addPeak(sheet, peaks);

@@ -4,20 +4,20 @@ import { hopsOf, type Deployment, type Entry } from "../contenders/contender.ts"
 import type { Bench } from "../bench.ts";
 import { holdConnections } from "../measure/hold.ts";
 import { settledBytes } from "../measure/memory.ts";
-import { runWrk } from "../measure/wrk.ts";
 import type { Child } from "../processes.ts";
 import type { Sheet } from "../sheet.ts";
 import { CARRIAGES, withDeployments, type Row } from "./row.ts";
 
 const KIB = 1_024;
 const SETTLE_SECONDS = 3;
+const FILL_SHARE = 0.25;
 const CLIENT_KIB_MAX = 25;
 const LINK_KIB_MAX = 60;
 
 export const memory: Row = {
   name: "memory",
   title: "resident memory per idle thing",
-  needs: ["wrk"],
+  needs: [],
   polarityOnly: false,
   run: async (bench, sheet) => {
     const connections = bench.options.quick ? 1_000 : 5_000;
@@ -49,7 +49,7 @@ async function measureStreams(bench: Bench, sheet: Sheet, deployment: Deployment
   sheet.add("stream (tcp)", "KiB at both hops", deployment.name, bytes / KIB);
 }
 
-/** Bytes that each held connection added, in a process that has already been at work. */
+/** Bytes that each held connection adds, in processes that have been at work and hold others already. */
 async function growth(
   bench: Bench,
   deployment: Deployment,
@@ -58,11 +58,14 @@ async function growth(
   watched: readonly Child[],
 ): Promise<number> {
   const port = deployment.port(entry);
-  await runWrk(bench, watched, { port, connections: 256, seconds: 3 });
+  const hold = async (connections: number): Promise<Child> =>
+    await holdConnections(bench, { kind: "idle", port, path: "/", connections });
+  // The first ones fill what earlier work left free; the slope behind them is what a connection costs.
+  const first = await hold(Math.round(count * FILL_SHARE));
   const before = await settledBytes(watched, SETTLE_SECONDS);
-  const held = await holdConnections(bench, { kind: "idle", port, path: "/", connections: count });
+  const others = await hold(count);
   const after = await settledBytes(watched, SETTLE_SECONDS);
-  await held.stop();
+  await Promise.all([first.stop(), others.stop()]);
   return (after - before) / count;
 }
 

@@ -6,7 +6,6 @@ import type { Sheet } from "../sheet.ts";
 import { alternate, CARRIAGES, REFERENCE, withDeployments, type Row } from "./row.ts";
 
 const CONNECTIONS: readonly number[] = [1, 64, 256];
-const WARMUP_SECONDS = 2;
 
 export const requests: Row = {
   name: "requests",
@@ -27,12 +26,8 @@ async function measure(
   deployments: readonly Deployment[],
 ): Promise<void> {
   setBars(sheet, carriage);
-  for (const deployment of deployments) {
-    const port = deployment.port(carriage);
-    await runWrk(bench, hopsOf(deployment), { port, connections: 64, seconds: WARMUP_SECONDS });
-  }
   for (const connections of CONNECTIONS) {
-    const what = `${carriage}, ${connections} connections`;
+    const what = nameOf(carriage, connections);
     bench.log(what);
     await alternate(bench, deployments, async (deployment) => {
       const port = deployment.port(carriage);
@@ -47,9 +42,13 @@ async function measure(
   }
 }
 
+function nameOf(carriage: Carriage, connections: number): string {
+  return `${carriage}, ${connections} ${connections === 1 ? "connection" : "connections"}`;
+}
+
 function setBars(sheet: Sheet, carriage: Carriage): void {
   const of = REFERENCE[carriage];
-  sheet.bar(`${carriage}, 1 connections`, "p50 µs", { subject: "polarity", atMost: 1.3, of });
-  sheet.bar(`${carriage}, 64 connections`, "requests/s", { subject: "polarity", atLeast: 1, of });
-  sheet.bar(`${carriage}, 64 connections`, "CPU µs/request", { subject: "polarity", atMost: 1, of });
+  sheet.bar(nameOf(carriage, 1), "p50 µs", { subject: "polarity", atMost: 1.3, of });
+  sheet.bar(nameOf(carriage, 64), "requests/s", { subject: "polarity", atLeast: 1, of });
+  sheet.bar(nameOf(carriage, 64), "CPU µs/request", { subject: "polarity", atMost: 1, of });
 }

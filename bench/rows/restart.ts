@@ -3,11 +3,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { startPolarity, type PolarityDeployment } from "../contenders/polarity.ts";
 import type { Bench } from "../bench.ts";
 import { failingSeconds, failureKinds, startFixedRate } from "../measure/fixed-rate.ts";
+import { waitUntil } from "../measure/probe.ts";
 import type { Sheet } from "../sheet.ts";
-import type { Row } from "./row.ts";
+import { warmUp, type Row } from "./row.ts";
 
 const RATE = 1_000;
 const CONNECTIONS = 32;
+const GONE_WITHIN_MS = 30_000;
 
 export const restart: Row = {
   name: "restart",
@@ -19,6 +21,7 @@ export const restart: Row = {
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       const deployment = await startPolarity(bench, { connectors: ["a", "b"] });
       try {
+        await warmUp(bench, deployment.port("http"));
         await measure(bench, sheet, deployment, signal);
       } finally {
         await deployment.stop();
@@ -46,7 +49,7 @@ async function measure(
   if (connector === undefined) throw new Error("no connector was started");
   const from = performance.now();
   connector.signal(signal);
-  await connector.exited;
+  await waitUntil(`end of ${connector.name}`, () => !connector.running, [deployment.front], GONE_WITHIN_MS);
   const gone = performance.now();
   await deployment.startConnector(0);
   const back = performance.now();

@@ -1,6 +1,7 @@
 /** A row: one question, answered by a sheet of figures. */
 import type { Bench } from "../bench.ts";
 import type { Carriage, Deployment } from "../contenders/contender.ts";
+import { runFixedRate } from "../measure/fixed-rate.ts";
 import type { Sheet } from "../sheet.ts";
 import type { ToolName } from "../tools.ts";
 
@@ -19,7 +20,7 @@ export const CARRIAGES: readonly Carriage[] = ["http", "tcp"];
 /** What Polarity is held against when it carries this. */
 export const REFERENCE: Readonly<Record<Carriage, string>> = { http: "haproxy-http", tcp: "haproxy-tcp" };
 
-/** Starts every contender that carries this, and stops them whatever happens. */
+/** Starts and warms every contender that carries this, and stops them whatever happens. */
 export async function withDeployments(
   bench: Bench,
   carriage: Carriage,
@@ -30,10 +31,16 @@ export async function withDeployments(
     for (const contender of bench.contenders) {
       if (contender.carries.includes(carriage)) deployments.push(await contender.start(bench));
     }
+    for (const deployment of deployments) await warmUp(bench, deployment.port(carriage));
     await work(deployments);
   } finally {
     await Promise.all(deployments.map(async (deployment) => await deployment.stop()));
   }
+}
+
+/** Enough requests for a just-in-time compiler to have seen the hot path; what starts cold would look slow, or make "alone" slow. */
+export async function warmUp(bench: Bench, port: number): Promise<void> {
+  await runFixedRate(bench, { port, rate: 4_000, connections: 64, warmupSeconds: 0, seconds: 3 });
 }
 
 /** Rounds over all deployments, each round starting with another, so that drift and order favour nobody. */
