@@ -41,6 +41,8 @@ export class Offer implements Candidate {
   readonly #usability: Usability;
   #announcement: Announcement;
   #health: "up" | "down";
+  /** Out of the announcement, because picks read it: with many offers each object more to visit is felt. */
+  #weight: number;
 
   constructor(
     upstream: Upstream,
@@ -58,10 +60,11 @@ export class Offer implements Candidate {
     this.#usability = usability;
     this.#announcement = announcement;
     this.#health = announcement.health;
+    this.#weight = announcement.weight;
   }
 
   get weight(): number {
-    return this.#announcement.weight;
+    return this.#weight;
   }
 
   get protocol(): StreamProtocol {
@@ -102,6 +105,7 @@ export class Offer implements Candidate {
   update(announcement: Announcement): void {
     this.#announcement = announcement;
     this.#health = announcement.health;
+    this.#weight = announcement.weight;
   }
 
   /** The registry's to call, as `update`. */

@@ -106,6 +106,13 @@ test("a dearer link serves only while no cheaper one can", () => {
   assert.equal(outcome(registry, "web"), "near");
 });
 
+test("picking makes nothing new: the answer is the offer's own", () => {
+  const { registry, add } = setUp();
+  const offer = add(upstream("a"), "web");
+  assert.equal(registry.pick("web", "http/1.1", undefined), offer.picked);
+  assert.equal(registry.pick("web", "http/1.1", [], "a"), offer.picked);
+});
+
 test("an offer that is announced again changes in place", () => {
   const { registry, add } = setUp();
   const link = upstream("a");
