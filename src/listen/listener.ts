@@ -1,0 +1,44 @@
+/** The contract of a listener as its node sees it, and what every kind of listener is given. */
+import type { Logger } from "../base/clock.ts";
+import type { PolarityError } from "../base/errors.ts";
+import type { Upstream } from "../base/upstream.ts";
+import type { ListenerStatistics } from "../registry/service-statistics.ts";
+import type { SessionContext } from "../session/offer-seeker.ts";
+
+export interface ListenerContext {
+  readonly sessions: SessionContext;
+  readonly logger: Logger;
+  /** The node's name, which stands in Via. */
+  readonly node: string;
+}
+
+/** One client conversation under way, as statistics show it. */
+export interface SessionView {
+  readonly client: string;
+  readonly service: string;
+  readonly protocol: string;
+  /** The node that serves it, once one was found. */
+  readonly node: string | undefined;
+  /** On the context's clock. */
+  readonly startedAt: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface Listener {
+  /** The URL with the port that the system chose. */
+  readonly url: string;
+  readonly statistics: ListenerStatistics;
+  /** Client connections and what is under way on them. */
+  readonly connectionsOpen: number;
+  readonly sessionsActive: number;
+  sessions(max: number): SessionView[];
+  /** Accepts no more; idle connections close now, busy ones when their work is done. */
+  drain(): void;
+  /** Ends everything now; returns how many sessions that cut off. */
+  close(error: PolarityError): number;
+  /** Time passes: connections past a deadline are ended. Called a few times a second. */
+  sweep(now: number): void;
+  /** An upstream fell silent: what may move elsewhere does. */
+  upstreamSuspect(upstream: Upstream): void;
+}

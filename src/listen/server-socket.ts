@@ -1,0 +1,79 @@
+/** A listening socket at a place: bound, limited, and closed without leaving a socket file behind. */
+import { lstat, unlink } from "node:fs/promises";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Place } from "../base/address.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
+
+export interface ServerSocket {
+  /** Where it listens, with the port that the system chose: `127.0.0.1:8001`, `[::1]:8001` or a path. */
+  readonly address: string;
+  /** Stops accepting; connections go on. */
+  close(): Promise<void>;
+}
+
+/** Listens at `place`. Throws ADDRESS_IN_USE with the reason when it cannot. */
+export async function listenAt(place: Place, accepted: (socket: Socket) => void): Promise<ServerSocket> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, accepted);
+  if (place.kind === "unix") await removeStaleSocket(place.path);
+  await new Promise<void>((resolve, reject) => {
+    const failed = (cause: Error): void => {
+      reject(new PolarityError("ADDRESS_IN_USE", `cannot listen on ${describePlace(place)}: ${messageOf(cause)}`, cause));
+    };
+    server.once("error", failed);
+    const listening = (): void => {
+      server.off("error", failed);
+      // Accepting can fail later, for want of descriptors; the next connection may succeed.
+      server.on("error", () => {});
+      resolve();
+    };
+    if (place.kind === "unix") server.listen(place.path, listening);
+    else server.listen({ port: place.port, backlog: 4096, ...(place.host === "" ? {} : { host: place.host }) }, listening);
+  });
+  return {
+    address: addressOf(server, place),
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** The client at the far end of an accepted socket. */
+export interface ClientAddress {
+  /** IP address, IPv4 also where it came mapped into IPv6; empty on a unix socket. */
+  readonly host: string;
+  readonly port: number;
+  /** `host:port` with IPv6 in brackets; empty on a unix socket. */
+  readonly text: string;
+}
+
+export function clientAddressOf(socket: Socket): ClientAddress {
+  const host = socket.remoteAddress;
+  if (host === undefined) return { host: "", port: 0, text: "" };
+  const plain = host.startsWith("::ffff:") && host.includes(".") ? host.slice("::ffff:".length) : host;
+  const port = socket.remotePort ?? 0;
+  return { host: plain, port, text: plain.includes(":") ? `[${plain}]:${port}` : `${plain}:${port}` };
+}
+
+export function describePlace(place: Place): string {
+  if (place.kind === "unix") return place.path;
+  return place.host.includes(":") ? `[${place.host}]:${place.port}` : `${place.host}:${place.port}`;
+}
+
+function addressOf(server: Server, place: Place): string {
+  const address = server.address();
+  if (address === null || typeof address === "string") return describePlace(place);
+  return describePlace({ kind: "tcp", host: address.address, port: address.port });
+}
+
+/** A socket file that nobody answers on is what a killed process left. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const stats = await lstat(path).catch(() => undefined);
+  if (stats === undefined || !stats.isSocket()) return;
+  const answered = await new Promise<boolean>((resolve) => {
+    const probe = connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", () => resolve(false));
+  });
+  if (!answered) await unlink(path).catch(() => {});
+}

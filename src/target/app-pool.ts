@@ -1,0 +1,87 @@
+/**
+ * Keep-alive connections to one HTTP app. The one used last is used first, so that a quiet app's surplus times out.
+ *
+ * take and give: O(1). sweep: O(idle connections that are over).
+ */
+import type { Place } from "../base/address.ts";
+import { AppConnection } from "./app-connection.ts";
+import { connectApp } from "./app-socket.ts";
+
+export interface AppPoolOptions {
+  readonly place: Place;
+  /** For people: `the app http://127.0.0.1:3000`. */
+  readonly who: string;
+  readonly connectTimeoutMs: number;
+  readonly idleMax: number;
+  readonly idleMs: number;
+}
+
+/** An app announces when it closes; we let go a second earlier, lest a request meet the closing. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
+
+export class AppPool {
+  readonly #options: AppPoolOptions;
+  #idle: AppConnection[] = [];
+  #open = 0;
+
+  constructor(options: AppPoolOptions) {
+    this.#options = options;
+  }
+
+  /** Connections, idle and busy. */
+  get open(): number {
+    return this.#open;
+  }
+
+  get idle(): number {
+    return this.#idle.length;
+  }
+
+  /** An idle connection that became idle after `idleAfter` and is still expected to live, or else a new one. */
+  take(now: number, idleAfter: number): AppConnection {
+    const connection = this.#idle.at(-1);
+    if (connection === undefined || connection.idleSince < idleAfter || connection.idleUntil <= now) return this.connect();
+    this.#idle.pop();
+    connection.reused = true;
+    return connection;
+  }
+
+  connect(): AppConnection {
+    const { place, who, connectTimeoutMs } = this.#options;
+    this.#open++;
+    return new AppConnection(connectApp(place, connectTimeoutMs), who, (connection) => this.#gone(connection));
+  }
+
+  /** Takes back a connection whose exchange is complete. `appKeepsMs`: what the app said in Keep-Alive. */
+  give(connection: AppConnection, now: number, appKeepsMs: number | undefined): void {
+    connection.user = undefined;
+    const keepMs =
+      appKeepsMs === undefined
+        ? this.#options.idleMs
+        : Math.min(this.#options.idleMs, Math.max(0, appKeepsMs - KEEP_ALIVE_MARGIN_MS));
+    if (keepMs === 0 || this.#idle.length >= this.#options.idleMax) {
+      connection.destroy();
+      return;
+    }
+    connection.idleSince = now;
+    connection.idleUntil = now + keepMs;
+    this.#idle.push(connection);
+  }
+
+  /** Closes the connections that have been idle too long. */
+  sweep(now: number): void {
+    if (this.#idle.length === 0 || this.#idle[0]!.idleUntil > now) return;
+    const over = this.#idle.filter((connection) => connection.idleUntil <= now);
+    for (const connection of over) connection.destroy();
+  }
+
+  close(): void {
+    for (const connection of [...this.#idle]) connection.destroy();
+  }
+
+  #gone(connection: AppConnection): void {
+    this.#open--;
+    const at = this.#idle.lastIndexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+}

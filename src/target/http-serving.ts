@@ -1,0 +1,364 @@
+/**
+ * One HTTP exchange on a stream, served by an app.
+ *
+ * The request head is checked as strictly as at the listener, since any peer may have written it, and sent on as it is; so
+ * are both bodies and the response. Only their borders are watched, to know when the app's connection is free again.
+ */
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import { DiscardSink } from "../base/byte-stream.ts";
+import { PolarityError } from "../base/errors.ts";
+import { BodyReader } from "../http/body-framing.ts";
+import { HeadCollector } from "../http/head-collector.ts";
+import { HttpProblem } from "../http/http-problem.ts";
+import { parseRequestHead, type RequestHead } from "../http/request-head.ts";
+import { parseResponseHead, type ResponseHead } from "../http/response-head.ts";
+import { ReplayBuffer } from "../session/replay-buffer.ts";
+import type { AppConnection, AppUser } from "./app-connection.ts";
+import type { HttpTarget } from "./http-target.ts";
+
+/** Connections idle for longer are not given a request that must not be sent twice. */
+const FRESH_FOR_UNSAFE_MS = 1_000;
+
+type RequestPhase = "head" | "body" | "complete" | "tunnel";
+type ResponsePhase = "head" | "body" | "tunnel" | "over";
+
+export class HttpServing implements ByteSink, AppUser {
+  readonly #target: HttpTarget;
+  readonly #stream: ByteStream;
+  readonly #requestCollector: HeadCollector;
+  readonly #requestReader = new BodyReader("BAD_REQUEST");
+  readonly #responseCollector: HeadCollector;
+  readonly #responseReader = new BodyReader("TARGET_PROTOCOL");
+  #request: RequestPhase = "head";
+  #response: ResponsePhase = "head";
+  #head: RequestHead | undefined;
+  #responseHead: ResponseHead | undefined;
+  #app: AppConnection | undefined;
+  /** The body so far, while a connection that turns out closed may be replaced. */
+  #replay: ReplayBuffer | undefined;
+  #answered = false;
+  #owedToStream = 0;
+  #owedToApp = 0;
+  #appEnded = false;
+  #streamEnded = false;
+  #deadline = Number.POSITIVE_INFINITY;
+
+  constructor(target: HttpTarget, stream: ByteStream) {
+    this.#target = target;
+    this.#stream = stream;
+    const { headBytesMax } = target.options;
+    this.#requestCollector = new HeadCollector(headBytesMax, "request");
+    this.#responseCollector = new HeadCollector(headBytesMax, "response");
+    stream.sink = this;
+  }
+
+  abort(error: PolarityError): void {
+    this.#refuse(error);
+  }
+
+  sweep(now: number): void {
+    if (now < this.#deadline || this.#answered) return;
+    const { responseTimeoutMs } = this.#target.options;
+    this.#refuse(new PolarityError("TARGET_TIMEOUT", `${this.#who} did not answer within ${responseTimeoutMs} ms`));
+  }
+
+  // ── ByteSink: the request ──
+
+  data(chunk: Buffer): void {
+    switch (this.#request) {
+      case "head":
+        this.#takeHead(chunk);
+        return;
+      case "body":
+        this.#takeBody(chunk);
+        return;
+      case "tunnel":
+        this.#toApp(chunk);
+        return;
+      case "complete":
+        // Bytes of a tunnel may come before its 101 is through.
+        if (this.#head!.upgrade !== "" && this.#response === "head") this.#toApp(chunk);
+        else this.#refuse(new PolarityError("BAD_REQUEST", "bytes after the end of the request"));
+    }
+  }
+
+  end(): void {
+    this.#streamEnded = true;
+    switch (this.#request) {
+      case "tunnel":
+        this.#app?.stream.end();
+        this.#finishTunnel();
+        return;
+      case "complete":
+        return;
+      case "head":
+      case "body":
+        this.#refuse(new PolarityError("BAD_REQUEST", "the stream ended in the middle of the request"));
+    }
+  }
+
+  reset(): void {
+    this.#conclude(false);
+  }
+
+  drain(): void {
+    const owed = this.#owedToApp;
+    this.#owedToApp = 0;
+    if (owed > 0) this.#app?.stream.consumed(owed);
+  }
+
+  // ── AppUser: the response ──
+
+  appData(chunk: Buffer): void {
+    switch (this.#response) {
+      case "head":
+        this.#responseHeadData(chunk);
+        return;
+      case "body":
+        this.#responseBodyData(chunk);
+        return;
+      case "tunnel":
+        this.#toStream(chunk, chunk.length);
+        return;
+      case "over":
+        this.#app?.stream.consumed(chunk.length);
+    }
+  }
+
+  appEnded(): void {
+    this.#appEnded = true;
+    if (this.#response === "tunnel") {
+      this.#stream.end();
+      this.#finishTunnel();
+    } else if (this.#response === "body" && this.#responseReader.mayEnd) {
+      this.#complete(false);
+    } else {
+      this.#appFailed(new PolarityError("TARGET_FAILED", `${this.#who} closed the connection ${this.#where}`));
+    }
+  }
+
+  appReset(error: PolarityError): void {
+    this.#appFailed(error);
+  }
+
+  appDrained(): void {
+    const owed = this.#owedToStream;
+    this.#owedToStream = 0;
+    if (owed > 0) this.#stream.consumed(owed);
+  }
+
+  // ── request in ──
+
+  #takeHead(chunk: Buffer): void {
+    const collector = this.#requestCollector;
+    if (!collector.push(chunk)) {
+      this.#stream.consumed(chunk.length);
+      return;
+    }
+    const { problem, text, rest } = collector;
+    const head = problem ?? parseRequestHead(text, this.#target.options.headLimits);
+    this.#stream.consumed(chunk.length - rest.length);
+    if (head instanceof HttpProblem) {
+      this.#refuse(new PolarityError("BAD_REQUEST", `node "${this.#target.context.node}" refuses the request: ${head.reason}`));
+      return;
+    }
+    // The app must read the request as we did, so it gets it in the one form that leaves no choice.
+    if (head.form === "absolute" || head.versionMinor !== 1) {
+      this.#refuse(new PolarityError("BAD_REQUEST", "a request on a stream needs origin form and HTTP/1.1"));
+      return;
+    }
+    this.#head = head;
+    this.#requestReader.start(head.bodyKind, head.bodyLength);
+    const now = this.#target.context.clock.now();
+    this.#deadline = now + this.#target.options.responseTimeoutMs;
+    const repeatable = isIdempotent(head.method);
+    const app = this.#target.pool.take(now, repeatable ? 0 : now - FRESH_FOR_UNSAFE_MS);
+    if (app.reused && repeatable) this.#replay = new ReplayBuffer();
+    this.#use(app);
+    app.stream.writeLatin1(text);
+    this.#request = this.#requestReader.done ? "complete" : "body";
+    if (rest.length > 0) this.data(rest);
+  }
+
+  #takeBody(chunk: Buffer): void {
+    const reader = this.#requestReader;
+    const taken = reader.take(chunk);
+    if (reader.problem !== undefined) {
+      this.#refuse(reader.problem.toError());
+      return;
+    }
+    const body = taken === chunk.length ? chunk : chunk.subarray(0, taken);
+    this.#replay?.pushSent(body);
+    this.#toApp(body);
+    if (!reader.done) return;
+    this.#request = "complete";
+    if (taken < chunk.length) this.data(chunk.subarray(taken));
+  }
+
+  #toApp(chunk: Buffer): void {
+    if (this.#app === undefined || this.#app.stream.write(chunk)) this.#stream.consumed(chunk.length);
+    else this.#owedToStream += chunk.length;
+  }
+
+  #use(app: AppConnection): void {
+    this.#app = app;
+    app.user = this;
+  }
+
+  // ── response out ──
+
+  #responseHeadData(chunk: Buffer): void {
+    this.#answered = true;
+    this.#replay = undefined;
+    const collector = this.#responseCollector;
+    let bytes = chunk;
+    for (;;) {
+      const split = collector.started;
+      if (!collector.push(bytes)) {
+        this.#app?.stream.consumed(bytes.length);
+        return;
+      }
+      const head = collector.problem ?? parseResponseHead(collector.text, this.#head!.method);
+      if (head instanceof HttpProblem) {
+        this.#refuse(new PolarityError("TARGET_PROTOCOL", `the answer of ${this.#who} is refused: ${head.reason}`));
+        return;
+      }
+      const { text, rest } = collector;
+      if (!head.informational) {
+        this.#beginResponse(head, split ? text : "", bytes, bytes.length - rest.length);
+        return;
+      }
+      collector.reset();
+      this.#stream.writeLatin1(text);
+      this.#app?.stream.consumed(bytes.length - rest.length);
+      if (rest.length === 0 || this.#response === "over") return;
+      bytes = rest;
+    }
+  }
+
+  /** `text` is the head if its beginning is not in `bytes`; `headBytes` of `bytes` belong to it. */
+  #beginResponse(head: ResponseHead, text: string, bytes: Buffer, headBytes: number): void {
+    this.#responseHead = head;
+    const reader = this.#responseReader;
+    reader.start(head.framing, head.bodyLength);
+    if (head.framing === "tunnel") {
+      this.#response = "tunnel";
+      this.#request = "tunnel";
+    } else {
+      this.#response = "body";
+    }
+    const body = bytes.subarray(headBytes);
+    const taken = reader.take(body);
+    if (reader.problem !== undefined) return this.#refuseBody(reader.problem);
+    if (text !== "") {
+      this.#stream.writeLatin1(text);
+      this.#toStream(body.subarray(0, taken), headBytes + taken);
+    } else {
+      const end = headBytes + taken;
+      this.#toStream(end === bytes.length ? bytes : bytes.subarray(0, end), end);
+    }
+    if (head.framing === "tunnel" && this.#streamEnded) this.#app?.stream.end();
+    if (reader.done) this.#complete(taken === body.length);
+  }
+
+  #responseBodyData(chunk: Buffer): void {
+    const reader = this.#responseReader;
+    const taken = reader.take(chunk);
+    if (reader.problem !== undefined) return this.#refuseBody(reader.problem);
+    this.#toStream(taken === chunk.length ? chunk : chunk.subarray(0, taken), taken);
+    if (reader.done) this.#complete(taken === chunk.length);
+  }
+
+  #refuseBody(problem: HttpProblem): void {
+    this.#refuse(new PolarityError("TARGET_PROTOCOL", `the answer of ${this.#who} is refused: ${problem.reason}`));
+  }
+
+  #toStream(chunk: Buffer, bytes: number): void {
+    if (this.#stream.write(chunk)) this.#app?.stream.consumed(bytes);
+    else this.#owedToApp += bytes;
+  }
+
+  /** The response has been passed on whole. `clean`: nothing came behind it, so the connection can be trusted again. */
+  #complete(clean: boolean): void {
+    const reusable = clean && this.#responseHead!.keepAlive && this.#request === "complete" && !this.#appEnded;
+    this.#stream.end();
+    // An early response: whatever is left of the request has no reader.
+    if (!this.#streamEnded) this.#stream.sink = new DiscardSink(this.#stream);
+    this.#conclude(reusable);
+  }
+
+  #finishTunnel(): void {
+    if (!this.#appEnded || !this.#streamEnded) return;
+    this.#response = "over";
+    const app = this.#app;
+    this.#app = undefined;
+    // Both ends were passed on; the socket closes by itself once its last bytes are out.
+    app?.closeAfterWrites();
+    this.#target.finished(this);
+  }
+
+  #appFailed(error: PolarityError): void {
+    const app = this.#app;
+    if (this.#response === "over") return;
+    if (app !== undefined && !app.connected) {
+      const { node } = this.#target.context;
+      const message = `node "${node}" could not reach ${this.#target.url}: ${error.message}`;
+      this.#refuse(new PolarityError("TARGET_UNREACHABLE", message, error));
+      return;
+    }
+    // A kept connection that ends without a byte was closed by the app before it saw the request.
+    if (app?.reused === true && !this.#answered && this.#replay?.complete === true) {
+      const { chunks } = this.#replay;
+      this.#replay = undefined;
+      app.destroy();
+      this.#use(this.#target.pool.connect());
+      this.#app?.stream.writeLatin1(this.#head!.text);
+      for (const chunk of chunks) this.#app?.stream.write(chunk);
+      this.appDrained();
+      return;
+    }
+    this.#refuse(error);
+  }
+
+  #refuse(error: PolarityError): void {
+    if (this.#response === "over") return;
+    this.#stream.reset(error);
+    this.#conclude(false);
+  }
+
+  #conclude(reusable: boolean): void {
+    if (this.#response === "over") return;
+    this.#response = "over";
+    this.#replay = undefined;
+    const app = this.#app;
+    this.#app = undefined;
+    if (app !== undefined) {
+      if (reusable) this.#target.pool.give(app, this.#target.context.clock.now(), this.#responseHead!.keepAliveTimeoutMs);
+      else app.destroy();
+    }
+    this.#target.finished(this);
+  }
+
+  get #who(): string {
+    return `the app ${this.#target.url}`;
+  }
+
+  get #where(): string {
+    return this.#answered ? "in the middle of its answer" : "without an answer";
+  }
+}
+
+/** RFC 9110 §9.2.2. */
+function isIdempotent(method: string): boolean {
+  switch (method) {
+    case "GET":
+    case "HEAD":
+    case "OPTIONS":
+    case "TRACE":
+    case "PUT":
+    case "DELETE":
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,146 @@
+/** Serves streams as raw bytes: one connection to the app each, over tcp or a unix socket. */
+import type { TargetAddress } from "../base/address.ts";
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import { PolarityError } from "../base/errors.ts";
+import { SocketStream } from "../socket/socket-stream.ts";
+import { connectApp } from "./app-socket.ts";
+import type { Target, TargetContext } from "./target.ts";
+
+export interface TcpTargetOptions {
+  readonly address: TargetAddress;
+  readonly connectTimeoutMs: number;
+}
+
+export class TcpTarget implements Target {
+  readonly url: string;
+  readonly #context: TargetContext;
+  readonly #options: TcpTargetOptions;
+  readonly #serving = new Set<TcpServing>();
+
+  constructor(context: TargetContext, options: TcpTargetOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.url = options.address.url;
+  }
+
+  get active(): number {
+    return this.#serving.size;
+  }
+
+  accept(stream: ByteStream): void {
+    const socket = connectApp(this.#options.address.place, this.#options.connectTimeoutMs);
+    const app = new SocketStream(socket, { code: "TARGET_FAILED", who: `the app ${this.url}` }, NO_SINK);
+    const serving = new TcpServing(this.#context.node, this.url, stream, app, () => this.#serving.delete(serving));
+    this.#serving.add(serving);
+    socket.once("connect", () => serving.connected());
+  }
+
+  sweep(): void {}
+
+  close(error: PolarityError): void {
+    for (const serving of this.#serving) serving.abort(error);
+  }
+}
+
+/** Two streams joined: what one delivers, the other is written, with the credit of the slower. */
+class TcpServing {
+  readonly #node: string;
+  readonly #url: string;
+  readonly #stream: ByteStream;
+  readonly #app: SocketStream;
+  readonly #done: () => void;
+  #connected = false;
+  #streamEnded = false;
+  #appEnded = false;
+
+  constructor(node: string, url: string, stream: ByteStream, app: SocketStream, done: () => void) {
+    this.#node = node;
+    this.#url = url;
+    this.#stream = stream;
+    this.#app = app;
+    this.#done = done;
+    const toApp = new PipeSide(stream, app, () => this.#streamSideEnded(), (error) => this.#streamReset(error));
+    const toStream = new PipeSide(app, stream, () => this.#appSideEnded(), (error) => this.#appReset(error));
+    toApp.back = toStream;
+    toStream.back = toApp;
+    stream.sink = toApp;
+    app.sink = toStream;
+  }
+
+  connected(): void {
+    this.#connected = true;
+  }
+
+  abort(error: PolarityError): void {
+    this.#stream.reset(error);
+    this.#app.reset(error);
+    this.#done();
+  }
+
+  #streamSideEnded(): void {
+    this.#streamEnded = true;
+    this.#app.end();
+    if (this.#appEnded) this.#done();
+  }
+
+  #appSideEnded(): void {
+    this.#appEnded = true;
+    this.#stream.end();
+    if (this.#streamEnded) this.#done();
+  }
+
+  #streamReset(error: PolarityError): void {
+    this.#app.reset(error);
+    this.#done();
+  }
+
+  #appReset(error: PolarityError): void {
+    const reason = this.#connected
+      ? error
+      : new PolarityError("TARGET_UNREACHABLE", `node "${this.#node}" could not reach ${this.#url}: ${error.message}`, error);
+    this.#stream.reset(reason);
+    this.#done();
+  }
+}
+
+class PipeSide implements ByteSink {
+  /** The other direction: it is told when this side's stream may be written again. */
+  back: PipeSide | undefined;
+  readonly #from: ByteStream;
+  readonly #to: ByteStream;
+  readonly #ended: () => void;
+  readonly #reset: (error: PolarityError) => void;
+  #owedBytes = 0;
+
+  constructor(from: ByteStream, to: ByteStream, ended: () => void, reset: (error: PolarityError) => void) {
+    this.#from = from;
+    this.#to = to;
+    this.#ended = ended;
+    this.#reset = reset;
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#to.write(chunk)) this.#from.consumed(chunk.length);
+    else this.#owedBytes += chunk.length;
+  }
+
+  end(): void {
+    this.#ended();
+  }
+
+  reset(error: PolarityError): void {
+    this.#reset(error);
+  }
+
+  drain(): void {
+    this.back?.returnCredit();
+  }
+
+  returnCredit(): void {
+    const owed = this.#owedBytes;
+    this.#owedBytes = 0;
+    if (owed > 0) this.#from.consumed(owed);
+  }
+}
+
+const NO_SINK: ByteSink = { data: () => {}, end: () => {}, reset: () => {}, drain: () => {} };
