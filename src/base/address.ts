@@ -191,13 +191,9 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, ws: 80, wss:
 
 function parseAuthority(authority: string, scheme: string, text: string, form: UrlForm): Place {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(authority);
-  if (match === null) {
-    throw invalid(
-      form,
-      text,
-      authority.includes("[") ? "the brackets do not match" : "an IPv6 host needs brackets, as in [::1]:8000",
-    );
-  }
+  if (match === null) throw invalid(form, text, "the brackets do not match");
+  const extra = match[1] === undefined && match[3]?.includes(":") === true;
+  if (extra) throw invalid(form, text, "an IPv6 host needs brackets, as in [::1]:8000");
   const host = match[1] === undefined ? parseHost(match[2] ?? "", text, form) : parseIpv6(match[1], text, form);
   const digits = match[3];
   // A listener's port is part of what it is; only what is dialled may rely on a scheme's usual port.
@@ -255,5 +251,5 @@ function isIpv6(text: string): boolean {
 
 function invalid(form: UrlForm, text: string, why: string): PolarityError {
   const given = text === "" ? "" : ` (got ${text})`;
-  return new PolarityError("ADDRESS_INVALID", `expected a ${form.what} URL such as ${form.example}: ${why}${given}`);
+  return new PolarityError("ADDRESS_INVALID", `expected a URL such as ${form.example}: ${why}${given}`);
 }

@@ -24,8 +24,11 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
 }
 
+/** Keys of sections that come before the file's; undefined ones do not count. */
+export type ConfigOverrides = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
 /** Reads and resolves the file at `path`; throws a `PolarityError` whose message has a line per problem. */
-export function loadConfigFile(path: string, environment: Environment): LoadedConfig {
+export function loadConfigFile(path: string, environment: Environment, overrides: ConfigOverrides = {}): LoadedConfig {
   const absolute = resolve(path);
   const file = displayPath(absolute);
   let text: string;
@@ -34,19 +37,20 @@ export function loadConfigFile(path: string, environment: Environment): LoadedCo
   } catch (error) {
     throw new PolarityError("FILE_UNREADABLE", `${file}: cannot read the configuration: ${reasonOf(error)}`, error);
   }
-  return { file, ...parseConfig(text, { file, folder: dirname(absolute), environment }) };
+  return { file, ...parseConfig(text, { file, folder: dirname(absolute), environment, overrides }) };
 }
 
 interface ParseOptions {
   readonly file: string;
   readonly folder: string;
   readonly environment: Environment;
+  readonly overrides?: ConfigOverrides;
 }
 
 /** The same for text that is at hand. */
 export function parseConfig(
   text: string,
-  { file, folder, environment }: ParseOptions,
+  { file, folder, environment, overrides = {} }: ParseOptions,
 ): { readonly config: NodeConfig; readonly warnings: readonly string[] } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -62,9 +66,19 @@ export function parseConfig(
     const report = faults.map(({ offset, message }) => `${position(offset)}: ${message}`);
     throw new PolarityError("CONFIG_INVALID", report.join("\n"));
   }
-  const resolution = resolveConfig(document.toJS() ?? {}, { folder, defaultName: defaultNodeName() });
+  const resolution = resolveConfig(override(document.toJS() ?? {}, overrides), {
+    folder,
+    defaultName: defaultNodeName(),
+  });
   if (resolution.kind === "invalid") {
-    throw configInvalid(resolution.problems, (problem) => position(offsetOf(document, problem)));
+    const inOrder = resolution.problems
+      .map((problem) => ({ problem, offset: offsetOf(document, problem) }))
+      .sort((left, right) => left.offset - right.offset);
+    const offsets = new Map(inOrder.map(({ problem, offset }) => [problem, offset]));
+    throw configInvalid(
+      inOrder.map(({ problem }) => problem),
+      (problem) => position(offsets.get(problem) ?? 0),
+    );
   }
   const { config, warnings } = resolution;
   if (isIdle(config)) {
@@ -84,6 +98,22 @@ export function findConfigFile(given: string | undefined, environment: Environme
     "CONFIG_INVALID",
     `no configuration: there is neither ${places.map((path) => displayPath(resolve(path))).join(" nor ")}; name one with --config`,
   );
+}
+
+function override(raw: unknown, overrides: ConfigOverrides): unknown {
+  // Anything but a group of sections is the schema's to refuse.
+  if (!isGroup(raw)) return raw;
+  const merged: Record<string, unknown> = { ...raw };
+  for (const [section, keys] of Object.entries(overrides)) {
+    const present = Object.entries(keys).filter(([, value]) => value !== undefined);
+    const before = merged[section] ?? {};
+    if (present.length > 0 && isGroup(before)) merged[section] = { ...before, ...Object.fromEntries(present) };
+  }
+  return merged;
+}
+
+function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function usualPlaces(environment: Environment): string[] {

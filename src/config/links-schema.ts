@@ -44,7 +44,7 @@ function acceptSection(read: ReadFile) {
         input: url.url,
         message:
           `${url.url} is reachable beyond this machine and would let anybody join: ` +
-          "set auth.tokensFile or tls.clientCa, or say insecure: true",
+          "set auth.tokensFile (--tokens-file), tls.clientCa (--client-ca), or insecure: true (--insecure)",
       });
     }
     return { address: url, tls: certificates, tokens: known?.tokensFile, insecure };
