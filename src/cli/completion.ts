@@ -56,7 +56,10 @@ function bashScript(commands: readonly CommandEntry[]): string {
   const values = commands
     .flatMap(({ flags }) => flags)
     .filter(({ words }) => words.length > 0)
-    .map(({ long, words }) => `    ${long}) COMPREPLY=($(compgen -W "${words.join(" ")}" -- "$current")); return ;;`);
+    .map(
+      ({ long, short, words }) =>
+        `    ${[...(short === undefined ? [] : [short]), long].join("|")}) COMPREPLY=($(compgen -W "${words.join(" ")}" -- "$current")); return ;;`,
+    );
   const files = commands.flatMap(({ flags }) => flags).filter(({ value }) => value === "file");
   const fileFlags = unique(files.flatMap(({ long, short }) => (short === undefined ? [long] : [short, long])));
   return `# bash completion for polarity
