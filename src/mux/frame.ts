@@ -18,6 +18,13 @@ export const GO_AWAY_NORMAL = 0;
 export const GO_AWAY_PROTOCOL_ERROR = 1;
 export const GO_AWAY_INTERNAL_ERROR = 2;
 
+/** A GoAway code for people. */
+export function goAwayMeaning(code: number): string {
+  if (code === GO_AWAY_NORMAL) return "normal end";
+  if (code === GO_AWAY_PROTOCOL_ERROR) return "protocol error";
+  return code === GO_AWAY_INTERNAL_ERROR ? "internal error" : `code ${code}`;
+}
+
 /** Writes one header at `offset`. For pings and GoAway, `length` is the opaque value or the code. */
 export function writeHeader(
   into: Buffer,

@@ -1,7 +1,7 @@
 /**
  * Judges from silence whether the peer still lives.
  *
- * Nothing owed: one ping every 5 s. Something owed (a stream unanswered, bytes or a ping just sent): a ping after 400 ms of
+ * Nothing owed: one ping every 5 s of silence. Something owed (a stream unanswered, bytes or a ping just sent): a ping after 400 ms of
  * silence and then every second; after 900 ms the link is suspect; the first byte clears that. 15 s without a byte: dead.
  * The caller must let one round of I/O run between a late timer and `tick`, so that our own busy loop is not held against
  * the peer.
@@ -11,6 +11,7 @@ export const PROBE_AFTER_MS = 400;
 export const SUSPECT_AFTER_MS = 900;
 export const PROBE_EVERY_MS = 1_000;
 export const IDLE_PING_EVERY_MS = 5_000;
+export const MEASURE_EVERY_MS = 10_000;
 export const DEAD_AFTER_MS = 15_000;
 /** Round trips longer than a third of a second move the suspicion out, so that a long path is not a dead one. */
 const SUSPECT_AFTER_ROUND_TRIPS = 3;
@@ -94,12 +95,11 @@ export class Liveness {
         const pingedInThisSilence = this.#lastPingAt >= silentSince && this.#pingSentAt >= 0;
         if (!pingedInThisSilence || now - this.#lastPingAt >= PROBE_EVERY_MS) return "ping";
       }
-      return "fine";
+    } else if (now - Math.max(this.#lastPingAt, this.#lastReceivedAt) >= IDLE_PING_EVERY_MS) {
+      return "ping";
     }
-    return now - Math.max(this.#lastPingAt, this.#lastReceivedAt) >= IDLE_PING_EVERY_MS ||
-      now - this.#lastPingAt >= IDLE_PING_EVERY_MS * 2
-      ? "ping"
-      : "fine";
+    // A link that is never silent measures its path all the same.
+    return now - this.#lastPingAt >= MEASURE_EVERY_MS ? "ping" : "fine";
   }
 
   #suspectAfterMs(): number {

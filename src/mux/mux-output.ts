@@ -5,7 +5,7 @@
  * payloads are passed on as they are. Arenas come from a pool that all sessions share: a session that has nothing to send
  * holds none.
  */
-import { HEADER_BYTES, FLAG_FIN, TYPE_DATA, writeHeader } from "./frame.ts";
+import { HEADER_BYTES, TYPE_DATA, writeHeader } from "./frame.ts";
 
 const ARENA_BYTES = 64 * 1024;
 const ARENAS_POOLED_MAX = 16;
@@ -23,8 +23,6 @@ export class MuxOutput {
   #bytes = 0;
   /** Bytes of an arena have been handed out and may still be in use by the transport. */
   #lent = false;
-  #lastDataOffset = -1;
-  #lastDataStream = 0;
 
   /** Bytes that the next `take` returns. */
   get bytes(): number {
@@ -34,7 +32,6 @@ export class MuxOutput {
   control(type: number, flags: number, streamId: number, length: number): void {
     const offset = this.#reserve(HEADER_BYTES);
     writeHeader(this.#arena!, offset, type, flags, streamId, length);
-    this.#lastDataOffset = -1;
   }
 
   data(flags: number, streamId: number, payload: Buffer): void {
@@ -44,8 +41,6 @@ export class MuxOutput {
       const arena = this.#arena!;
       writeHeader(arena, offset, TYPE_DATA, flags, streamId, length);
       arena.set(payload, offset + HEADER_BYTES);
-      this.#lastDataOffset = offset;
-      this.#lastDataStream = streamId;
       return;
     }
     const offset = this.#reserve(HEADER_BYTES);
@@ -53,7 +48,6 @@ export class MuxOutput {
     this.#seal();
     this.#parts.push(payload);
     this.#bytes += length;
-    this.#lastDataOffset = -1;
   }
 
   /** A payload of latin1 text that fits an arena: written there without a Buffer in between. */
@@ -63,16 +57,6 @@ export class MuxOutput {
     const arena = this.#arena!;
     writeHeader(arena, offset, TYPE_DATA, flags, streamId, length);
     arena.write(text, offset + HEADER_BYTES, length, "latin1");
-    this.#lastDataOffset = offset;
-    this.#lastDataStream = streamId;
-  }
-
-  /** Puts FIN on the stream's last frame if that is the newest one here and still ours to change. */
-  finishLast(streamId: number): boolean {
-    if (this.#lastDataOffset < 0 || this.#lastDataStream !== streamId) return false;
-    this.#arena![this.#lastDataOffset + 3]! |= FLAG_FIN;
-    this.#lastDataOffset = -1;
-    return true;
   }
 
   /** Everything that waits, in order. Follow with `taken` if the transport kept no reference. */
@@ -81,7 +65,6 @@ export class MuxOutput {
     const parts = this.#parts;
     this.#parts = [];
     this.#bytes = 0;
-    this.#lastDataOffset = -1;
     this.#lent = true;
     return parts;
   }

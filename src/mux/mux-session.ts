@@ -14,46 +14,24 @@ import {
   FLAG_RST,
   FLAG_SYN,
   FLAGS_ALL,
-  GO_AWAY_INTERNAL_ERROR,
   GO_AWAY_NORMAL,
   GO_AWAY_PROTOCOL_ERROR,
-  HEADER_BYTES,
+  goAwayMeaning,
   TYPE_DATA,
   TYPE_GO_AWAY,
   TYPE_PING,
   TYPE_WINDOW_UPDATE,
 } from "./frame.ts";
+import { FrameReader } from "./frame-reader.ts";
 import { Liveness } from "./liveness.ts";
+import type { MuxEvents, MuxOptions } from "./mux-events.ts";
 import { type MuxLimits, WindowBudget } from "./mux-limits.ts";
 import { MuxOutput } from "./mux-output.ts";
 import { MuxStream, type StreamHost } from "./mux-stream.ts";
+import { PeerAllowance } from "./peer-allowance.ts";
+import { StreamTurns } from "./stream-turns.ts";
 
-export interface MuxEvents {
-  /** The peer opened a stream: set `stream.sink` before returning. */
-  opened(stream: MuxStream): void;
-  /** Call `flush` before this turn of the event loop ends. Repeats are harmless. */
-  wantsFlush(): void;
-  /** A suspicion began or ended. */
-  silence(suspect: boolean): void;
-  /** The peer accepts no new streams; those under way go on. */
-  peerGoesAway(): void;
-  /** Few stream ids are left: replace this session soon. Called once. */
-  idsRunOut(): void;
-  /** The number of open streams fell. */
-  streamClosed(streamsOpen: number): void;
-  /** Over, once and last; every stream's sink was reset before. Flush once more, then close the transport. */
-  closed(error: PolarityError): void;
-}
-
-export interface MuxOptions {
-  /** The dialler of the link is the client: odd stream ids. */
-  readonly role: "client" | "server";
-  readonly limits: MuxLimits;
-  readonly nodeWindowBudget: WindowBudget;
-  readonly now: number;
-  /** For tests of running out; must have the role's parity. */
-  readonly firstStreamId?: number;
-}
+export type { MuxEvents, MuxOptions } from "./mux-events.ts";
 
 /** The most that waits in the output before streams queue for themselves. */
 const DIRECT_BYTES_MAX = 64 * 1024;
@@ -69,26 +47,18 @@ export class MuxSession implements StreamHost {
   readonly #budgets: readonly WindowBudget[];
   readonly #liveness: Liveness;
   readonly #streams = new Map<number, MuxStream>();
+  readonly #turns = new StreamTurns();
   readonly #peerParity: number;
-  readonly #header = Buffer.alloc(HEADER_BYTES);
-  #headerBytes = 0;
-  #payloadLeft = 0;
+  readonly #reader = new FrameReader();
   #payloadStream: MuxStream | undefined;
   #payloadFin = false;
   #nextId: number;
   #peerStreams = 0;
   #awaiting = 0;
-  #readyHead: MuxStream | undefined;
-  #readyTail: MuxStream | undefined;
-  #updatesDue: MuxStream[] = [];
-  #unacknowledged: MuxStream[] = [];
-  #drained: MuxStream[] = [];
   #blocked = false;
   #asks = false;
   #now: number;
-  #secondStartedAt: number;
-  #resetsThisSecond = 0;
-  #pingsThisSecond = 0;
+  readonly #allowance: PeerAllowance;
   #goAwayReceived = false;
   #idsWarned = false;
   #closed = false;
@@ -102,7 +72,7 @@ export class MuxSession implements StreamHost {
     this.#budgets = [new WindowBudget(options.limits.linkWindowBudget), options.nodeWindowBudget];
     this.#liveness = new Liveness(options.now);
     this.#now = options.now;
-    this.#secondStartedAt = options.now;
+    this.#allowance = new PeerAllowance(options.limits, options.now);
     this.#peerParity = options.role === "client" ? 0 : 1;
     this.#nextId = options.firstStreamId ?? (options.role === "client" ? 1 : 2);
   }
@@ -131,12 +101,13 @@ export class MuxSession implements StreamHost {
   /** Opens a stream; its SYN travels with the first write. Undefined: closed, out of ids, or the peer is going away. */
   open(sink: ByteSink): MuxStream | undefined {
     if (this.#closed || this.#goAwayReceived || this.#nextId > STREAM_ID_MAX) return undefined;
-    const stream = new MuxStream(this, this.#nextId, true, sink);
-    this.#nextId += 2;
     if (this.#nextId > STREAM_ID_MAX - IDS_LEFT_WARNING * 2 && !this.#idsWarned) {
       this.#idsWarned = true;
       this.#events.idsRunOut();
+      return this.open(sink);
     }
+    const stream = new MuxStream(this, this.#nextId, true, sink);
+    this.#nextId += 2;
     this.#streams.set(stream.id, stream);
     this.streamsTotal++;
     this.#awaiting++;
@@ -165,9 +136,6 @@ export class MuxSession implements StreamHost {
     for (const stream of streams) stream.peerReset(error);
     this.output.control(TYPE_GO_AWAY, 0, 0, goAwayCode);
     this.#events.wantsFlush();
-    this.#payloadStream = undefined;
-    this.#updatesDue = [];
-    this.#unacknowledged = [];
     this.#events.closed(error);
   }
 
@@ -177,26 +145,20 @@ export class MuxSession implements StreamHost {
     this.#now = now;
     this.bytesIn += chunk.length;
     if (this.#liveness.received(now, this.#awaiting > 0)) this.#events.silence(false);
-    const end = chunk.length;
-    let offset = 0;
-    while (offset < end && !this.#closed) {
-      if (this.#payloadLeft > 0) {
-        const take = Math.min(this.#payloadLeft, end - offset);
-        this.#receivePayload(offset === 0 && take === end ? chunk : chunk.subarray(offset, offset + take));
-        offset += take;
-      } else if (this.#headerBytes === 0 && end - offset >= HEADER_BYTES) {
-        this.#receiveHeader(chunk, offset);
-        offset += HEADER_BYTES;
+    const reader = this.#reader;
+    reader.feed(chunk);
+    while (!this.#closed) {
+      if (reader.payloadLeft > 0) {
+        const slice = reader.nextPayload();
+        if (slice === undefined) break;
+        this.#receivePayload(slice);
+      } else if (reader.nextHeader()) {
+        this.#receiveFrame();
       } else {
-        const take = Math.min(HEADER_BYTES - this.#headerBytes, end - offset);
-        chunk.copy(this.#header, this.#headerBytes, offset, offset + take);
-        this.#headerBytes += take;
-        offset += take;
-        if (this.#headerBytes < HEADER_BYTES) return;
-        this.#headerBytes = 0;
-        this.#receiveHeader(this.#header, 0);
+        break;
       }
     }
+    reader.release();
     // What a peer provokes is bounded, as one that does not read could provoke any number of answers.
     if (this.#blocked && this.output.bytes > this.#limits.controlBytesMax) {
       this.#exceed(`${this.output.bytes} bytes of answers that it does not read`);
@@ -210,8 +172,8 @@ export class MuxSession implements StreamHost {
   flush(now: number, write: (buffers: Buffer[]) => "taken" | "queued" | "full"): void {
     if (this.#blocked) return;
     this.#now = now;
-    if (this.#updatesDue.length > 0) this.#sendWindowUpdates(now);
-    this.#sendQueued();
+    this.#turns.sendWindowUpdates(now, this.#liveness.shortestRoundTripMs, this.#limits.streamWindowMax, this.#budgets);
+    if (this.#turns.sendQueued(this.output, FLUSH_BYTES_MAX)) this.#asks = true;
     if (this.output.bytes === 0) return;
     this.bytesOut += this.output.bytes;
     if (this.#asks) {
@@ -221,8 +183,8 @@ export class MuxSession implements StreamHost {
     const outcome = write(this.output.take());
     if (outcome === "taken") this.output.taken();
     else if (outcome === "full") this.#blocked = true;
-    if (this.#drained.length > 0) this.#notifyDrained();
-    if (!this.#blocked && this.#readyHead !== undefined) this.#events.wantsFlush();
+    this.#turns.notifyDrained();
+    if (!this.#blocked && this.#turns.someReady) this.#events.wantsFlush();
   }
 
   /** The transport drained: call `flush` next. */
@@ -234,12 +196,9 @@ export class MuxSession implements StreamHost {
   tick(now: number): void {
     if (this.#closed) return;
     this.#now = now;
-    if (now - this.#secondStartedAt >= 1_000) {
-      this.#secondStartedAt = now;
-      this.#resetsThisSecond = 0;
-      this.#pingsThisSecond = 0;
-    }
-    if (this.#unacknowledged.length > 0) this.#acknowledge();
+    this.#allowance.tick(now);
+    this.#turns.sendAcknowledgements();
+    if (this.output.bytes > 0) this.#events.wantsFlush();
     const wasSuspect = this.#liveness.suspect;
     const verdict = this.#liveness.tick(now);
     if (verdict === "dead") {
@@ -258,12 +217,7 @@ export class MuxSession implements StreamHost {
   }
 
   schedule(stream: MuxStream): void {
-    if (stream.ready) return;
-    stream.ready = true;
-    if (this.#readyTail === undefined) this.#readyHead = stream;
-    else this.#readyTail.nextReady = stream;
-    this.#readyTail = stream;
-    if (!this.#blocked) this.#events.wantsFlush();
+    if (this.#turns.schedule(stream) && !this.#blocked) this.#events.wantsFlush();
   }
 
   wantsFlush(asks: boolean): void {
@@ -272,8 +226,12 @@ export class MuxSession implements StreamHost {
   }
 
   windowUpdateDue(stream: MuxStream): void {
-    this.#updatesDue.push(stream);
+    this.#turns.updateDue(stream);
     this.#events.wantsFlush();
+  }
+
+  acknowledged(stream: MuxStream): void {
+    this.#turns.acknowledged(stream);
   }
 
   answered(): void {
@@ -283,6 +241,7 @@ export class MuxSession implements StreamHost {
   released(stream: MuxStream): void {
     this.#streams.delete(stream.id);
     if (!stream.openedLocally) this.#peerStreams--;
+    this.#turns.remove(stream);
     stream.releaseWindow(this.#budgets);
     if (this.#payloadStream === stream) this.#payloadStream = undefined;
     if (!this.#closed) this.#events.streamClosed(this.#streams.size);
@@ -291,21 +250,17 @@ export class MuxSession implements StreamHost {
   // ── inward ──
 
   #receivePayload(slice: Buffer): void {
-    this.#payloadLeft -= slice.length;
     const stream = this.#payloadStream;
-    if (stream === undefined || stream.state === "closed") return;
+    if (stream === undefined) return;
     stream.peerData(slice);
-    if (this.#payloadLeft > 0 || this.#closed) return;
+    if (this.#reader.payloadLeft > 0) return;
     this.#payloadStream = undefined;
     if (this.#payloadFin) this.#finish(stream);
   }
 
-  #receiveHeader(from: Buffer, at: number): void {
-    const type = from[at + 1]!;
-    const flags = (from[at + 2]! << 8) | from[at + 3]!;
-    const streamId = from.readUInt32BE(at + 4);
-    const length = from.readUInt32BE(at + 8);
-    if (from[at] !== 0) return this.#fail(`frame of version ${from[at]}, only 0 is known`);
+  #receiveFrame(): void {
+    const { version, type, flags, streamId, length } = this.#reader;
+    if (version !== 0) return this.#fail(`frame of version ${version}, only 0 is known`);
     if ((flags & ~FLAGS_ALL) !== 0) return this.#fail(`frame with unknown flags 0x${flags.toString(16)}`);
     switch (type) {
       case TYPE_DATA:
@@ -325,8 +280,8 @@ export class MuxSession implements StreamHost {
     const stream = (flags & FLAG_SYN) === 0 ? this.#streams.get(streamId) : this.#receiveSyn(flags, streamId);
     if (this.#closed) return;
     if (stream === undefined) return this.#skipFrame(type, streamId, length);
-    // Credit alone is no answer: a stream counts as owed until the app behind it says something.
-    if (type === TYPE_DATA) stream.peerAnswered();
+    // Credit alone is no answer: a stream counts as owed until the app behind it says something, or ends.
+    if (type === TYPE_DATA || (flags & FLAG_FIN) !== 0) stream.peerAnswered();
     if ((flags & FLAG_RST) !== 0) {
       this.#countReset();
       // A payload on a reset is read over like one on a closed stream.
@@ -345,8 +300,9 @@ export class MuxSession implements StreamHost {
       if (!stream.peerSends(length, this.#now)) {
         return this.#fail(`${length} bytes on stream ${streamId}, more than its window`);
       }
-      this.#payloadLeft = length;
-      this.#payloadStream = stream;
+      this.#reader.payloadLeft = length;
+      // Its opening may have been answered with a reset.
+      this.#payloadStream = stream.state === "closed" ? undefined : stream;
       this.#payloadFin = fin;
       return;
     }
@@ -376,12 +332,12 @@ export class MuxSession implements StreamHost {
       return undefined;
     }
     const stream = new MuxStream(this, streamId, false, UNSET_SINK);
-    stream.sink = new DiscardSink(stream);
     this.#streams.set(streamId, stream);
     this.#peerStreams++;
     this.streamsTotal++;
-    this.#unacknowledged.push(stream);
+    this.#turns.accepted(stream);
     this.#events.opened(stream);
+    if (stream.sink === UNSET_SINK) stream.sink = new DiscardSink(stream);
     return stream;
   }
 
@@ -391,7 +347,7 @@ export class MuxSession implements StreamHost {
     if (ours && streamId >= this.#nextId) return this.#fail(`frame for stream ${streamId}, which was never opened`);
     if (type !== TYPE_DATA || length === 0) return;
     if (length > this.#limits.streamWindowMax) return this.#fail(`${length} bytes for a stream that is over`);
-    this.#payloadLeft = length;
+    this.#reader.payloadLeft = length;
     this.#payloadStream = undefined;
     this.#payloadFin = false;
   }
@@ -405,7 +361,7 @@ export class MuxSession implements StreamHost {
     if (streamId !== 0) return this.#fail(`ping on stream ${streamId}`);
     if ((flags & FLAG_ACK) !== 0) return this.#liveness.pong(value, this.#now);
     if ((flags & FLAG_SYN) === 0) return this.#fail("ping that neither asks nor answers");
-    if (++this.#pingsThisSecond > this.#limits.peerPingsPerSecondMax) {
+    if (!this.#allowance.ping()) {
       return this.#exceed(`more than ${this.#limits.peerPingsPerSecondMax} pings in a second`);
     }
     this.#answer(TYPE_PING, FLAG_ACK, 0, value);
@@ -414,9 +370,7 @@ export class MuxSession implements StreamHost {
   #receiveGoAway(streamId: number, code: number): void {
     if (streamId !== 0) return this.#fail(`GoAway on stream ${streamId}`);
     if (code !== GO_AWAY_NORMAL) {
-      const meaning =
-        code === GO_AWAY_PROTOCOL_ERROR ? "protocol error" : code === GO_AWAY_INTERNAL_ERROR ? "internal error" : `${code}`;
-      return this.close(new PolarityError("LINK_PROTOCOL", `the peer closed the session: ${meaning}`));
+      return this.close(new PolarityError("LINK_PROTOCOL", `the peer closed the session: ${goAwayMeaning(code)}`));
     }
     if (this.#goAwayReceived) return;
     this.#goAwayReceived = true;
@@ -424,7 +378,7 @@ export class MuxSession implements StreamHost {
   }
 
   #countReset(): void {
-    if (++this.#resetsThisSecond > this.#limits.peerResetsPerSecondMax) {
+    if (!this.#allowance.reset()) {
       this.#exceed(`more than ${this.#limits.peerResetsPerSecondMax} resets in a second`);
     }
   }
@@ -440,46 +394,6 @@ export class MuxSession implements StreamHost {
 
   #exceed(what: string): void {
     this.close(new PolarityError("LINK_LIMIT", `the peer went past a limit: ${what}`), GO_AWAY_PROTOCOL_ERROR);
-  }
-
-  // ── outward ──
-
-  #sendWindowUpdates(now: number): void {
-    const due = this.#updatesDue;
-    this.#updatesDue = [];
-    const roundTripMs = this.#liveness.shortestRoundTripMs;
-    for (const stream of due) {
-      stream.sendWindowUpdate(now, roundTripMs, this.#limits.streamWindowMax, this.#budgets);
-    }
-  }
-
-  #sendQueued(): void {
-    while (this.#readyHead !== undefined && this.output.bytes < FLUSH_BYTES_MAX) {
-      const stream = this.#readyHead;
-      this.#readyHead = stream.nextReady;
-      if (this.#readyHead === undefined) this.#readyTail = undefined;
-      stream.nextReady = undefined;
-      stream.ready = false;
-      if (stream.state === "closed") continue;
-      const more = stream.sendFrame();
-      this.#asks = true;
-      this.#drained.push(stream);
-      if (more) this.schedule(stream);
-    }
-  }
-
-  #notifyDrained(): void {
-    const drained = this.#drained;
-    this.#drained = [];
-    for (const stream of drained) stream.sendDrain();
-  }
-
-  /** Openers that count unanswered streams must hear of ours even while an app is slow to answer. */
-  #acknowledge(): void {
-    const waiting = this.#unacknowledged;
-    this.#unacknowledged = [];
-    for (const stream of waiting) stream.sendAcknowledgement();
-    if (this.output.bytes > 0) this.#events.wantsFlush();
   }
 }
 

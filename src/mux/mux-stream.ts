@@ -6,15 +6,7 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
-import {
-  FLAG_ACK,
-  FLAG_FIN,
-  FLAG_RST,
-  FLAG_SYN,
-  INITIAL_WINDOW_BYTES,
-
-  TYPE_WINDOW_UPDATE,
-} from "./frame.ts";
+import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_WINDOW_UPDATE } from "./frame.ts";
 import type { WindowBudget } from "./mux-limits.ts";
 import { MuxOutput } from "./mux-output.ts";
 import { ReceiveWindow } from "./receive-window.ts";
@@ -24,6 +16,8 @@ import { maySend, nextStreamState, type StreamEvent, type StreamState } from "./
 export const FRAME_PAYLOAD_MAX = 64 * 1024;
 /** Above this many queued bytes `write` asks the caller to wait; `drain` comes below half of it. */
 const QUEUE_HIGH_BYTES = 64 * 1024;
+/** The same in chunks: a chunk costs far more memory than its bytes when it has only a few. */
+const QUEUE_HIGH_CHUNKS = 256;
 
 /** What a stream needs of its session. */
 export interface StreamHost {
@@ -35,7 +29,11 @@ export interface StreamHost {
   /** Something stands in the output: flush this turn. `asks`: the peer owes an answer to it. */
   wantsFlush(asks: boolean): void;
   windowUpdateDue(stream: MuxStream): void;
+  /** The ACK of a stream of the peer leaves. */
+  acknowledged(stream: MuxStream): void;
+  /** The peer said something on a stream of ours, or it is over. */
   answered(): void;
+  /** The stream is over: forget it. */
   released(stream: MuxStream): void;
 }
 
@@ -46,10 +44,12 @@ export class MuxStream implements ByteStream {
   readonly id: number;
   readonly openedLocally: boolean;
   sink: ByteSink;
-  /** Links of the session's ring of streams with something to send; only the session touches them. */
+  /** The stream's places in the session's `StreamTurns`, which alone changes them. */
   nextReady: MuxStream | undefined;
+  previousReady: MuxStream | undefined;
   ready = false;
-  windowUpdateQueued = false;
+  updateDueAt = -1;
+  unacknowledgedAt = -1;
 
   readonly #host: StreamHost;
   readonly #window = new ReceiveWindow();
@@ -123,12 +123,8 @@ export class MuxStream implements ByteStream {
       this.#finQueued = true;
       return;
     }
-    const output = this.#host.output;
-    if (this.#pendingFlags !== 0 || !output.finishLast(this.id)) {
-      output.control(TYPE_WINDOW_UPDATE, this.#takeFlags() | FLAG_FIN, this.id, 0);
-    }
+    this.#sendFin();
     this.#host.wantsFlush(true);
-    this.#move("local-fin");
   }
 
   reset(_error: PolarityError): void {
@@ -138,15 +134,12 @@ export class MuxStream implements ByteStream {
       this.#host.output.control(TYPE_WINDOW_UPDATE, FLAG_RST, this.id, 0);
       this.#host.wantsFlush(false);
     }
-    this.#move("reset");
+    if (this.#move("reset")) this.#host.released(this);
   }
 
   consumed(bytes: number): void {
     if (this.#state !== "open" && this.#state !== "local-ended") return;
-    if (this.#window.consume(bytes) && !this.windowUpdateQueued) {
-      this.windowUpdateQueued = true;
-      this.#host.windowUpdateDue(this);
-    }
+    if (this.#window.consume(bytes) && this.updateDueAt < 0) this.#host.windowUpdateDue(this);
   }
 
   // ── called by the session ──
@@ -169,8 +162,10 @@ export class MuxStream implements ByteStream {
   /** False: FIN where none may come. */
   peerEnded(): boolean {
     if (nextStreamState(this.#state, "remote-fin") === undefined) return false;
-    this.#move("remote-fin");
+    const over = this.#move("remote-fin");
+    // Released last: what follows from it, such as the end of a drained session, comes after the sink's last call.
     this.sink.end();
+    if (over) this.#host.released(this);
     return true;
   }
 
@@ -178,6 +173,7 @@ export class MuxStream implements ByteStream {
     if (this.#state === "closed") return;
     this.#move("reset");
     this.sink.reset(error);
+    this.#host.released(this);
   }
 
   /** False: the window would pass what 32 bits hold. */
@@ -195,8 +191,12 @@ export class MuxStream implements ByteStream {
     this.#host.output.control(TYPE_WINDOW_UPDATE, this.#takeFlags(), this.id, 0);
   }
 
-  sendWindowUpdate(now: number, roundTripMs: number | undefined, maxBytes: number, budgets: readonly WindowBudget[]): void {
-    this.windowUpdateQueued = false;
+  sendWindowUpdate(
+    now: number,
+    roundTripMs: number | undefined,
+    maxBytes: number,
+    budgets: readonly WindowBudget[],
+  ): void {
     if (this.#state !== "open" && this.#state !== "local-ended") return;
     const credit = this.#window.update(now, roundTripMs, maxBytes, budgets);
     this.#host.output.control(TYPE_WINDOW_UPDATE, this.#takeFlags(), this.id, credit);
@@ -212,16 +212,24 @@ export class MuxStream implements ByteStream {
     this.#queuedBytes -= length;
     if (length === chunk.length) this.#dropHead();
     else this.#queue[this.#queueHead] = chunk.subarray(length);
-    const last = this.#queuedBytes === 0 && this.#finQueued;
     const payload = length === chunk.length ? chunk : chunk.subarray(0, length);
-    this.#host.output.data(this.#takeFlags() | (last ? FLAG_FIN : 0), this.id, payload);
-    if (last) this.#move("local-fin");
+    this.#host.output.data(this.#takeFlags(), this.id, payload);
+    if (this.#queuedBytes === 0 && this.#finQueued) this.#sendFin();
     return this.#queuedBytes > 0 && this.#sendWindow > 0;
   }
 
-  /** Calls `drain` if the writer was told to wait and need not any more. */
+  /** The writer was told to wait and need not any more. */
+  get drainDue(): boolean {
+    return (
+      this.#needsDrain &&
+      this.#queuedBytes <= QUEUE_HIGH_BYTES / 2 &&
+      this.#queue.length - this.#queueHead <= QUEUE_HIGH_CHUNKS / 2 &&
+      this.#state !== "closed"
+    );
+  }
+
   sendDrain(): void {
-    if (!this.#needsDrain || this.#queuedBytes > QUEUE_HIGH_BYTES / 2 || this.#state === "closed") return;
+    if (!this.drainDue) return;
     this.#needsDrain = false;
     this.sink.drain();
   }
@@ -242,7 +250,9 @@ export class MuxStream implements ByteStream {
 
   #takeFlags(): number {
     const flags = this.#pendingFlags;
+    if (flags === 0) return 0;
     this.#pendingFlags = 0;
+    if (flags === FLAG_ACK) this.#host.acknowledged(this);
     return flags;
   }
 
@@ -251,7 +261,7 @@ export class MuxStream implements ByteStream {
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.length;
     if (this.#sendWindow > 0) this.#host.schedule(this);
-    if (this.#queuedBytes < QUEUE_HIGH_BYTES) return true;
+    if (this.#queuedBytes < QUEUE_HIGH_BYTES && this.#queue.length - this.#queueHead < QUEUE_HIGH_CHUNKS) return true;
     this.#needsDrain = true;
     return false;
   }
@@ -270,19 +280,25 @@ export class MuxStream implements ByteStream {
     }
   }
 
-  #move(event: StreamEvent): void {
+  /** FIN in a frame of its own: common peers act on a frame's flags before its payload, and would lose the payload. */
+  #sendFin(): void {
+    this.#host.output.control(TYPE_WINDOW_UPDATE, this.#takeFlags() | FLAG_FIN, this.id, 0);
+    if (this.#move("local-fin")) this.#host.released(this);
+  }
+
+  /** True: this was the stream's end, and the caller releases it. */
+  #move(event: StreamEvent): boolean {
     const next = nextStreamState(this.#state, event);
-    if (next === undefined) return;
+    if (next === undefined) return false;
     this.#state = next;
-    if (next !== "closed") return;
+    if (next !== "closed") return false;
     this.#queue = NO_CHUNKS;
     this.#queueHead = 0;
     this.#queuedBytes = 0;
     this.#finQueued = false;
     this.peerAnswered();
-    this.#host.released(this);
+    return true;
   }
 }
 
 const EMPTY = Buffer.alloc(0);
-
