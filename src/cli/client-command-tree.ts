@@ -3,25 +3,11 @@ import type { Command } from "commander";
 import { Argument } from "commander";
 import { parseTargetAddress } from "../base/address.ts";
 import { checkServiceName } from "../base/argument.ts";
+import type { ClientFlags, Finish, OutputFlags, RegisterFlags } from "./command-flags.ts";
 import { OUTPUT_FORMATS, RESOURCES } from "./client-output.ts";
-import type { OutputFormat, Resource } from "./client-output.ts";
+import type { Resource } from "./client-output.ts";
 import { checked, choiceFlag, switchFlag, valueFlag, wholeNumber } from "./flag.ts";
 import { addClientFlags } from "./node-flags.ts";
-import type { Finish } from "./program.ts";
-
-export interface ClientFlags {
-  readonly node: string;
-  readonly adminTokenFile?: string;
-}
-
-export interface OutputFlags extends ClientFlags {
-  readonly output: OutputFormat;
-  readonly watch?: boolean;
-}
-
-export interface RegisterFlags extends ClientFlags {
-  readonly weight?: number;
-}
 
 export function addClientCommands(program: Command, finish: Finish): void {
   addOutputFlags(addClientFlags(program.command("status").description("what a running node is and does"))).action(

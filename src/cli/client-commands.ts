@@ -5,7 +5,7 @@ import { AdminClient } from "../admin/client.ts";
 import { PolarityError } from "../base/errors.ts";
 import { reasonOf } from "../config/resolution.ts";
 import type { NodeView } from "../node/view.ts";
-import type { ClientFlags, OutputFlags, RegisterFlags } from "./client-command-tree.ts";
+import type { ClientFlags, OutputFlags, RegisterFlags } from "./command-flags.ts";
 import type { Resource } from "./client-output.ts";
 import { dataText, resourceText, statusText } from "./client-output.ts";
 import { EXIT } from "./exit-code.ts";

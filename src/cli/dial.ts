@@ -5,10 +5,10 @@ import type { ServiceReference } from "../base/argument.ts";
 import { systemClock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import { parseDuration } from "../config/fields.ts";
+import type { WaitFlags } from "./command-flags.ts";
 import { EXIT } from "./exit-code.ts";
 import { dialConfig } from "./flag-config.ts";
 import { createLogger } from "./log.ts";
-import type { WaitFlags } from "./program.ts";
 
 export async function runDial({ service, node: nodeName }: ServiceReference, flags: WaitFlags): Promise<number> {
   const waitMs = parseDuration(flags.wait);

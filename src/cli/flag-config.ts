@@ -2,49 +2,14 @@
  * Turns the flags of `router`, `connect`, `forward` and `dial` into a configuration, through the same schema as the file.
  * A problem is reported under the flag that brought it.
  */
-import type { LinkAddress } from "../base/address.ts";
-import type { ListenArgument, RouterArgument, TargetArgument } from "../base/argument.ts";
+import type { ListenArgument, TargetArgument } from "../base/argument.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { ConfigOverrides } from "../config/file.ts";
 import type { NodeConfig } from "../config/node-config.ts";
 import type { ConfigPath } from "../config/problems.ts";
 import { formatPath } from "../config/problems.ts";
 import { defaultNodeName, resolveConfig } from "../config/resolution.ts";
-
-/** Flags of every command that runs a node. */
-export interface NodeFlags {
-  readonly name?: string;
-  readonly admin?: string;
-  readonly adminTokenFile?: string;
-  readonly logLevel?: string;
-  readonly logFormat?: string;
-  readonly drainTimeout?: string;
-}
-
-export interface RouterFlags extends NodeFlags {
-  readonly link?: readonly LinkAddress[];
-  readonly listen?: readonly ListenArgument[];
-  readonly tokensFile?: string;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly clientCa?: string;
-  readonly insecure?: boolean;
-}
-
-/** Flags of every command that dials routers. */
-export interface DialFlags extends NodeFlags {
-  readonly router?: readonly RouterArgument[];
-  readonly tokenFile?: string;
-  readonly links?: number;
-  readonly cost?: number;
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
-
-export interface ConnectFlags extends DialFlags {
-  readonly weight?: number;
-}
+import type { ConnectFlags, DialFlags, NodeFlags, RouterFlags } from "./command-flags.ts";
 
 const DEFAULT_LINK = "tcp://127.0.0.1:8000";
 const DEFAULT_LISTENER = "http://127.0.0.1:8001";

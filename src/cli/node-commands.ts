@@ -5,10 +5,9 @@ import { findConfigFile, loadConfigFile } from "../config/file.ts";
 import type { NodeConfig } from "../config/node-config.ts";
 import { configJsonSchema } from "../config/resolution.ts";
 import { EXIT } from "./exit-code.ts";
-import type { ConnectFlags, DialFlags, NodeFlags, RouterFlags } from "./flag-config.ts";
+import type { ConnectFlags, DialFlags, FileFlags, NodeFlags, RouterFlags } from "./command-flags.ts";
 import { connectConfig, fileOverrides, forwardConfig, routerConfig } from "./flag-config.ts";
 import { runNode } from "./node-runner.ts";
-import type { FileFlags } from "./program.ts";
 
 export async function runFromFile(flags: NodeFlags & FileFlags): Promise<number> {
   const path = findConfigFile(flags.config, process.env);

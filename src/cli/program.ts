@@ -3,27 +3,21 @@ import { Argument, Command } from "commander";
 import { parseListenArgument, parseServiceReference, parseTargetArgument } from "../base/argument.ts";
 import type { ListenArgument, ServiceReference, TargetArgument } from "../base/argument.ts";
 import { addClientCommands } from "./client-command-tree.ts";
+import type {
+  ConnectFlags,
+  DemoFlags,
+  DialFlags,
+  FileFlags,
+  Finish,
+  NodeFlags,
+  RouterFlags,
+  WaitFlags,
+} from "./command-flags.ts";
 import { SHELLS } from "./completion.ts";
 import type { Shell } from "./completion.ts";
 import { checked, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
-import type { ConnectFlags, DialFlags, NodeFlags, RouterFlags } from "./flag-config.ts";
 import { addAcceptFlags, addDialFlags, addNodeFlags } from "./node-flags.ts";
 import { packageVersion } from "./version.ts";
-
-/** Called with the exit code of the command that ran. */
-export type Finish = (code: number) => void;
-
-export interface FileFlags {
-  readonly config?: string;
-}
-
-export interface DemoFlags {
-  readonly once?: boolean;
-}
-
-export interface WaitFlags extends DialFlags {
-  readonly wait: string;
-}
 
 export function createProgram(finish: Finish): Command {
   const program = new Command("polarity")

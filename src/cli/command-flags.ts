@@ -1,0 +1,68 @@
+/** What the flags of each command are parsed to; what was given neither as a flag nor as a variable is left out. */
+import type { LinkAddress } from "../base/address.ts";
+import type { ListenArgument, RouterArgument } from "../base/argument.ts";
+import type { OutputFormat } from "./client-output.ts";
+
+/** Called with the exit code of the command that ran. */
+export type Finish = (code: number) => void;
+
+/** Flags of every command that runs a node. */
+export interface NodeFlags {
+  readonly name?: string;
+  readonly admin?: string;
+  readonly adminTokenFile?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+  readonly drainTimeout?: string;
+}
+
+export interface RouterFlags extends NodeFlags {
+  readonly link?: readonly LinkAddress[];
+  readonly listen?: readonly ListenArgument[];
+  readonly tokensFile?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly clientCa?: string;
+  readonly insecure?: boolean;
+}
+
+/** Flags of every command that dials routers. */
+export interface DialFlags extends NodeFlags {
+  readonly router?: readonly RouterArgument[];
+  readonly tokenFile?: string;
+  readonly links?: number;
+  readonly cost?: number;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface ConnectFlags extends DialFlags {
+  readonly weight?: number;
+}
+
+export interface FileFlags {
+  readonly config?: string;
+}
+
+export interface DemoFlags {
+  readonly once?: boolean;
+}
+
+export interface WaitFlags extends DialFlags {
+  readonly wait: string;
+}
+
+export interface ClientFlags {
+  readonly node: string;
+  readonly adminTokenFile?: string;
+}
+
+export interface OutputFlags extends ClientFlags {
+  readonly output: OutputFormat;
+  readonly watch?: boolean;
+}
+
+export interface RegisterFlags extends ClientFlags {
+  readonly weight?: number;
+}
