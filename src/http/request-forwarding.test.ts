@@ -1,0 +1,300 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HttpProblem } from "./http-problem.ts";
+import { ForwardingContext, forwardRequestHead, rewritePath, viaName } from "./request-forwarding.ts";
+import type { ForwardingOptions } from "./request-forwarding.ts";
+import { parseRequestHead } from "./request-head.ts";
+
+const OPTIONS: ForwardingOptions = {
+  via: "edge-1",
+  clientAddress: "192.0.2.7",
+  clientPort: 0,
+  proto: "http",
+  trusted: false,
+  defaultHost: "127.0.0.1:8001",
+};
+const TRUSTED: ForwardingOptions = { ...OPTIONS, trusted: true };
+
+/** What an untrusted client's request with Host `a` ends with. */
+const ENDING = [
+  "Via: 1.1 edge-1",
+  "X-Forwarded-For: 192.0.2.7",
+  "X-Forwarded-Proto: http",
+  "X-Forwarded-Host: a",
+  'Forwarded: for=192.0.2.7;host="a";proto=http',
+];
+
+const cases: readonly (readonly [sentence: string, sent: readonly string[], forwarded: readonly string[]])[] = [
+  [
+    "end-to-end fields travel verbatim and in order",
+    ["GET /x?y HTTP/1.1", "Host: a", "B:  c ", "accept: */*", "B: d"],
+    ["GET /x?y HTTP/1.1", "Host: a", "B:  c ", "accept: */*", "B: d", ...ENDING],
+  ],
+  ["a request without further fields", ["GET / HTTP/1.1", "Host: a"], ["GET / HTTP/1.1", "Host: a", ...ENDING]],
+  [
+    "Host comes first",
+    ["GET / HTTP/1.1", "B: c", "Host:a", "D: e"],
+    ["GET / HTTP/1.1", "Host: a", "B: c", "D: e", ...ENDING],
+  ],
+  [
+    "an absolute target becomes a path and names the host",
+    ["GET http://a/x HTTP/1.1", "Host: other", "B: c"],
+    ["GET /x HTTP/1.1", "Host: a", "B: c", ...ENDING],
+  ],
+  ["* stays *", ["OPTIONS * HTTP/1.1", "Host: a"], ["OPTIONS * HTTP/1.1", "Host: a", ...ENDING]],
+  [
+    "connection fields end here",
+    [
+      "GET / HTTP/1.1",
+      "Host: a",
+      "Connection: keep-alive",
+      "Keep-Alive: timeout=5",
+      "Proxy-Connection: keep-alive",
+      "B: c",
+    ],
+    ["GET / HTTP/1.1", "Host: a", "B: c", ...ENDING],
+  ],
+  [
+    "what Connection names ends here",
+    ["GET / HTTP/1.1", "Host: a", "X-Hop: 1", "B: c", "Connection: x-hop, close", "X-HOP: 2"],
+    ["GET / HTTP/1.1", "Host: a", "B: c", ...ENDING],
+  ],
+  [
+    "Connection cannot remove framing, routing or identity",
+    [
+      "POST / HTTP/1.1",
+      "Host: a",
+      "Content-Length: 3",
+      "Content-Type: t",
+      "X-Service-Id: s",
+      "Authorization: b",
+      "Connection: host, content-length, Content-Type, x-service-id, authorization, via",
+    ],
+    [
+      "POST / HTTP/1.1",
+      "Host: a",
+      "Content-Length: 3",
+      "Content-Type: t",
+      "X-Service-Id: s",
+      "Authorization: b",
+      ...ENDING,
+    ],
+  ],
+  [
+    "Connection cannot remove chunking",
+    [
+      "POST / HTTP/1.1",
+      "Host: a",
+      "Transfer-Encoding: chunked",
+      "Trailer: x",
+      "Connection: transfer-encoding, trailer",
+    ],
+    ["POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "Trailer: x", ...ENDING],
+  ],
+  [
+    "credentials for a proxy end here",
+    ["GET / HTTP/1.1", "Host: a", "Proxy-Authorization: Basic x", "Authorization: Basic y"],
+    ["GET / HTTP/1.1", "Host: a", "Authorization: Basic y", ...ENDING],
+  ],
+  [
+    "an expectation travels on",
+    ["POST / HTTP/1.1", "Host: a", "Expect: 100-continue", "Content-Length: 1"],
+    ["POST / HTTP/1.1", "Host: a", "Expect: 100-continue", "Content-Length: 1", ...ENDING],
+  ],
+  [
+    "of TE only trailers travels on",
+    ["GET / HTTP/1.1", "Host: a", "TE: gzip, trailers", "Connection: TE"],
+    ["GET / HTTP/1.1", "Host: a", "Connection: TE", "TE: trailers", ...ENDING],
+  ],
+  [
+    "TE without trailers ends here",
+    ["GET / HTTP/1.1", "Host: a", "TE: gzip", "Connection: TE"],
+    ["GET / HTTP/1.1", "Host: a", ...ENDING],
+  ],
+  [
+    "an upgrade is asked for again",
+    ["GET / HTTP/1.1", "Host: a", "Upgrade: websocket", "Connection: keep-alive, Upgrade", "Sec-WebSocket-Key: k"],
+    ["GET / HTTP/1.1", "Host: a", "Sec-WebSocket-Key: k", "Connection: upgrade", "Upgrade: websocket", ...ENDING],
+  ],
+  [
+    "an upgrade to h2c ends here",
+    ["GET / HTTP/1.1", "Host: a", "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: A"],
+    ["GET / HTTP/1.1", "Host: a", ...ENDING],
+  ],
+  [
+    "HTTP2-Settings ends here even unnamed",
+    ["GET / HTTP/1.1", "Host: a", "HTTP2-Settings: A"],
+    ["GET / HTTP/1.1", "Host: a", ...ENDING],
+  ],
+  [
+    "what a stranger says about its client is replaced",
+    [
+      "GET / HTTP/1.1",
+      "Host: a",
+      "X-Forwarded-For: 10.0.0.1",
+      "Forwarded: for=10.0.0.1",
+      "X-Forwarded-Proto: https",
+      "X-Forwarded-Host: b",
+      "X-Forwarded-Port: 1",
+      "X-Real-IP: 10.0.0.1",
+      "B: c",
+    ],
+    ["GET / HTTP/1.1", "Host: a", "B: c", ...ENDING],
+  ],
+  [
+    "underscores do not smuggle an address in",
+    [
+      "GET / HTTP/1.1",
+      "Host: a",
+      "X_Forwarded_For: 10.0.0.1",
+      "x-real_ip: 10.0.0.1",
+      "x_service_id: admin",
+      "My_Own: c",
+    ],
+    ["GET / HTTP/1.1", "Host: a", "My_Own: c", ...ENDING],
+  ],
+  [
+    "an existing Via is followed by ours",
+    ["GET / HTTP/1.1", "Host: a", "Via: 1.0 fred"],
+    ["GET / HTTP/1.1", "Host: a", "Via: 1.0 fred", ...ENDING],
+  ],
+  [
+    "a request id travels on",
+    ["GET / HTTP/1.1", "Host: a", "X-Request-Id: r1"],
+    ["GET / HTTP/1.1", "Host: a", "X-Request-Id: r1", ...ENDING],
+  ],
+  [
+    "bytes above ASCII travel on",
+    ["GET / HTTP/1.1", "Host: a", "B: \xe9\xff"],
+    ["GET / HTTP/1.1", "Host: a", "B: \xe9\xff", ...ENDING],
+  ],
+];
+
+for (const [sentence, sent, expected] of cases) {
+  test(sentence, () => assert.deepEqual(forward(sent, OPTIONS), expected));
+}
+
+test("an HTTP/1.0 request is forwarded as HTTP/1.1, with a Host, and Via tells", () => {
+  assert.deepEqual(forward(["POST / HTTP/1.0", "Content-Length: 2", "Expect: 100-continue"], OPTIONS).slice(0, 4), [
+    "POST / HTTP/1.1",
+    "Host: 127.0.0.1:8001",
+    "Content-Length: 2",
+    "Via: 1.0 edge-1",
+  ]);
+});
+
+test("a trusted proxy's fields are kept and extended", () => {
+  const sent = [
+    "GET / HTTP/1.1",
+    "Host: a",
+    "X-Forwarded-For: 203.0.113.1",
+    "X-Forwarded-For: 203.0.113.2",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-Host: public.example",
+    "X-Forwarded-Port: 443",
+    "X-Real-IP: 203.0.113.1",
+    'Forwarded: for="[2001:db8::1]"',
+    "B: c",
+  ];
+  assert.deepEqual(forward(sent, TRUSTED), [
+    "GET / HTTP/1.1",
+    "Host: a",
+    "X-Forwarded-Port: 443",
+    "X-Real-IP: 203.0.113.1",
+    "B: c",
+    "Via: 1.1 edge-1",
+    "X-Forwarded-For: 203.0.113.1, 203.0.113.2, 192.0.2.7",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-Host: public.example",
+    'Forwarded: for="[2001:db8::1]", for=192.0.2.7;host="a";proto=http',
+  ]);
+});
+
+test("a trusted proxy that says nothing gets the same lines as a stranger", () => {
+  assert.deepEqual(forward(["GET / HTTP/1.1", "Host: a"], TRUSTED), ["GET / HTTP/1.1", "Host: a", ...ENDING]);
+});
+
+const addresses: readonly (readonly [address: string, port: number, forwardedFor: string, node: string])[] = [
+  ["192.0.2.7", 0, "192.0.2.7", "192.0.2.7"],
+  ["192.0.2.7", 55010, "192.0.2.7", '"192.0.2.7:55010"'],
+  ["2001:db8::7", 0, "2001:db8::7", '"[2001:db8::7]"'],
+  ["2001:db8::7", 55010, "2001:db8::7", '"[2001:db8::7]:55010"'],
+  ["::ffff:192.0.2.7", 0, "192.0.2.7", "192.0.2.7"],
+  ["", 0, "unknown", "unknown"],
+];
+
+for (const [clientAddress, clientPort, forwardedFor, node] of addresses) {
+  test(`a client at ${JSON.stringify(clientAddress)} port ${clientPort} is told as ${node}`, () => {
+    const lines = forward(["GET / HTTP/1.1", "Host: a"], { ...OPTIONS, clientAddress, clientPort, proto: "https" });
+    assert.ok(lines.includes(`X-Forwarded-For: ${forwardedFor}`));
+    assert.ok(lines.includes(`Forwarded: for=${node};host="a";proto=https`));
+    assert.ok(lines.includes("X-Forwarded-Proto: https"));
+  });
+}
+
+test("one connection may ask for several hosts", () => {
+  const context = new ForwardingContext(OPTIONS);
+  for (const host of ["a", "b", "a"]) {
+    const text = forwardText(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, context);
+    assert.ok(text.includes(`\r\nX-Forwarded-Host: ${host}\r\n`));
+  }
+  assert.ok(forwardText("GET / HTTP/1.0\r\nHost: a\r\n\r\n", context).includes("\r\nVia: 1.0 edge-1\r\n"));
+});
+
+test("our request id replaces a stranger's and gives way to a trusted one", () => {
+  const text = "GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: theirs\r\nB: c\r\n\r\n";
+  const ours = forwardText(text, new ForwardingContext(OPTIONS), undefined, "ours");
+  assert.ok(ours.includes("\r\nX-Request-Id: ours\r\n") && !ours.includes("theirs"));
+  const theirs = forwardText(text, new ForwardingContext(TRUSTED), undefined, "ours");
+  assert.ok(theirs.includes("\r\nX-Request-Id: theirs\r\n") && !theirs.includes("ours"));
+});
+
+test("a route's path replaces the request's and nothing else", () => {
+  const text = forwardText("GET /api/x HTTP/1.1\r\nHost: a\r\nB: c\r\n\r\n", new ForwardingContext(OPTIONS), "/x");
+  assert.ok(text.startsWith("GET /x HTTP/1.1\r\nHost: a\r\nB: c\r\nVia"));
+});
+
+test("what is forwarded is accepted again, and forwarded without loss", () => {
+  for (const [, sent] of cases) {
+    const once = forwardText(`${sent.join("\r\n")}\r\n\r\n`, new ForwardingContext(OPTIONS));
+    const again = forwardText(once, new ForwardingContext(TRUSTED));
+    assert.equal(again.split("\r\n")[0], once.split("\r\n")[0]);
+    assert.ok(again.includes("X-Forwarded-For: 192.0.2.7, 192.0.2.7\r\n"));
+  }
+});
+
+const paths: readonly (readonly [path: string, strip: string, add: string, rewritten: string])[] = [
+  ["/api/x?y", "/api", "", "/x?y"],
+  ["/api", "/api", "", "/"],
+  ["/api?x=/y", "/api", "", "/?x=/y"],
+  ["/api/", "/api", "", "/"],
+  ["/apix", "/api", "", "/apix"],
+  ["/other", "/api", "", "/other"],
+  ["/x", "", "/v2", "/v2/x"],
+  ["/api/x", "/api", "/v2", "/v2/x"],
+  ["/x", "", "", "/x"],
+  ["*", "/api", "/v2", "*"],
+];
+
+for (const [path, strip, add, rewritten] of paths) {
+  test(`${path} without "${strip}" and with "${add}" is ${rewritten}`, () => {
+    assert.equal(rewritePath(path, strip, add), rewritten);
+  });
+}
+
+test("any node name can stand in Via", () => {
+  assert.equal(viaName("edge 1\r\nX: y"), "edge-1--X--y");
+  assert.equal(viaName(""), "polarity");
+});
+
+function forward(lines: readonly string[], options: ForwardingOptions): string[] {
+  const text = forwardText(`${lines.join("\r\n")}\r\n\r\n`, new ForwardingContext(options));
+  assert.ok(text.endsWith("\r\n\r\n"));
+  return text.slice(0, -4).split("\r\n");
+}
+
+function forwardText(text: string, context: ForwardingContext, path?: string, requestId?: string): string {
+  const head = parseRequestHead(text);
+  if (head instanceof HttpProblem) throw head.toError();
+  return forwardRequestHead(head, context, path, requestId);
+}

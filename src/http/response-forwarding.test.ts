@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HttpProblem } from "./http-problem.ts";
+import { endsByClose, forwardResponseHead, needsDechunking } from "./response-forwarding.ts";
+import type { ResponseForwardingOptions } from "./response-forwarding.ts";
+import { parseResponseHead } from "./response-head.ts";
+import type { ResponseHead } from "./response-head.ts";
+
+const KEEP: ResponseForwardingOptions = {
+  via: "edge-1",
+  clientVersionMinor: 1,
+  closeConnection: false,
+  extraLines: "",
+};
+const CLOSE: ResponseForwardingOptions = { ...KEEP, closeConnection: true };
+const OLD: ResponseForwardingOptions = { ...KEEP, clientVersionMinor: 0 };
+const VIA = "Via: 1.1 edge-1";
+
+type Case = readonly [
+  sentence: string,
+  options: ResponseForwardingOptions,
+  sent: readonly string[],
+  forwarded: readonly string[],
+];
+
+const cases: readonly Case[] = [
+  [
+    "end-to-end fields travel verbatim",
+    KEEP,
+    ["HTTP/1.1 200 Fine", "A:  b ", "Content-Length: 3", "set-cookie: c", "Set-Cookie: d"],
+    ["HTTP/1.1 200 Fine", "A:  b ", "Content-Length: 3", "set-cookie: c", "Set-Cookie: d", VIA],
+  ],
+  [
+    "connection fields end here",
+    KEEP,
+    [
+      "HTTP/1.1 200 OK",
+      "Connection: keep-alive, X-Hop",
+      "X-Hop: 1",
+      "Keep-Alive: timeout=5",
+      "Content-Length: 3",
+      "Proxy-Authenticate: Basic",
+    ],
+    ["HTTP/1.1 200 OK", "Content-Length: 3", VIA],
+  ],
+  [
+    "the app's close is not the client's",
+    KEEP,
+    ["HTTP/1.1 200 OK", "Connection: close", "Content-Length: 3"],
+    ["HTTP/1.1 200 OK", "Content-Length: 3", VIA],
+  ],
+  [
+    "Connection cannot remove framing",
+    KEEP,
+    [
+      "HTTP/1.1 200 OK",
+      "Connection: content-length, content-type, set-cookie",
+      "Content-Length: 3",
+      "Content-Type: t",
+      "Set-Cookie: c",
+    ],
+    ["HTTP/1.1 200 OK", "Content-Length: 3", "Content-Type: t", "Set-Cookie: c", VIA],
+  ],
+  [
+    "a closing connection says so",
+    CLOSE,
+    ["HTTP/1.1 200 OK", "Content-Length: 3"],
+    ["HTTP/1.1 200 OK", "Content-Length: 3", VIA, "Connection: close"],
+  ],
+  ["a body that ends by close says so", KEEP, ["HTTP/1.1 200 OK"], ["HTTP/1.1 200 OK", VIA, "Connection: close"]],
+  [
+    "chunks travel on with their field",
+    KEEP,
+    ["HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Trailer: X"],
+    ["HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Trailer: X", VIA],
+  ],
+  [
+    "HTTP/1.0 clients get no chunks",
+    OLD,
+    ["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"],
+    ["HTTP/1.1 200 OK", VIA, "Connection: close"],
+  ],
+  [
+    "HTTP/1.0 clients are told that they are kept",
+    OLD,
+    ["HTTP/1.1 200 OK", "Content-Length: 3"],
+    ["HTTP/1.1 200 OK", "Content-Length: 3", VIA, "Connection: keep-alive"],
+  ],
+  [
+    "an HTTP/1.0 app answers in HTTP/1.1, and Via tells",
+    KEEP,
+    ["HTTP/1.0 200 OK", "Content-Length: 3"],
+    ["HTTP/1.1 200 OK", "Content-Length: 3", "Via: 1.0 edge-1"],
+  ],
+  [
+    "a status line without reason gets its space",
+    KEEP,
+    ["HTTP/1.1 200", "Content-Length: 3"],
+    ["HTTP/1.1 200 ", "Content-Length: 3", VIA],
+  ],
+  [
+    "an empty reason travels on",
+    KEEP,
+    ["HTTP/1.1 200 ", "Content-Length: 3"],
+    ["HTTP/1.1 200 ", "Content-Length: 3", VIA],
+  ],
+  [
+    "101 names its protocol",
+    KEEP,
+    ["HTTP/1.1 101 Switching", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Accept: k"],
+    ["HTTP/1.1 101 Switching", "Sec-WebSocket-Accept: k", VIA, "Connection: upgrade", "Upgrade: websocket"],
+  ],
+  [
+    "426 names its protocol",
+    CLOSE,
+    ["HTTP/1.1 426 Upgrade Required", "Connection: upgrade", "Upgrade: foo/2", "Content-Length: 0"],
+    ["HTTP/1.1 426 Upgrade Required", "Content-Length: 0", VIA, "Connection: upgrade, close", "Upgrade: foo/2"],
+  ],
+  [
+    "Upgrade ends here otherwise",
+    KEEP,
+    ["HTTP/1.1 200 OK", "Upgrade: h2,h2c", "Connection: Upgrade", "Content-Length: 0"],
+    ["HTTP/1.1 200 OK", "Content-Length: 0", VIA],
+  ],
+  [
+    "informational heads say nothing of connections",
+    CLOSE,
+    ["HTTP/1.1 103 Early Hints", "Link: </a>"],
+    ["HTTP/1.1 103 Early Hints", "Link: </a>", VIA],
+  ],
+  [
+    "204 carries no framing",
+    KEEP,
+    ["HTTP/1.1 204 No Content", "Content-Length: 5", "A: b"],
+    ["HTTP/1.1 204 No Content", "A: b", VIA],
+  ],
+  [
+    "204 carries no chunking",
+    KEEP,
+    ["HTTP/1.1 204 No Content", "Transfer-Encoding: chunked"],
+    ["HTTP/1.1 204 No Content", VIA],
+  ],
+  [
+    "304 carries the length that it stands for",
+    KEEP,
+    ["HTTP/1.1 304 Not Modified", "Content-Length: 5"],
+    ["HTTP/1.1 304 Not Modified", "Content-Length: 5", VIA],
+  ],
+  [
+    "a repeated length is sent once",
+    KEEP,
+    ["HTTP/1.1 200 OK", "Content-Length: 5", "A: b", "Content-Length: 5"],
+    ["HTTP/1.1 200 OK", "Content-Length: 5", "A: b", VIA],
+  ],
+  [
+    "an existing Via is followed by ours",
+    KEEP,
+    ["HTTP/1.1 200 OK", "Via: 1.1 app", "Content-Length: 5"],
+    ["HTTP/1.1 200 OK", "Via: 1.1 app", "Content-Length: 5", VIA],
+  ],
+  [
+    "lines may be added",
+    { ...KEEP, extraLines: "A: b\r\nC: d\r\n" },
+    ["HTTP/1.1 200 OK", "Content-Length: 5"],
+    ["HTTP/1.1 200 OK", "Content-Length: 5", VIA, "A: b", "C: d"],
+  ],
+];
+
+for (const [sentence, options, sent, forwarded] of cases) {
+  test(sentence, () => {
+    const text = forwardResponseHead(parsed(sent, "GET"), options);
+    assert.ok(text.endsWith("\r\n\r\n"));
+    assert.deepEqual(text.slice(0, -4).split("\r\n"), forwarded);
+  });
+}
+
+test("HEAD's chunked answer is chunked no longer for an HTTP/1.0 client, and its connection may stay", () => {
+  const head = parsed(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"], "HEAD");
+  assert.equal(forwardResponseHead(head, OLD), `HTTP/1.1 200 OK\r\n${VIA}\r\nConnection: keep-alive\r\n\r\n`);
+});
+
+test("only HTTP/1.0 clients need chunks decoded, and then their connection ends the body", () => {
+  const chunked = parsed(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"], "GET");
+  const sized = parsed(["HTTP/1.1 200 OK", "Content-Length: 3"], "GET");
+  const closing = parsed(["HTTP/1.1 200 OK"], "GET");
+  assert.deepEqual(
+    [needsDechunking(chunked, 0), needsDechunking(chunked, 1), needsDechunking(sized, 0)],
+    [true, false, false],
+  );
+  assert.deepEqual([endsByClose(chunked, 0), endsByClose(chunked, 1)], [true, false]);
+  assert.deepEqual([endsByClose(closing, 0), endsByClose(closing, 1), endsByClose(sized, 0)], [true, true, false]);
+});
+
+test("several names in one process do not mix", () => {
+  const head = parsed(["HTTP/1.1 200 OK", "Content-Length: 3"], "GET");
+  for (const via of ["a", "b", "a"]) {
+    assert.ok(forwardResponseHead(head, { ...KEEP, via }).includes(`\r\nVia: 1.1 ${via}\r\n`));
+  }
+});
+
+function parsed(lines: readonly string[], method: string): ResponseHead {
+  const head = parseResponseHead(`${lines.join("\r\n")}\r\n\r\n`, method);
+  if (head instanceof HttpProblem) throw head.toError();
+  return head;
+}
