@@ -6,6 +6,7 @@ import { systemClock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import { parseDuration } from "../config/fields.ts";
 import type { WaitFlags } from "./command-flags.ts";
+import { packageVersion } from "./version.ts";
 import { EXIT } from "./exit-code.ts";
 import { dialConfig } from "./flag-config.ts";
 import { createLogger } from "./log.ts";
@@ -16,14 +17,14 @@ export async function runDial({ service, node: nodeName }: ServiceReference, fla
   const config = dialConfig({ logLevel: "warn", ...flags });
   const logger = createLogger(config.log, config.node.name);
   const { createNode } = await import("../node/node.ts");
-  const node = createNode(config, { logger, clock: systemClock });
+  const node = createNode(config, { logger, clock: systemClock, version: packageVersion() });
   const stop = (): void => process.exit(EXIT.failed);
   process.once("SIGTERM", stop).once("SIGINT", stop);
   try {
     await node.start();
     const stream = await within(
       waitMs,
-      node.open(service, nodeName),
+      node.open(service, nodeName, waitMs),
       `no answer for service ${JSON.stringify(service)}`,
     );
     await pipe(stream, process.stdin, process.stdout);

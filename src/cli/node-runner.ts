@@ -7,7 +7,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
-import { messageOf } from "../base/errors.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
+import type { Admin } from "../admin/admin.ts";
 import type { LoadedConfig } from "../config/file.ts";
 import type { NodeConfig } from "../config/node-config.ts";
 import type { PolarityNode } from "../node/node.ts";
@@ -15,6 +16,7 @@ import { EXIT } from "./exit-code.ts";
 import { createLogger } from "./log.ts";
 import { announceReady } from "./parent.ts";
 import { startReport } from "./start-report.ts";
+import { packageVersion } from "./version.ts";
 
 export interface RunOptions {
   readonly config: NodeConfig;
@@ -29,19 +31,47 @@ export async function runNode({ config, load, warnings }: RunOptions): Promise<n
   for (const warning of warnings) logger.warn({}, warning);
   // Loaded late, so that `polarity --help` does not pay for the engine.
   const { createNode } = await import("../node/node.ts");
-  const node = createNode(config, { logger, clock: systemClock });
+  const node = createNode(config, { logger, clock: systemClock, version: packageVersion() });
   const ended = Promise.withResolvers<number>();
   const signals = new SignalHandlers(node, config, logger, load, ended.resolve);
   signals.install();
+  let admin: Admin | undefined;
   try {
+    // Before the node, so that whoever watches its health sees it start.
+    admin = await startNodeAdmin(config, node, signals, logger);
     await node.start();
-    if (process.stderr.isTTY) process.stderr.write(startReport(config, node.addresses));
-    announceReady(node.addresses);
+    const addresses = { ...node.addresses, admin: admin?.address };
+    if (process.stderr.isTTY) process.stderr.write(startReport(config, addresses));
+    announceReady(addresses);
     return await ended.promise;
   } finally {
     signals.remove();
     await node.stop();
+    await admin?.close();
   }
+}
+
+async function startNodeAdmin(
+  config: NodeConfig,
+  node: PolarityNode,
+  signals: SignalHandlers,
+  logger: Logger,
+): Promise<Admin | undefined> {
+  if (config.admin === undefined) return undefined;
+  const { startAdmin } = await import("../admin/admin.ts");
+  return startAdmin({
+    address: config.admin.address,
+    token: config.admin.token?.text,
+    logger,
+    source: {
+      view: () => node.view(),
+      readiness: () => node.readiness(),
+      register: (service) => node.register(service),
+      unregister: (name) => node.unregister(name),
+      drain: () => signals.stop("the admin API"),
+      reload: () => signals.reload(),
+    },
+  });
 }
 
 /** Repeats of a terminal's Ctrl-C that a process in between forwards as well. */
@@ -72,9 +102,9 @@ class SignalHandlers {
     this.#load = load;
     this.#end = end;
     this.#handlers = [
-      ["SIGTERM", () => this.#stop("SIGTERM")],
-      ["SIGINT", () => this.#stop("SIGINT")],
-      ["SIGHUP", () => void this.#reload()],
+      ["SIGTERM", () => this.stop("SIGTERM")],
+      ["SIGINT", () => this.stop("SIGINT")],
+      ["SIGHUP", () => void this.reload().catch(() => {})],
       ["SIGUSR2", () => process.stdout.write(`${JSON.stringify(this.#node.view())}\n`)],
     ];
   }
@@ -87,7 +117,8 @@ class SignalHandlers {
     for (const [signal, handler] of this.#handlers) process.off(signal, handler);
   }
 
-  #stop(signal: NodeJS.Signals): void {
+  /** Drains, then ends the process; a second time ends it at once. */
+  stop(signal: string): void {
     const now = systemClock.now();
     if (this.#stoppingSince === undefined) {
       this.#stoppingSince = now;
@@ -115,12 +146,16 @@ class SignalHandlers {
     }
   }
 
-  async #reload(): Promise<void> {
+  /** Reads the configuration again. Logs what is wrong with it, and throws it. */
+  async reload(): Promise<void> {
     if (this.#load === undefined) {
-      this.#logger.warn({}, "there is no configuration file to reload");
-      return;
+      const message = "this node was started without a configuration file, so there is none to reload";
+      this.#logger.warn({}, message);
+      throw new PolarityError("CONFIG_INVALID", message);
     }
-    if (this.#reloading || this.#stoppingSince !== undefined) return;
+    if (this.#reloading || this.#stoppingSince !== undefined) {
+      throw new PolarityError("NODE_STOPPED", this.#reloading ? "a reload is under way" : "the node is stopping");
+    }
     this.#reloading = true;
     try {
       const { config, file, warnings } = this.#load();
@@ -130,6 +165,7 @@ class SignalHandlers {
     } catch (error) {
       for (const line of messageOf(error).split("\n")) this.#logger.error({}, line);
       this.#logger.error({}, "the configuration was not reloaded; the old one stays");
+      throw error;
     } finally {
       this.#reloading = false;
     }

@@ -43,6 +43,8 @@ export interface Link extends Upstream {
   readonly state: LinkState;
   offer(announcement: Announcement): void;
   withdraw(service: string): void;
+  /** Tells the peer of something that is wrong with what it announced; the link goes on. */
+  notify(error: PolarityError): void;
   /** Tells the peer and stops new streams; resolves by `closed` once those under way have ended. */
   drain(): void;
   /** Ends the link now; streams under way are reset with `error`. */
@@ -62,7 +64,11 @@ export interface LinkEvents {
    * The peer opened a stream; the preamble is read and checked. Set `stream.sink` before returning; payload that came with
    * the preamble is delivered right after.
    */
-  accepted(link: Link, preamble: { service: string; protocol: StreamProtocol; client: string }, stream: ByteStream): void;
+  accepted(
+    link: Link,
+    preamble: { service: string; protocol: StreamProtocol; client: string },
+    stream: ByteStream,
+  ): void;
   /** After `joined`; called once, last. Streams have been reset already. */
   closed(link: Link, error: PolarityError): void;
 }

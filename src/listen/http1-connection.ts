@@ -61,7 +61,10 @@ const EMPTY = Buffer.alloc(0);
 const DISCARD_BYTES_MAX = 256 * 1024;
 const LINGER_MS = 2_000;
 
+let connectionsCreated = 0;
+
 export class Http1Connection implements ByteSink, ExchangeHost {
+  readonly id = ++connectionsCreated;
   readonly client: ClientAddress;
   readonly startedAt: number;
   readonly #host: Http1Host;
@@ -488,7 +491,8 @@ export class Http1Connection implements ByteSink, ExchangeHost {
   /** Our own answer. `close`: what follows on the connection cannot be understood. */
   #answer(error: PolarityError, close: boolean): void {
     const head = this.#head;
-    const closeConnection = close || head === undefined || !head.keepAlive || this.#host.draining || this.#closeAfterResponse;
+    const closeConnection =
+      close || head === undefined || !head.keepAlive || this.#host.draining || this.#closeAfterResponse;
     this.#host.statistics.countStatus(error.status);
     this.#write(
       errorResponse({

@@ -9,7 +9,7 @@ import { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
 import { resetSocket, SocketStream } from "../socket/socket-stream.ts";
 import { Http1Connection, type Http1Host, type Http1Limits } from "./http1-connection.ts";
-import type { Listener, ListenerContext, SessionView } from "./listener.ts";
+import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
 import type { RouteTable } from "./route-table.ts";
 import { clientAddressOf, listenAt, type ServerSocket } from "./server-socket.ts";
 
@@ -26,14 +26,11 @@ export interface Http1ListenerOptions {
 export class Http1Listener implements Listener, Http1Host {
   readonly statistics = new ListenerStatistics();
   readonly context: SessionContext;
-  readonly routes: RouteTable;
-  readonly limits: Http1Limits;
-  readonly waitForOfferMs: number;
   readonly via: string;
   readonly #context: ListenerContext;
-  readonly #options: Http1ListenerOptions;
+  #options: Http1ListenerOptions;
   readonly #connections = new Set<Http1Connection>();
-  readonly #trusted: BlockList;
+  #trusted: BlockList;
   #server: ServerSocket | undefined;
   #draining = false;
 
@@ -41,15 +38,30 @@ export class Http1Listener implements Listener, Http1Host {
     this.#context = context;
     this.#options = options;
     this.context = context.sessions;
-    this.routes = options.routes;
-    this.limits = options.limits;
-    this.waitForOfferMs = options.waitForOfferMs;
     this.via = context.node;
     this.#trusted = addressList(options.trustedProxies);
   }
 
   async start(): Promise<void> {
     this.#server = await listenAt(this.#options.address.place, (socket) => this.#accept(socket));
+  }
+
+  /** Takes new settings; the address stays. Requests under way keep the old ones. */
+  update(options: Http1ListenerOptions): void {
+    this.#options = options;
+    this.#trusted = addressList(options.trustedProxies);
+  }
+
+  get routes(): RouteTable {
+    return this.#options.routes;
+  }
+
+  get limits(): Http1Limits {
+    return this.#options.limits;
+  }
+
+  get waitForOfferMs(): number {
+    return this.#options.waitForOfferMs;
   }
 
   get url(): string {
@@ -70,15 +82,16 @@ export class Http1Listener implements Listener, Http1Host {
     return active;
   }
 
-  sessions(max: number): SessionView[] {
+  sessions(max: number): ActiveSession[] {
     const busy = this.#connections.values().filter((connection) => connection.exchange !== undefined);
     return [...busy.take(max)].map((connection) => {
       const { request, offer } = connection.exchange!;
       return {
+        id: connection.id,
         client: connection.client.text,
         service: request.stream.service,
         protocol: request.stream.protocol,
-        node: offer?.upstream.node,
+        upstream: offer?.upstream,
         startedAt: request.startedAt,
         bytesIn: connection.bytesIn,
         bytesOut: connection.bytesOut,

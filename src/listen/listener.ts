@@ -1,7 +1,7 @@
 /** The contract of a listener as its node sees it, and what every kind of listener is given. */
 import type { Logger } from "../base/clock.ts";
 import type { PolarityError } from "../base/errors.ts";
-import type { Upstream } from "../base/upstream.ts";
+import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
 
@@ -13,12 +13,14 @@ export interface ListenerContext {
 }
 
 /** One client conversation under way, as statistics show it. */
-export interface SessionView {
+export interface ActiveSession {
+  /** Unique while it lasts, within the listener. */
+  readonly id: number;
   readonly client: string;
   readonly service: string;
-  readonly protocol: string;
-  /** The node that serves it, once one was found. */
-  readonly node: string | undefined;
+  readonly protocol: StreamProtocol;
+  /** Who serves it, once an offer was found. */
+  readonly upstream: Upstream | undefined;
   /** On the context's clock. */
   readonly startedAt: number;
   readonly bytesIn: number;
@@ -32,7 +34,7 @@ export interface Listener {
   /** Client connections and what is under way on them. */
   readonly connectionsOpen: number;
   readonly sessionsActive: number;
-  sessions(max: number): SessionView[];
+  sessions(max: number): ActiveSession[];
   /** Accepts no more; idle connections close now, busy ones when their work is done. */
   drain(): void;
   /** Ends everything now; returns how many sessions that cut off. */

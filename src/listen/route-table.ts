@@ -44,13 +44,20 @@ export function routeByName(knows: KnowsService): RouteTable {
     resolve(head) {
       const found = resolveService(head, knows);
       if (found.kind === "none") return found;
-      return { kind: "found", service: found.service, node: found.node === "" ? undefined : found.node, stripPrefix: "" };
+      return {
+        kind: "found",
+        service: found.service,
+        node: found.node === "" ? undefined : found.node,
+        stripPrefix: "",
+      };
     },
   };
 }
 
 export function routeByTable(routes: readonly Route[]): RouteTable {
-  const ordered = routes.toSorted((left, right) => exactness(right) - exactness(left) || pathLength(right) - pathLength(left));
+  const ordered = routes.toSorted(
+    (left, right) => exactness(right) - exactness(left) || pathLength(right) - pathLength(left),
+  );
   return {
     dependsOnOffers: false,
     resolve(head) {

@@ -17,7 +17,9 @@ export async function listenAt(place: Place, accepted: (socket: Socket) => void)
   if (place.kind === "unix") await removeStaleSocket(place.path);
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error): void => {
-      reject(new PolarityError("ADDRESS_IN_USE", `cannot listen on ${describePlace(place)}: ${messageOf(cause)}`, cause));
+      reject(
+        new PolarityError("ADDRESS_IN_USE", `cannot listen on ${describePlace(place)}: ${messageOf(cause)}`, cause),
+      );
     };
     server.once("error", failed);
     const listening = (): void => {
@@ -27,7 +29,8 @@ export async function listenAt(place: Place, accepted: (socket: Socket) => void)
       resolve();
     };
     if (place.kind === "unix") server.listen(place.path, listening);
-    else server.listen({ port: place.port, backlog: 4096, ...(place.host === "" ? {} : { host: place.host }) }, listening);
+    else
+      server.listen({ port: place.port, backlog: 4096, ...(place.host === "" ? {} : { host: place.host }) }, listening);
   });
   return {
     address: addressOf(server, place),

@@ -7,7 +7,7 @@ import { StreamRequest } from "../base/upstream.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import { StreamSession } from "../session/stream-session.ts";
 import { resetSocket, SocketStream } from "../socket/socket-stream.ts";
-import type { Listener, ListenerContext, SessionView } from "./listener.ts";
+import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
 import { clientAddressOf, listenAt, type ServerSocket } from "./server-socket.ts";
 
 export interface TcpListenerOptions {
@@ -21,7 +21,7 @@ export interface TcpListenerOptions {
 export class TcpListener implements Listener {
   readonly statistics = new ListenerStatistics();
   readonly #context: ListenerContext;
-  readonly #options: TcpListenerOptions;
+  #options: TcpListenerOptions;
   readonly #sessions = new Set<StreamSession>();
   #server: ServerSocket | undefined;
 
@@ -32,6 +32,11 @@ export class TcpListener implements Listener {
 
   async start(): Promise<void> {
     this.#server = await listenAt(this.#options.address.place, (socket) => this.#accept(socket));
+  }
+
+  /** Takes new settings; the address stays. Sessions under way keep the old ones. */
+  update(options: TcpListenerOptions): void {
+    this.#options = options;
   }
 
   get url(): string {
@@ -46,12 +51,13 @@ export class TcpListener implements Listener {
     return this.#sessions.size;
   }
 
-  sessions(max: number): SessionView[] {
+  sessions(max: number): ActiveSession[] {
     return [...this.#sessions.values().take(max)].map((session) => ({
+      id: session.id,
       client: session.request.client,
       service: session.request.service,
       protocol: session.request.protocol,
-      node: session.offer?.upstream.node,
+      upstream: session.offer?.upstream,
       startedAt: session.startedAt,
       bytesIn: session.bytesIn,
       bytesOut: session.bytesOut,

@@ -16,6 +16,10 @@ export interface SessionContext {
   readonly registry: Registry;
   readonly waiters: OfferWaiters;
   readonly clock: Clock;
+  /** Nothing offers anything here. */
+  readonly noConnector: boolean;
+  /** The node has just started, or nobody has joined it: what is unknown now may be known soon. */
+  readonly mayStillLearn: boolean;
 }
 
 /** The session's side: exactly one of these follows each `seek`, perhaps before it returns. */

@@ -13,11 +13,16 @@ import { OfferSeeker, type OfferSought, type SessionContext } from "./offer-seek
 import { ReplayBuffer } from "./replay-buffer.ts";
 
 export interface StreamSessionEvents {
+  /** An offer was found and a stream opened on it; called once. */
+  opened?(session: StreamSession): void;
   /** Both directions are over; called once. `error`: why, unless both ended in order. */
   finished(session: StreamSession, error: PolarityError | undefined): void;
 }
 
+let sessionsCreated = 0;
+
 export class StreamSession implements OfferSought {
+  readonly id = ++sessionsCreated;
   readonly request: StreamRequest;
   readonly startedAt: number;
   readonly #context: SessionContext;
@@ -53,7 +58,14 @@ export class StreamSession implements OfferSought {
     this.#events = events;
     this.#listener = listener;
     this.startedAt = context.clock.now();
-    this.#seeker = new OfferSeeker(context, this, request.service, request.protocol, node, this.startedAt + waitForOfferMs);
+    this.#seeker = new OfferSeeker(
+      context,
+      this,
+      request.service,
+      request.protocol,
+      node,
+      this.startedAt + waitForOfferMs,
+    );
     client.sink = new ClientSide(this);
   }
 
@@ -88,6 +100,7 @@ export class StreamSession implements OfferSought {
       statistics.requests++;
       statistics.connections++;
       statistics.active++;
+      this.#events.opened?.(this);
     }
     let room = true;
     for (const chunk of this.#replay.chunks) room = service.write(chunk);

@@ -126,6 +126,11 @@ export class SocketStream implements ByteStream {
     this.socket.resume();
   }
 
+  /** Returns all credit at once: whatever was held back is dropped. */
+  consumeAll(): void {
+    this.consumed(this.#unconsumedBytes);
+  }
+
   /** Gives the socket back untouched, for whoever takes it over next; the sink hears nothing more. */
   detach(): Socket {
     this.#release();

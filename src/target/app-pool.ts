@@ -40,7 +40,8 @@ export class AppPool {
   /** An idle connection that became idle after `idleAfter` and is still expected to live, or else a new one. */
   take(now: number, idleAfter: number): AppConnection {
     const connection = this.#idle.at(-1);
-    if (connection === undefined || connection.idleSince < idleAfter || connection.idleUntil <= now) return this.connect();
+    if (connection === undefined || connection.idleSince < idleAfter || connection.idleUntil <= now)
+      return this.connect();
     this.#idle.pop();
     connection.reused = true;
     return connection;

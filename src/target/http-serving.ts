@@ -159,7 +159,9 @@ export class HttpServing implements ByteSink, AppUser {
     const head = problem ?? parseRequestHead(text, this.#target.options.headLimits);
     this.#stream.consumed(chunk.length - rest.length);
     if (head instanceof HttpProblem) {
-      this.#refuse(new PolarityError("BAD_REQUEST", `node "${this.#target.context.node}" refuses the request: ${head.reason}`));
+      this.#refuse(
+        new PolarityError("BAD_REQUEST", `node "${this.#target.context.node}" refuses the request: ${head.reason}`),
+      );
       return;
     }
     // The app must read the request as we did, so it gets it in the one form that leaves no choice.
@@ -333,7 +335,8 @@ export class HttpServing implements ByteSink, AppUser {
     const app = this.#app;
     this.#app = undefined;
     if (app !== undefined) {
-      if (reusable) this.#target.pool.give(app, this.#target.context.clock.now(), this.#responseHead!.keepAliveTimeoutMs);
+      if (reusable)
+        this.#target.pool.give(app, this.#target.context.clock.now(), this.#responseHead!.keepAliveTimeoutMs);
       else app.destroy();
     }
     this.#target.finished(this);

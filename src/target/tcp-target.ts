@@ -59,8 +59,18 @@ class TcpServing {
     this.#stream = stream;
     this.#app = app;
     this.#done = done;
-    const toApp = new PipeSide(stream, app, () => this.#streamSideEnded(), (error) => this.#streamReset(error));
-    const toStream = new PipeSide(app, stream, () => this.#appSideEnded(), (error) => this.#appReset(error));
+    const toApp = new PipeSide(
+      stream,
+      app,
+      () => this.#streamSideEnded(),
+      (error) => this.#streamReset(error),
+    );
+    const toStream = new PipeSide(
+      app,
+      stream,
+      () => this.#appSideEnded(),
+      (error) => this.#appReset(error),
+    );
     toApp.back = toStream;
     toStream.back = toApp;
     stream.sink = toApp;
@@ -97,7 +107,11 @@ class TcpServing {
   #appReset(error: PolarityError): void {
     const reason = this.#connected
       ? error
-      : new PolarityError("TARGET_UNREACHABLE", `node "${this.#node}" could not reach ${this.#url}: ${error.message}`, error);
+      : new PolarityError(
+          "TARGET_UNREACHABLE",
+          `node "${this.#node}" could not reach ${this.#url}: ${error.message}`,
+          error,
+        );
     this.#stream.reset(reason);
     this.#done();
   }

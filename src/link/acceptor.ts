@@ -1,0 +1,312 @@
+/**
+ * Where other nodes join: one port for raw links, websockets and both inside TLS.
+ *
+ * The first byte tells them apart: 0x00 is a yamux frame, an upper-case letter an HTTP request, 0x16 a TLS handshake. All
+ * that a connection does before it has joined shares one deadline and one limit, so that strangers can neither stay nor
+ * crowd out. Links outlive the acceptor: closing it only stops new ones.
+ */
+import { createServer, type Server, type Socket } from "node:net";
+import { chmodSync } from "node:fs";
+import type { TLSSocket } from "node:tls";
+
+import { isLocalPlace, formatPlace, type Place } from "../base/address.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
+import { certificateIdentity } from "./certificate-identity.ts";
+import type { Hello } from "./control-messages.ts";
+import { JoinedLink, type LinkContext, type LinkOwner } from "./joined-link.ts";
+import { QuietLog } from "./quiet-log.ts";
+import { removeStaleSocket } from "./stale-socket.ts";
+import { createTlsGate, type TlsGate, type TlsServerOptions } from "./tls-gate.ts";
+import type { TokenSet } from "./tokens.ts";
+import { SocketTransport } from "./transport-socket.ts";
+import { WebSocketTransport } from "./transport-websocket.ts";
+import type { Transport } from "./transport.ts";
+import { UpgradeGate } from "./upgrade-gate.ts";
+
+export interface AcceptorOptions {
+  readonly place: Place;
+  readonly tls: TlsServerOptions | undefined;
+  /** Who may join; undefined: nobody is asked for a token. */
+  readonly tokens: TokenSet | undefined;
+  /** Accept anybody, even from beyond this machine. */
+  readonly insecure: boolean;
+  /** Permission bits of a unix socket; undefined leaves them to the umask. */
+  readonly unixMode?: number | undefined;
+  readonly context: LinkContext;
+}
+
+const FIRST_BYTE_RAW = 0x00;
+const FIRST_BYTE_TLS = 0x16;
+const ANONYMOUS = "anonymous";
+
+/** A connection that has not joined yet. */
+interface Arrival {
+  readonly address: string;
+  readonly startedAt: number;
+  readonly deadline: NodeJS.Timeout;
+}
+
+export class Acceptor implements LinkOwner {
+  readonly #options: AcceptorOptions;
+  readonly #context: LinkContext;
+  readonly #server: Server;
+  readonly #tls: TlsGate | undefined;
+  readonly #upgrades: UpgradeGate;
+  readonly #quiet: QuietLog;
+  /** By the socket on which each stands at the moment: the plain one, then the TLS one on top. */
+  readonly #arrivals = new Map<Socket, Arrival>();
+  readonly #joining = new Set<JoinedLink>();
+  readonly #links = new Set<JoinedLink>();
+  #url = "";
+
+  private constructor(options: AcceptorOptions) {
+    this.#options = options;
+    this.#context = options.context;
+    this.#quiet = new QuietLog(options.context.logger, options.context.clock);
+    this.#tls =
+      options.tls === undefined
+        ? undefined
+        : createTlsGate(options.tls, {
+            secured: (plain, secure) => this.#secured(plain, secure),
+            failed: (address, error) => this.#turnAway(address, `the TLS handshake failed: ${messageOf(error)}`),
+          });
+    this.#upgrades = new UpgradeGate(options.context.limits.websocketMessageBytesMax, {
+      upgraded: (webSocket, socket) => this.#upgraded(webSocket, socket),
+      refused: (socket, why) => this.#turnAway(this.#arrivals.get(socket)?.address ?? "", why),
+    });
+    this.#server = createServer({ noDelay: true }, (socket) => this.#arrived(socket));
+  }
+
+  /** Starts listening. Fails with `INSECURE_LISTENER`, `ADDRESS_IN_USE` or what is wrong with the certificate. */
+  static async listen(options: AcceptorOptions): Promise<Acceptor> {
+    refuseInsecure(options);
+    const acceptor = new Acceptor(options);
+    await acceptor.#listen();
+    return acceptor;
+  }
+
+  /** Where it listens, with the port that was bound. */
+  get url(): string {
+    return this.#url;
+  }
+
+  get links(): ReadonlySet<JoinedLink> {
+    return this.#links;
+  }
+
+  /** Stops listening and drops what has not joined; links stay until they drain or are closed. */
+  async close(): Promise<void> {
+    for (const socket of this.#arrivals.keys()) socket.destroy();
+    for (const link of this.#joining) link.close(new PolarityError("NODE_STOPPED", "this node takes no more links"));
+    // The callback of `close` waits for every link; that nobody new comes is true at once.
+    this.#server.close();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  // ── LinkOwner ──
+
+  joined(link: JoinedLink): void {
+    this.#joining.delete(link);
+    this.#links.add(link);
+    const { node, identity, address } = link.peer;
+    this.#context.logger.info(
+      { link: link.id, node, identity },
+      `node "${node}" joined from ${address} (${link.transport})`,
+    );
+  }
+
+  /** Only a dialler can open a link in another's place; a link of ours simply drains. */
+  replace(link: JoinedLink): void {
+    link.drain();
+  }
+
+  closed(link: JoinedLink, error: PolarityError, wasJoined: boolean): void {
+    this.#joining.delete(link);
+    if (!this.#links.delete(link)) {
+      this.#quiet.log(
+        error.code === "AUTH_FAILED" ? "warn" : "debug",
+        {},
+        `no link with ${link.peer.address}: ${error.message}`,
+      );
+      return;
+    }
+    if (wasJoined) {
+      this.#context.logger.info(
+        { link: link.id, node: link.peer.node, code: error.code },
+        `node "${link.peer.node}" left: ${error.message}`,
+      );
+    }
+  }
+
+  // ── arrivals ──
+
+  async #listen(): Promise<void> {
+    const { place, unixMode } = this.#options;
+    if (place.kind === "unix") await removeStaleSocket(place.path);
+    const target =
+      place.kind === "unix"
+        ? { path: place.path }
+        : place.host === ""
+          ? { port: place.port }
+          : { host: place.host, port: place.port };
+    const server = this.#server;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(place, error)));
+      server.listen(target, resolve);
+    });
+    server.removeAllListeners("error");
+    server.on("error", (error) => {
+      this.#quiet.log("warn", {}, `a connection to ${this.#url} could not be accepted: ${error.message}`);
+    });
+    if (place.kind === "unix" && unixMode !== undefined) chmodSync(place.path, unixMode);
+    const bound = server.address();
+    this.#url =
+      typeof bound === "object" && bound !== null
+        ? `tcp://${formatPlace({ kind: "tcp", host: bound.address, port: bound.port })}`
+        : `unix://${formatPlace(place)}`;
+  }
+
+  #arrived(socket: Socket): void {
+    const address = addressOf(socket);
+    socket.on("error", () => {});
+    if (this.#arrivals.size + this.#joining.size >= this.#context.limits.joiningMax) {
+      this.#turnAway(address, `${this.#context.limits.joiningMax} connections have not finished the handshake`);
+      socket.destroy();
+      return;
+    }
+    const { handshakeMs } = this.#context.limits;
+    const deadline = setTimeout(() => {
+      this.#turnAway(address, `it did not finish the handshake within ${handshakeMs} ms`);
+      socket.destroy();
+    }, handshakeMs);
+    this.#arrivals.set(socket, { address, startedAt: this.#context.clock.now(), deadline });
+    socket.once("close", () => this.#departed(socket));
+    this.#sniff(socket, false);
+  }
+
+  /** Waits for the first byte and sends the connection where that says. */
+  #sniff(socket: Socket, secure: boolean): void {
+    socket.once("data", (head: Buffer) => {
+      // Whoever takes over reads the head again, or is handed it.
+      socket.pause();
+      const first = head[0] ?? -1;
+      if (first === FIRST_BYTE_RAW) {
+        this.#join(socket, socket, (arrival) => rawTransport(socket, secure, arrival.address, head));
+      } else if (first >= 0x41 && first <= 0x5a) {
+        socket.unshift(head);
+        this.#upgrades.take(socket);
+      } else if (first === FIRST_BYTE_TLS && !secure && this.#tls !== undefined && socket.remoteAddress !== undefined) {
+        socket.unshift(head);
+        this.#tls.take(socket);
+      } else {
+        const what =
+          first === FIRST_BYTE_TLS && !secure
+            ? "TLS, which this listener does not take"
+            : `neither a link nor HTTP nor TLS: 0x${first.toString(16).padStart(2, "0")}`;
+        this.#turnAway(this.#arrivals.get(socket)?.address ?? "", `it begins with ${what}`);
+        socket.destroy();
+      }
+    });
+  }
+
+  #secured(plain: Socket, secure: TLSSocket): void {
+    const arrival = this.#arrivals.get(plain);
+    if (arrival === undefined) {
+      secure.destroy();
+      return;
+    }
+    this.#arrivals.delete(plain);
+    this.#arrivals.set(secure, arrival);
+    secure.on("error", () => {});
+    secure.once("close", () => this.#departed(secure));
+    this.#sniff(secure, true);
+  }
+
+  #upgraded(webSocket: ConstructorParameters<typeof WebSocketTransport>[0], socket: Socket): void {
+    this.#join(socket, webSocket, (arrival) => {
+      const secure = isTls(socket);
+      return new WebSocketTransport(webSocket, socket, {
+        kind: secure ? "wss" : "ws",
+        remoteAddress: arrival.address,
+        certificateIdentity: secure ? certificateIdentity(socket) : undefined,
+      });
+    });
+  }
+
+  #join(socket: Socket, abandoned: { terminate(): void } | Socket, create: (arrival: Arrival) => Transport): void {
+    const arrival = this.#departed(socket);
+    if (arrival === undefined) {
+      if ("terminate" in abandoned) abandoned.terminate();
+      else abandoned.destroy();
+      return;
+    }
+    const left = this.#context.limits.handshakeMs - (this.#context.clock.now() - arrival.startedAt);
+    const authenticate = (hello: Hello, transport: Transport): string => this.#authenticate(hello, transport);
+    const link = new JoinedLink(
+      create(arrival),
+      { kind: "acceptor", authenticate },
+      this.#context,
+      this,
+      Math.max(1, left),
+    );
+    this.#joining.add(link);
+    link.start();
+  }
+
+  /** The connection is no arrival any more. */
+  #departed(socket: Socket): Arrival | undefined {
+    const arrival = this.#arrivals.get(socket);
+    if (arrival === undefined) return undefined;
+    clearTimeout(arrival.deadline);
+    this.#arrivals.delete(socket);
+    return arrival;
+  }
+
+  #authenticate(hello: Hello, transport: Transport): string {
+    const { tokens, tls } = this.#options;
+    const { linksMax } = this.#context.limits;
+    if (this.#links.size >= linksMax) throw new PolarityError("LINK_LIMIT", `this node has ${linksMax} links already`);
+    if (tls?.clientCa !== undefined && transport.certificateIdentity === undefined) {
+      throw new PolarityError("AUTH_FAILED", "a client certificate is needed here: dial with tls:// or wss:// and one");
+    }
+    if (tokens === undefined) return transport.certificateIdentity ?? ANONYMOUS;
+    if (hello.token === undefined) throw new PolarityError("AUTH_FAILED", "a token is needed here, but none was sent");
+    const identity = tokens.identify(hello.token);
+    if (identity === undefined) throw new PolarityError("AUTH_FAILED", "the token is not known here");
+    return identity;
+  }
+
+  #turnAway(address: string, why: string): void {
+    this.#quiet.log("debug", { address }, `turned away ${address || "a connection"}: ${why}`);
+  }
+}
+
+/** Anybody who reaches an open listener can offer any service, so one beyond this machine must be meant. */
+function refuseInsecure({ place, tls, tokens, insecure }: AcceptorOptions): void {
+  const guarded = (tokens !== undefined && tokens.size > 0) || tls?.clientCa !== undefined;
+  if (guarded || insecure || isLocalPlace(place)) return;
+  throw new PolarityError(
+    "INSECURE_LISTENER",
+    `tcp://${formatPlace(place)} can be reached from other machines, but has neither tokens nor a client certificate authority`,
+  );
+}
+
+function rawTransport(socket: Socket, secure: boolean, remoteAddress: string, head: Buffer): Transport {
+  const kind = secure ? "tls" : socket.remoteAddress === undefined ? "unix" : "tcp";
+  const identity = isTls(socket) ? certificateIdentity(socket) : undefined;
+  return new SocketTransport(socket, { kind, remoteAddress, certificateIdentity: identity, head });
+}
+
+function isTls(socket: Socket): socket is TLSSocket {
+  return "encrypted" in socket;
+}
+
+function addressOf(socket: Socket): string {
+  if (socket.remoteAddress === undefined) return "a unix socket";
+  return formatPlace({ kind: "tcp", host: socket.remoteAddress, port: socket.remotePort ?? 0 });
+}
+
+function listenError(place: Place, error: NodeJS.ErrnoException): PolarityError {
+  const why = error.code === "EADDRINUSE" ? "something else listens there" : error.message;
+  return new PolarityError("ADDRESS_IN_USE", `cannot listen on ${formatPlace(place)}: ${why}`, error);
+}

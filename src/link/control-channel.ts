@@ -1,0 +1,126 @@
+/**
+ * The control stream of a link: lines in, checked and paced; lines out, bounded even if the peer never reads.
+ *
+ * While the peer does not read, offers and withdrawals collapse to the latest word per service, and error notices are
+ * dropped: they are advice, and a peer could provoke any number of them.
+ */
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import type { Clock } from "../base/clock.ts";
+import { PolarityError } from "../base/errors.ts";
+import type { Announcement } from "../registry/announcement.ts";
+import {
+  announcementFields,
+  type ControlMessage,
+  formatControlMessage,
+  parseControlMessage,
+} from "./control-messages.ts";
+import { LineSplitter } from "./line-splitter.ts";
+import { type LinkLimits, MESSAGE_LENGTH_MAX } from "./link-limits.ts";
+
+export interface ControlEvents {
+  /** May throw a `PolarityError`, which comes back through `broken`. */
+  message(message: ControlMessage): void;
+  /** The peer broke a rule, ended the stream or reset it. */
+  broken(error: PolarityError): void;
+}
+
+export class ControlChannel implements ByteSink {
+  readonly #stream: ByteStream;
+  readonly #events: ControlEvents;
+  readonly #limits: LinkLimits;
+  readonly #clock: Clock;
+  readonly #lines: LineSplitter;
+  /** Lines that may still come now; refilled with time. */
+  #allowance: number;
+  #allowanceAt: number;
+  #blocked = false;
+  readonly #waiting = new Map<string, Announcement | undefined>();
+  #over = false;
+
+  /** Sends on `stream`; set this as its sink. */
+  constructor(stream: ByteStream, limits: LinkLimits, clock: Clock, events: ControlEvents) {
+    this.#stream = stream;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#events = events;
+    this.#lines = new LineSplitter(limits.controlLineBytesMax);
+    this.#allowance = limits.controlLinesBurst;
+    this.#allowanceAt = clock.now();
+  }
+
+  /** Sends formatted lines as they are. */
+  send(lines: string): void {
+    if (!this.#stream.writeLatin1(lines)) this.#blocked = true;
+  }
+
+  offer(announcement: Announcement): void {
+    if (this.#blocked) this.#waiting.set(announcement.service, announcement);
+    else this.send(formatControlMessage("offer", announcementFields(announcement)));
+  }
+
+  withdraw(service: string): void {
+    if (this.#blocked) this.#waiting.set(service, undefined);
+    else this.send(formatControlMessage("withdraw", { service }));
+  }
+
+  error(error: PolarityError, stream: number | undefined): void {
+    if (this.#blocked) return;
+    const message = error.message.slice(0, MESSAGE_LENGTH_MAX);
+    this.send(formatControlMessage("error", { code: error.code, message, stream }));
+  }
+
+  data(chunk: Buffer): void {
+    this.#stream.consumed(chunk.length);
+    if (this.#over) return;
+    try {
+      if (!this.#lines.push(chunk, this.#line)) {
+        throw new PolarityError("LINK_LIMIT", `a control line of more than ${this.#limits.controlLineBytesMax} bytes`);
+      }
+    } catch (error) {
+      if (!(error instanceof PolarityError)) throw error;
+      this.#break(error);
+    }
+  }
+
+  end(): void {
+    this.#break(new PolarityError("LINK_LOST", "the peer ended the control stream"));
+  }
+
+  reset(): void {
+    this.#break(new PolarityError("LINK_LOST", "the peer reset the control stream"));
+  }
+
+  drain(): void {
+    this.#blocked = false;
+    for (const [service, announcement] of this.#waiting) {
+      if (this.#blocked) return;
+      this.#waiting.delete(service);
+      if (announcement === undefined) this.withdraw(service);
+      else this.offer(announcement);
+    }
+  }
+
+  readonly #line = (bytes: Buffer): void => {
+    if (this.#over) return;
+    this.#pace();
+    const message = parseControlMessage(bytes.toString("utf8"));
+    if (message !== undefined) this.#events.message(message);
+  };
+
+  #pace(): void {
+    const { controlLinesBurst, controlLinesPerSecond } = this.#limits;
+    const now = this.#clock.now();
+    const refill = ((now - this.#allowanceAt) / 1_000) * controlLinesPerSecond;
+    this.#allowance = Math.min(controlLinesBurst, this.#allowance + refill) - 1;
+    this.#allowanceAt = now;
+    if (this.#allowance < 0) {
+      throw new PolarityError("LINK_LIMIT", `more than ${controlLinesPerSecond} control lines a second`);
+    }
+  }
+
+  #break(error: PolarityError): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#events.broken(error);
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * Makes one transport to an address: a socket, through a proxy where one is set, then TLS, then the websocket upgrade.
+ *
+ * Each step works on the socket of the one before. Aborting destroys whatever is there at the moment.
+ */
+import { connect as connectSocket, isIP, type Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+
+import { WebSocket } from "ws";
+
+import { formatPlace, type LinkAddress, type Place } from "../base/address.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
+import { certificateIdentity } from "./certificate-identity.ts";
+import { requestTunnel } from "./proxy-connect.ts";
+import { HTTP_ALPN, LINK_ALPN } from "./tls-gate.ts";
+import { SocketTransport } from "./transport-socket.ts";
+import { WEBSOCKET_SUBPROTOCOL, WebSocketTransport } from "./transport-websocket.ts";
+import type { Transport } from "./transport.ts";
+
+/** PEM texts. */
+export interface TlsClientOptions {
+  /** Authorities to trust instead of the system's. */
+  readonly ca?: string | undefined;
+  /** Our certificate and its key, for acceptors that ask for one. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** The name that the acceptor's certificate must hold, when it is not the host that is dialled. */
+  readonly servername?: string | undefined;
+  /** Do not check the acceptor's certificate at all. */
+  readonly insecureSkipVerify?: boolean | undefined;
+}
+
+export interface DialOptions {
+  readonly address: LinkAddress;
+  readonly tls: TlsClientOptions;
+  readonly proxy: URL | undefined;
+  readonly websocketMessageBytesMax: number;
+  readonly signal: AbortSignal;
+}
+
+/** Rejects with `LINK_UNREACHABLE`, whose message says what was tried and why it failed. */
+export async function dialTransport(options: DialOptions): Promise<Transport> {
+  const { address, proxy, signal } = options;
+  let socket: Socket | undefined;
+  const abort = (): void => {
+    socket?.destroy();
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    if (proxy === undefined) {
+      socket = openSocket(address.place);
+      await event(socket, "connect");
+    } else {
+      socket = await connectThrough(proxy, address.place, (current) => {
+        socket = current;
+      });
+    }
+    if (address.transport === "tls" || address.transport === "wss") {
+      socket = secure(socket, hostOf(address.place), address.transport === "tls" ? LINK_ALPN : HTTP_ALPN, options.tls);
+      await event(socket, "secureConnect");
+    }
+    return await createTransport(socket, options);
+  } catch (error) {
+    socket?.destroy();
+    throw unreachable(address, signal.aborted ? signal.reason : error);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+async function connectThrough(proxy: URL, destination: Place, current: (socket: Socket) => void): Promise<Socket> {
+  const secureProxy = proxy.protocol === "https:";
+  const host = proxy.hostname.replace(/^\[|\]$/g, "");
+  const port = proxy.port === "" ? (secureProxy ? 443 : 80) : Number(proxy.port);
+  let socket = openSocket({ kind: "tcp", host, port });
+  current(socket);
+  try {
+    await event(socket, "connect");
+    if (secureProxy) {
+      socket = secure(socket, host, HTTP_ALPN, {});
+      current(socket);
+      await event(socket, "secureConnect");
+    }
+  } catch (error) {
+    throw new PolarityError("LINK_UNREACHABLE", `the proxy ${proxy.host}: ${messageOf(error)}`, error);
+  }
+  await requestTunnel(socket, proxy, destination);
+  return socket;
+}
+
+function openSocket(place: Place): Socket {
+  // Both address families are tried, so that a name with a dead IPv6 address still works.
+  const socket =
+    place.kind === "unix"
+      ? connectSocket({ path: place.path })
+      : connectSocket({ host: place.host, port: place.port, autoSelectFamily: true, noDelay: true });
+  return guarded(socket);
+}
+
+function secure(socket: Socket, host: string, alpn: string, tls: TlsClientOptions): TLSSocket {
+  const servername = tls.servername ?? host;
+  return guarded(
+    connectTls({
+      socket,
+      // An address is no server name, but the certificate is checked against it all the same.
+      host: servername,
+      ...(isIP(servername) === 0 ? { servername } : {}),
+      ALPNProtocols: [alpn],
+      minVersion: "TLSv1.2",
+      rejectUnauthorized: tls.insecureSkipVerify !== true,
+      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+      ...(tls.key === undefined ? {} : { key: tls.key }),
+    }),
+  );
+}
+
+function createTransport(socket: Socket, options: DialOptions): Promise<Transport> | Transport {
+  const { address } = options;
+  const remoteAddress = formatPlace(address.place);
+  const identity = "encrypted" in socket ? certificateIdentity(socket as TLSSocket) : undefined;
+  if (address.transport === "ws" || address.transport === "wss") {
+    return upgrade(socket, options, remoteAddress, identity);
+  }
+  return new SocketTransport(socket, { kind: address.transport, remoteAddress, certificateIdentity: identity });
+}
+
+function upgrade(
+  socket: Socket,
+  { address, websocketMessageBytesMax }: DialOptions,
+  remoteAddress: string,
+  identity: string | undefined,
+): Promise<Transport> {
+  const kind = address.transport === "wss" ? "wss" : "ws";
+  // The socket is there already, so the request is a plain one; what it says about the host stays the same.
+  const webSocket = new WebSocket(`ws://${remoteAddress}${address.path}`, [WEBSOCKET_SUBPROTOCOL], {
+    createConnection: () => socket,
+    perMessageDeflate: false,
+    maxPayload: websocketMessageBytesMax,
+    followRedirects: false,
+  });
+  return new Promise((resolve, reject) => {
+    webSocket.once("error", reject);
+    webSocket.once("unexpected-response", (_request, response) => {
+      reject(new Error(`the upgrade was answered with ${response.statusCode} ${response.statusMessage}`));
+      webSocket.terminate();
+    });
+    webSocket.once("open", () => {
+      webSocket.off("error", reject);
+      resolve(new WebSocketTransport(webSocket, socket, { kind, remoteAddress, certificateIdentity: identity }));
+    });
+  });
+}
+
+/** Errors that come before or after anybody waits for them must not end the process. */
+function guarded<S extends Socket>(socket: S): S {
+  return socket.on("error", () => {});
+}
+
+function event(socket: Socket, name: "connect" | "secureConnect"): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const happened = (): void => {
+      socket.off("error", reject);
+      socket.off("close", closed);
+      resolve();
+    };
+    const closed = (): void => reject(new Error("the connection was closed"));
+    socket.once(name, happened);
+    socket.once("error", reject);
+    socket.once("close", closed);
+  });
+}
+
+function hostOf(place: Place): string {
+  return place.kind === "tcp" ? place.host : "localhost";
+}
+
+function unreachable(address: LinkAddress, error: unknown): PolarityError {
+  if (error instanceof PolarityError) return error;
+  return new PolarityError("LINK_UNREACHABLE", `cannot reach ${address.url}: ${reasonOf(error)}`, error);
+}
+
+/** A name with several addresses fails with one error for each. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join(", ");
+  return messageOf(error);
+}

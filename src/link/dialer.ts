@@ -1,0 +1,233 @@
+/**
+ * Keeps a number of links to one address, for ever.
+ *
+ * Each place for a link is on its own: it dials, joins, and dials again when the link ends. A link that drains is replaced
+ * first: its place dials another, and only then, or when that failed, the old one stops taking streams.
+ */
+import type { LinkAddress } from "../base/address.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
+import { dialTransport, type TlsClientOptions } from "./dial-transport.ts";
+import { JoinedLink, type LinkContext, type LinkOwner } from "./joined-link.ts";
+import { type Environment, proxyFor } from "./proxy-environment.ts";
+import { ReconnectDelay } from "./reconnect-delay.ts";
+
+export interface DialerOptions {
+  readonly address: LinkAddress;
+  /** How many links to keep. */
+  readonly links: number;
+  readonly cost: number;
+  readonly token: string | undefined;
+  readonly tls: TlsClientOptions;
+  /** Where HTTPS_PROXY and the like are looked up. */
+  readonly environment: Environment;
+  /** From 0 up to 1; spreads reconnects. */
+  readonly random: () => number;
+  readonly context: LinkContext;
+}
+
+export interface DialerStatus {
+  readonly url: string;
+  readonly wanted: number;
+  readonly joined: number;
+  /** Why the newest attempt failed; undefined since one succeeded. */
+  readonly failure: string | undefined;
+}
+
+export class Dialer {
+  readonly #options: DialerOptions;
+  readonly #places: readonly LinkPlace[];
+  readonly #report: DialReport;
+
+  constructor(options: DialerOptions) {
+    this.#options = options;
+    this.#report = new DialReport(options);
+    this.#places = Array.from({ length: options.links }, () => new LinkPlace(options, this.#report));
+  }
+
+  start(): void {
+    for (const place of this.#places) place.start();
+  }
+
+  /** Dials no more. Links that have joined stay until they drain or are closed. */
+  stop(): void {
+    for (const place of this.#places) place.stop();
+  }
+
+  get links(): readonly JoinedLink[] {
+    return this.#places.flatMap((place) => place.links);
+  }
+
+  get status(): DialerStatus {
+    const { address, links } = this.#options;
+    return { url: address.url, wanted: links, joined: this.links.length, failure: this.#report.failure };
+  }
+}
+
+/** One place for a link: at most one attempt under way, one link in use, and links that were replaced and drain. */
+class LinkPlace implements LinkOwner {
+  readonly #options: DialerOptions;
+  readonly #report: DialReport;
+  readonly #delay: ReconnectDelay;
+  /** The attempt under way: dialling, or in the handshake. */
+  #attempt: AbortController | undefined;
+  #joining: JoinedLink | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #current: JoinedLink | undefined;
+  #joinedAt = 0;
+  /** Links that wait for the attempt under way before they drain. */
+  readonly #toReplace = new Set<JoinedLink>();
+  readonly #links = new Set<JoinedLink>();
+  #stopped = false;
+
+  constructor(options: DialerOptions, report: DialReport) {
+    this.#options = options;
+    this.#report = report;
+    this.#delay = new ReconnectDelay(options.random);
+  }
+
+  get links(): readonly JoinedLink[] {
+    return [...this.#links];
+  }
+
+  start(): void {
+    void this.#dial();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    const stopped = new PolarityError("NODE_STOPPED", "this node stops dialling");
+    this.#attempt?.abort(stopped);
+    this.#joining?.close(stopped);
+    this.#drainReplaced();
+  }
+
+  // ── LinkOwner ──
+
+  joined(link: JoinedLink): void {
+    this.#joining = undefined;
+    this.#current = link;
+    this.#joinedAt = this.#options.context.clock.now();
+    this.#links.add(link);
+    this.#report.joined(link);
+    this.#drainReplaced();
+  }
+
+  replace(link: JoinedLink): void {
+    if (this.#stopped || link !== this.#current) {
+      link.drain();
+      return;
+    }
+    this.#current = undefined;
+    this.#toReplace.add(link);
+    // Not simply at once: a peer that drains every link it gets must not be dialled in a tight loop.
+    this.#dialAfter(this.#delay.afterLink(this.#options.context.clock.now() - this.#joinedAt));
+  }
+
+  closed(link: JoinedLink, error: PolarityError, wasJoined: boolean): void {
+    this.#links.delete(link);
+    this.#toReplace.delete(link);
+    if (!wasJoined) {
+      this.#joining = undefined;
+      this.#failed(error);
+      return;
+    }
+    this.#report.left(link, error);
+    if (link !== this.#current) return;
+    this.#current = undefined;
+    this.#dialAfter(this.#delay.afterLink(this.#options.context.clock.now() - this.#joinedAt));
+  }
+
+  // ── dialling ──
+
+  async #dial(): Promise<void> {
+    if (this.#stopped || this.#attempt !== undefined || this.#joining !== undefined) return;
+    clearTimeout(this.#retry);
+    const { address, tls, environment, context, token, cost } = this.#options;
+    const { handshakeMs, websocketMessageBytesMax } = context.limits;
+    const attempt = new AbortController();
+    this.#attempt = attempt;
+    const deadline = setTimeout(() => {
+      attempt.abort(new Error(`no connection within ${handshakeMs} ms`));
+    }, handshakeMs);
+    try {
+      const proxy = proxyFor(address, environment);
+      const transport = await dialTransport({ address, tls, proxy, websocketMessageBytesMax, signal: attempt.signal });
+      this.#attempt = undefined;
+      if (attempt.signal.aborted) {
+        transport.destroy();
+        if (!this.#stopped)
+          this.#failed(new PolarityError("LINK_UNREACHABLE", `cannot reach ${address.url}: too late`));
+        return;
+      }
+      const link = new JoinedLink(transport, { kind: "dialler", token, cost }, context, this, handshakeMs);
+      this.#joining = link;
+      link.start();
+    } catch (error) {
+      this.#attempt = undefined;
+      this.#failed(
+        error instanceof PolarityError ? error : new PolarityError("LINK_UNREACHABLE", messageOf(error), error),
+      );
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  #failed(error: PolarityError): void {
+    if (this.#stopped) return;
+    const rejected = error.code === "AUTH_FAILED";
+    this.#report.failed(error, rejected);
+    // There is nothing to replace them with; whoever asked need not wait longer.
+    this.#drainReplaced();
+    this.#dialAfter(rejected ? this.#delay.afterRejection() : this.#delay.afterFailure());
+  }
+
+  #dialAfter(delayMs: number): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.#dial(), delayMs);
+  }
+
+  #drainReplaced(): void {
+    for (const link of this.#toReplace) link.drain();
+    this.#toReplace.clear();
+  }
+}
+
+/** Says once what goes wrong and once that it is over, however many attempts lie between. */
+class DialReport {
+  readonly #options: DialerOptions;
+  #failure: string | undefined;
+
+  constructor(options: DialerOptions) {
+    this.#options = options;
+  }
+
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  joined(link: JoinedLink): void {
+    this.#failure = undefined;
+    const { address, context } = this.#options;
+    context.logger.info({ link: link.id, node: link.peer.node }, `joined node "${link.peer.node}" at ${address.url}`);
+  }
+
+  left(link: JoinedLink, error: PolarityError): void {
+    const { address, context } = this.#options;
+    const fields = { link: link.id, node: link.peer.node, code: error.code };
+    context.logger.info(fields, `the link to node "${link.peer.node}" at ${address.url} ended: ${error.message}`);
+  }
+
+  failed(error: PolarityError, rejected: boolean): void {
+    const { address, context } = this.#options;
+    const repeated = this.#failure === error.message;
+    this.#failure = error.message;
+    const fields = { url: address.url, code: error.code };
+    const message = rejected
+      ? `${address.url} rejected this node: ${error.message}; retrying every 30 s`
+      : `waiting for ${address.url}: ${error.message}; retrying`;
+    if (repeated) context.logger.debug(fields, message);
+    else context.logger.warn(fields, message);
+  }
+}

@@ -1,0 +1,401 @@
+/**
+ * One link, from its first byte to its last: the handshake, the control stream, and streams both ways.
+ *
+ * open: one mux stream, no other allocation. accept: a sink for the preamble and a thin stream. Everything else happens
+ * once per link or once per control line. Whoever dialled or accepted the link owns it and hears how it ends; the node
+ * hears of it only between `joined` and `closed`.
+ */
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import type { Clock, Logger } from "../base/clock.ts";
+import { type ErrorCode, isErrorCode, PolarityError } from "../base/errors.ts";
+import type { StreamRequest } from "../base/upstream.ts";
+import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
+import type { MuxStream } from "../mux/mux-stream.ts";
+import type { Announcement } from "../registry/announcement.ts";
+import { type AcceptedStreamHost, PreambleSink } from "./accepted-stream.ts";
+import { ControlChannel, type ControlEvents } from "./control-channel.ts";
+import { type ControlMessage, formatControlMessage, type Hello, type Welcome } from "./control-messages.ts";
+import { type DriverEvents, LinkDriver } from "./driver.ts";
+import {
+  checkProtocolVersion,
+  formatHello,
+  formatReject,
+  formatWelcome,
+  type HandshakeState,
+  type Introduction,
+  nextHandshakeState,
+} from "./handshake.ts";
+import type { LinkLimits } from "./link-limits.ts";
+import { type LinkEvent, nextLinkState } from "./link-state.ts";
+import type { Link, LinkEvents, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
+import { type Preamble, PreambleReader } from "./preamble.ts";
+import type { Transport } from "./transport.ts";
+
+/** What all links of a node share. */
+export interface LinkContext {
+  readonly node: string;
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: LinkLimits;
+  readonly muxLimits: MuxLimits;
+  readonly nodeWindowBudget: WindowBudget;
+  readonly events: LinkEvents;
+  /** What this node offers now; a new link announces it. */
+  offers(): readonly Announcement[];
+  /** URLs of routers that a dialler may as well link to. */
+  routers(): readonly string[];
+  /** For tests of running out of stream ids: the first, even id of what this node opens on links that it accepted. */
+  readonly firstStreamId?: number;
+}
+
+/** Who dialled or accepted the link. */
+export interface LinkOwner {
+  joined(link: JoinedLink): void;
+  /** Another link should take this one's place; call `drain` when it has, or when there will be none. */
+  replace(link: JoinedLink): void;
+  /** Over, once and last. `wasJoined` tells a link that broke from one that never came to be. */
+  closed(link: JoinedLink, error: PolarityError, wasJoined: boolean): void;
+}
+
+/** Who a peer proves to be. Throws `AUTH_FAILED`. */
+export type Authenticate = (hello: Hello, transport: Transport) => string;
+
+export type LinkSide =
+  | { readonly kind: "dialler"; readonly token: string | undefined; readonly cost: number }
+  | { readonly kind: "acceptor"; readonly authenticate: Authenticate };
+
+const CONTROL_STREAM_ID = 1;
+const ANONYMOUS = "anonymous";
+let linksCreated = 0;
+
+export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedStreamHost {
+  readonly id = `link-${++linksCreated}`;
+  readonly transport: string;
+  readonly dialled: boolean;
+  readonly preambles = new PreambleReader();
+  readonly preambleBytesMax: number;
+  readonly #context: LinkContext;
+  readonly #side: LinkSide;
+  readonly #owner: LinkOwner;
+  readonly #transport: Transport;
+  readonly #driver: LinkDriver;
+  #control: ControlChannel | undefined;
+  #state: LinkState = "joining";
+  #handshake: HandshakeState;
+  #peer: LinkPeer;
+  #cost = 0;
+  /** Streams that the peer lets us have open, the control stream included. */
+  #streamsMax: number;
+  readonly #offered = new Set<string>();
+  #drainSent = false;
+  #drainReceived = false;
+  /** Runs while something is expected of the peer: the handshake first, an answer to `drain` later. */
+  #deadline: NodeJS.Timeout | undefined;
+  #wasJoined = false;
+
+  /** `handshakeMs`: what is left of the time for the handshake. */
+  constructor(transport: Transport, side: LinkSide, context: LinkContext, owner: LinkOwner, handshakeMs: number) {
+    this.#context = context;
+    this.#side = side;
+    this.#owner = owner;
+    this.#transport = transport;
+    this.transport = transport.kind;
+    this.dialled = side.kind === "dialler";
+    this.preambleBytesMax = context.limits.preambleBytesMax;
+    this.#handshake = this.dialled ? "awaiting-welcome" : "awaiting-hello";
+    this.#peer = { node: "", instance: "", identity: ANONYMOUS, address: transport.remoteAddress };
+    this.#streamsMax = context.muxLimits.peerStreamsMax;
+    this.#driver = new LinkDriver(transport, this.dialled ? "client" : "server", this, {
+      clock: context.clock,
+      limits: context.muxLimits,
+      nodeWindowBudget: context.nodeWindowBudget,
+      ...(context.firstStreamId === undefined || this.dialled ? {} : { firstStreamId: context.firstStreamId }),
+    });
+    this.#deadline = setTimeout(() => {
+      this.close(
+        new PolarityError("LINK_TIMEOUT", `the handshake with ${this.#who} took longer than ${handshakeMs} ms`),
+      );
+    }, handshakeMs);
+  }
+
+  /** Starts reading, and says hello if we dialled. Call once. */
+  start(): void {
+    const side = this.#side;
+    if (side.kind === "dialler") {
+      this.#cost = side.cost;
+      const stream = this.#driver.session.open(NO_SINK);
+      if (stream !== undefined) this.#useControlStream(stream);
+      this.#control?.send(formatHello(this.#introduction, side.token, side.cost));
+    }
+    this.#driver.start();
+  }
+
+  // ── Link ──
+
+  get node(): string {
+    return this.#peer.node;
+  }
+
+  get cost(): number {
+    return this.#cost;
+  }
+
+  get peer(): LinkPeer {
+    return this.#peer;
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  open(request: StreamRequest, first: string, sink: ByteSink): ByteStream | undefined {
+    const session = this.#driver.session;
+    if (this.#state !== "up" || session.streamsOpen >= this.#streamsMax) return undefined;
+    const stream = session.open(sink);
+    if (stream === undefined) return undefined;
+    stream.writeLatin1(first === "" ? request.preamble : request.preamble + first);
+    return stream;
+  }
+
+  offer(announcement: Announcement): void {
+    if (this.#handshake === "joined") this.#control?.offer(announcement);
+  }
+
+  withdraw(service: string): void {
+    if (this.#handshake === "joined") this.#control?.withdraw(service);
+  }
+
+  notify(error: PolarityError): void {
+    if (this.#handshake === "joined") this.#control?.error(error, undefined);
+  }
+
+  drain(): void {
+    if (this.#state === "closed") return;
+    if (this.#handshake !== "joined") {
+      this.close(new PolarityError("LINK_DRAINING", "the link was drained before it had joined"));
+      return;
+    }
+    this.#sendDrain();
+    this.#move("drain");
+    if (this.#drainReceived) this.#driver.closeAtStreams(1);
+  }
+
+  close(error: PolarityError): void {
+    this.#driver.close(error);
+  }
+
+  statistics(): LinkStatistics {
+    const { bytesIn, bytesOut, streamsOpen, streamsTotal, roundTripMs } = this.#driver.session;
+    // The control stream is ours, not the user's.
+    return {
+      bytesIn,
+      bytesOut,
+      streamsOpen: Math.max(0, streamsOpen - 1),
+      streamsTotal: Math.max(0, streamsTotal - 1),
+      roundTripMs,
+    };
+  }
+
+  // ── AcceptedStreamHost ──
+
+  accepted(preamble: Preamble, stream: ByteStream): void {
+    this.#context.events.accepted(this, preamble, stream);
+  }
+
+  refuse(streamId: number, error: PolarityError): void {
+    this.#control?.error(error, streamId);
+  }
+
+  // ── DriverEvents ──
+
+  opened(stream: MuxStream): void {
+    if (this.#handshake === "joined") {
+      stream.sink = new PreambleSink(this, stream);
+    } else if (this.#handshake === "awaiting-hello" && this.#control === undefined && stream.id === CONTROL_STREAM_ID) {
+      this.#useControlStream(stream);
+    } else {
+      this.close(new PolarityError("LINK_PROTOCOL", `${this.#who} opened stream ${stream.id} before the handshake`));
+    }
+  }
+
+  silence(suspect: boolean): void {
+    this.#move(suspect ? "silent" : "heard");
+  }
+
+  peerGoesAway(): void {
+    if (this.#handshake !== "joined") return;
+    // As good as a drain whose answer nobody waits for.
+    if (!this.#drainReceived) this.#owner.replace(this);
+    this.#drainReceived = true;
+    this.#drainSent = true;
+    this.#move("drain");
+    this.#driver.closeAtStreams(1);
+  }
+
+  idsRunOut(): void {
+    if (this.dialled) this.#owner.replace(this);
+    else this.#sendDrain();
+  }
+
+  closed(error: PolarityError): void {
+    clearTimeout(this.#deadline);
+    const wasDraining = this.#state === "draining";
+    this.#move("close");
+    this.#handshake = "rejected";
+    this.#control = undefined;
+    const reason =
+      wasDraining && error.code === "LINK_LOST"
+        ? new PolarityError("LINK_DRAINING", `the link to ${this.#who} was drained`, error)
+        : error;
+    if (this.#wasJoined) this.#context.events.closed(this, reason);
+    this.#owner.closed(this, reason, this.#wasJoined);
+  }
+
+  // ── ControlEvents ──
+
+  message(message: ControlMessage): void {
+    this.#handshake = nextHandshakeState(this.#handshake, message.type);
+    switch (message.type) {
+      case "hello":
+        return this.#hello(message);
+      case "welcome":
+        return this.#joined(message, this.#transport.certificateIdentity ?? ANONYMOUS);
+      case "reject":
+        return this.close(
+          peerError(message.code, "LINK_PROTOCOL", `${this.#who} rejected the link: ${message.message}`),
+        );
+      case "offer":
+        return this.#offeredByPeer(message.announcement);
+      case "withdraw":
+        if (this.#offered.delete(message.service)) this.#context.events.withdrawn(this, message.service);
+        return undefined;
+      case "drain":
+        return this.#drainedByPeer();
+      case "error":
+        return message.stream === undefined
+          ? this.#complained(message.code, message.message)
+          : this.#refusedByPeer(message.stream, message.code, message.message);
+    }
+  }
+
+  broken(error: PolarityError): void {
+    if (this.#state === "closed") return;
+    this.#control?.error(error, undefined);
+    this.close(error);
+  }
+
+  // ── inside ──
+
+  get #who(): string {
+    return this.#peer.node === "" ? this.#transport.remoteAddress : `node "${this.#peer.node}"`;
+  }
+
+  get #introduction(): Introduction {
+    const { node, instance, muxLimits } = this.#context;
+    return { node, instance, offers: this.#context.offers(), streamsMax: muxLimits.peerStreamsMax };
+  }
+
+  #useControlStream(stream: MuxStream): void {
+    const control = new ControlChannel(stream, this.#context.limits, this.#context.clock, this);
+    stream.sink = control;
+    this.#control = control;
+  }
+
+  #hello(hello: Hello): void {
+    const side = this.#side;
+    if (side.kind !== "acceptor") return;
+    let identity: string;
+    try {
+      checkProtocolVersion(hello.protocol);
+      identity = side.authenticate(hello, this.#transport);
+    } catch (error) {
+      if (!(error instanceof PolarityError)) throw error;
+      this.#handshake = nextHandshakeState(this.#handshake, "refuse");
+      this.#control?.send(formatReject(error));
+      this.close(error);
+      return;
+    }
+    this.#handshake = nextHandshakeState(this.#handshake, "accept");
+    this.#control?.send(formatWelcome(this.#introduction, this.#context.routers()));
+    this.#cost = hello.cost;
+    this.#joined(hello, identity);
+  }
+
+  #joined(from: Hello | Welcome, identity: string): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
+    this.#peer = { node: from.node, instance: from.instance, identity, address: this.#transport.remoteAddress };
+    if (from.streamsMax !== undefined) this.#streamsMax = from.streamsMax;
+    this.#wasJoined = true;
+    this.#state = "up";
+    this.#context.events.joined(this);
+    // Whoever hears of the link may close it at once.
+    if (this.#handshake !== "joined") return;
+    this.#owner.joined(this);
+    for (const announcement of from.offers) this.#offeredByPeer(announcement);
+  }
+
+  #offeredByPeer(announcement: Announcement): void {
+    if (this.#handshake !== "joined") return;
+    const { offersMax } = this.#context.limits;
+    if (!this.#offered.has(announcement.service) && this.#offered.size >= offersMax) {
+      this.notify(
+        new PolarityError("LINK_LIMIT", `a link may offer ${offersMax} services, not "${announcement.service}" too`),
+      );
+      return;
+    }
+    this.#offered.add(announcement.service);
+    this.#context.events.offered(this, announcement);
+  }
+
+  #sendDrain(): void {
+    if (this.#drainSent) return;
+    clearTimeout(this.#deadline);
+    this.#drainSent = true;
+    this.#control?.send(formatControlMessage("drain", {}));
+    if (this.#drainReceived) return;
+    // A peer that does not answer may still have streams on their way to us for as long as this.
+    this.#deadline = setTimeout(() => this.#drainedByPeer(), this.#context.limits.drainAnswerMs);
+  }
+
+  #drainedByPeer(): void {
+    if (this.#drainReceived || this.#state === "closed") return;
+    this.#drainReceived = true;
+    clearTimeout(this.#deadline);
+    if (this.#drainSent || !this.dialled) {
+      this.drain();
+      return;
+    }
+    this.#deadline = setTimeout(() => this.drain(), this.#context.limits.drainAnswerMs);
+    this.#owner.replace(this);
+  }
+
+  #refusedByPeer(streamId: number, code: string, message: string): void {
+    const stream = this.#driver.session.stream(streamId);
+    if (stream === undefined || !stream.openedLocally || streamId === CONTROL_STREAM_ID) return;
+    const error = peerError(code, "STREAM_REFUSED", `${this.#who}: ${message}`);
+    const { sink } = stream;
+    stream.reset(error);
+    sink.reset(error);
+  }
+
+  #complained(code: string, message: string): void {
+    this.#context.logger.warn({ link: this.id, node: this.#peer.node, code }, `${this.#who} says: ${message}`);
+  }
+
+  #move(event: LinkEvent): void {
+    const next = nextLinkState(this.#state, event);
+    if (next === undefined) return;
+    this.#context.logger.debug({ link: this.id, node: this.#peer.node }, `link ${this.#state} -> ${next}`);
+    this.#state = next;
+    if (next !== "closed" && this.#wasJoined) this.#context.events.stateChanged(this, next);
+  }
+}
+
+/** An error that the peer reported: its code where we know it, its words as they are. */
+function peerError(code: string, otherwise: ErrorCode, message: string): PolarityError {
+  return isErrorCode(code) ? new PolarityError(code, message) : new PolarityError(otherwise, `${message} (${code})`);
+}
+
+const NO_SINK: ByteSink = { data: () => {}, end: () => {}, reset: () => {}, drain: () => {} };

@@ -1,0 +1,28 @@
+/** A logger for what strangers cause: at most one line an interval, with the number of those left out. */
+import type { Clock, LogFields, Logger } from "../base/clock.ts";
+
+const INTERVAL_MS = 1_000;
+
+export class QuietLog {
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  #nextAt = Number.NEGATIVE_INFINITY;
+  #leftOut = 0;
+
+  constructor(logger: Logger, clock: Clock) {
+    this.#logger = logger;
+    this.#clock = clock;
+  }
+
+  log(level: keyof Logger, fields: LogFields, message: string): void {
+    const now = this.#clock.now();
+    if (now < this.#nextAt) {
+      this.#leftOut++;
+      return;
+    }
+    this.#nextAt = now + INTERVAL_MS;
+    const more = this.#leftOut === 0 ? "" : ` (and ${this.#leftOut} like it not shown)`;
+    this.#leftOut = 0;
+    this.#logger[level](fields, `${message}${more}`);
+  }
+}

@@ -1,0 +1,29 @@
+/** Unix sockets outlive the process that listened on them; this removes one, if nobody answers on it. */
+import { lstatSync, unlinkSync } from "node:fs";
+import { connect } from "node:net";
+
+import { PolarityError } from "../base/errors.ts";
+
+/** Fails with `ADDRESS_IN_USE` when somebody answers, or when the path is no socket. */
+export async function removeStaleSocket(path: string): Promise<void> {
+  const file = lstatSync(path, { throwIfNoEntry: false });
+  if (file === undefined) return;
+  if (!file.isSocket())
+    throw new PolarityError("ADDRESS_IN_USE", `cannot listen on ${path}: it is there and no socket`);
+  if (await answers(path)) {
+    throw new PolarityError("ADDRESS_IN_USE", `cannot listen on ${path}: another process answers there`);
+  }
+  unlinkSync(path);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    // Only a refusal proves that nobody is there; lacking permission, say, proves nothing.
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
+  });
+}

@@ -1,0 +1,13 @@
+/** Tells whether a part of the configuration changed, the contents of its files included. */
+import { LoadedText } from "../config/loaded-text.ts";
+import { TokenSet } from "../link/tokens.ts";
+
+/** Equal for equal parts. Holds secrets: for comparing only. */
+export function configKey(part: unknown): string {
+  return JSON.stringify(part, function (this: Record<string, unknown>, key, value: unknown) {
+    // `value` has gone through toJSON already, which hides the text.
+    const raw = this[key];
+    if (raw instanceof TokenSet) return raw.fingerprint;
+    return raw instanceof LoadedText ? [raw.origin, raw.text] : value;
+  });
+}

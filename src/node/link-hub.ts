@@ -1,0 +1,228 @@
+/** Every link of the node: accepts and dials them, and keeps the registry true to what they offer. */
+import type { Clock, Logger } from "../base/clock.ts";
+import type { ByteStream } from "../base/byte-stream.ts";
+import { PolarityError } from "../base/errors.ts";
+import type { LimitsConfig, LinkAcceptConfig, LinkDialConfig, NodeConfig } from "../config/node-config.ts";
+import { Acceptor } from "../link/acceptor.ts";
+import { Dialer, type DialerStatus } from "../link/dialer.ts";
+import type { LinkContext } from "../link/joined-link.ts";
+import { DEFAULT_LINK_LIMITS } from "../link/link-limits.ts";
+import type { Link, LinkEvents, LinkState } from "../link/link.ts";
+import type { Preamble } from "../link/preamble.ts";
+import { DEFAULT_MUX_LIMITS, WindowBudget } from "../mux/mux-limits.ts";
+import type { Announcement } from "../registry/announcement.ts";
+import type { Registry } from "../registry/registry.ts";
+import { configKey } from "./config-key.ts";
+import type { LocalServices } from "./local-services.ts";
+
+export interface LinkHubOptions {
+  readonly node: string;
+  readonly instance: string;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly limits: LimitsConfig;
+  services(): LocalServices;
+  /** A link fell silent: what waits on it may look elsewhere. */
+  suspect(link: Link): void;
+}
+
+export class LinkHub implements LinkEvents {
+  readonly #options: LinkHubOptions;
+  readonly #context: LinkContext;
+  readonly #acceptors = new Map<string, Acceptor>();
+  readonly #dialers = new Map<string, Dialer>();
+  readonly #links = new Set<Link>();
+  #draining = false;
+  #idle: (() => void) | undefined;
+
+  constructor(options: LinkHubOptions) {
+    this.#options = options;
+    const { node, instance, clock, logger, limits } = options;
+    this.#context = {
+      node,
+      instance,
+      clock,
+      logger,
+      limits: {
+        ...DEFAULT_LINK_LIMITS,
+        handshakeMs: limits.handshakeTimeoutMs,
+        joiningMax: limits.handshakesMax,
+        offersMax: limits.offersPerLinkMax,
+      },
+      muxLimits: {
+        ...DEFAULT_MUX_LIMITS,
+        peerStreamsMax: limits.streamsPerLinkMax,
+        peerResetsPerSecondMax: limits.resetsPerSecondMax,
+        streamWindowMax: limits.windowBytesMax,
+        linkWindowBudget: limits.linkMemoryBytes,
+      },
+      nodeWindowBudget: new WindowBudget(limits.memoryBytes),
+      events: this,
+      offers: () => (this.#draining ? [] : options.services().announcements),
+      routers: () => [],
+    };
+  }
+
+  get links(): ReadonlySet<Link> {
+    return this.#links;
+  }
+
+  /** Where other nodes join, with the ports that the system chose. */
+  get urls(): readonly string[] {
+    return [...this.#acceptors.values()].map((acceptor) => acceptor.url);
+  }
+
+  get dialers(): readonly DialerStatus[] {
+    return [...this.#dialers.values()].map((dialer) => dialer.status);
+  }
+
+  /** Makes acceptors and dialers just those of `links`; the links of what goes are drained. */
+  async configure(links: NodeConfig["links"]): Promise<void> {
+    const accept = new Map(links.accept.map((config) => [configKey(config), config]));
+    const dial = new Map(links.dial.map((config, index) => [`${index} ${configKey(config)}`, config]));
+    for (const [key, acceptor] of this.#acceptors) {
+      if (accept.has(key)) continue;
+      this.#acceptors.delete(key);
+      await acceptor.close();
+      for (const link of acceptor.links) link.drain();
+    }
+    for (const [key, config] of accept) {
+      if (!this.#acceptors.has(key)) this.#acceptors.set(key, await this.#listen(config));
+    }
+    for (const [key, dialer] of this.#dialers) {
+      if (dial.has(key)) continue;
+      this.#dialers.delete(key);
+      dialer.stop();
+      for (const link of dialer.links) link.drain();
+    }
+    for (const [key, config] of dial) {
+      if (this.#dialers.has(key)) continue;
+      const dialer = this.#createDialer(config);
+      this.#dialers.set(key, dialer);
+      dialer.start();
+    }
+  }
+
+  announce(announcement: Announcement): void {
+    if (this.#draining) return;
+    for (const link of this.#links) link.offer(announcement);
+  }
+
+  withdraw(service: string): void {
+    for (const link of this.#links) link.withdraw(service);
+  }
+
+  /** Joins and dials no more, and takes back what was offered, so that others stop asking for it. */
+  async stopOffering(): Promise<void> {
+    this.#draining = true;
+    for (const dialer of this.#dialers.values()) dialer.stop();
+    await Promise.all([...this.#acceptors.values()].map((acceptor) => acceptor.close()));
+    for (const { service } of this.#options.services().announcements) this.withdraw(service);
+  }
+
+  /** Drains every link; resolves when the last has closed. */
+  drain(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#idle = resolve;
+    });
+    for (const link of this.#links) link.drain();
+    if (this.#links.size === 0) this.#idle?.();
+    return closed;
+  }
+
+  /** Ends everything now; returns how many streams that cut off. */
+  async close(error: PolarityError): Promise<number> {
+    this.#draining = true;
+    for (const dialer of this.#dialers.values()) dialer.stop();
+    let cut = 0;
+    for (const link of this.#links) {
+      cut += link.statistics().streamsOpen;
+      link.close(error);
+    }
+    await Promise.all([...this.#acceptors.values()].map((acceptor) => acceptor.close()));
+    return cut;
+  }
+
+  // ── LinkEvents ──
+
+  joined(link: Link): void {
+    this.#links.add(link);
+    if (this.#draining) link.drain();
+  }
+
+  stateChanged(link: Link, state: LinkState): void {
+    this.#options.registry.setUsable(link, state === "up", state);
+    if (state === "suspect") {
+      this.#options.logger.warn({ link: link.id, node: link.node }, `node "${link.node}" fell silent`);
+      this.#options.suspect(link);
+    }
+  }
+
+  offered(link: Link, announcement: Announcement): void {
+    const added = this.#options.registry.add(link, link.peer.identity, link.cost, announcement);
+    if (added.kind === "added") return;
+    const { error } = added;
+    this.#options.logger.warn(
+      { link: link.id, node: link.node, service: announcement.service, code: error.code },
+      `an offer of node "${link.node}" is refused: ${error.message}`,
+    );
+    link.notify(error);
+  }
+
+  withdrawn(link: Link, service: string): void {
+    this.#options.registry.withdraw(link, service);
+  }
+
+  accepted(_link: Link, preamble: Preamble, stream: ByteStream): void {
+    const { service, protocol, client } = preamble;
+    const found = this.#options.services().find(service);
+    if (found === undefined || found.announcement.protocol !== protocol) {
+      const what =
+        found === undefined
+          ? `has no service "${service}"`
+          : `serves "${service}" as ${found.announcement.protocol}, not ${protocol}`;
+      stream.reset(new PolarityError("SERVICE_UNKNOWN", `node "${this.#options.node}" ${what}`));
+      return;
+    }
+    found.target.accept(stream, client);
+  }
+
+  closed(link: Link): void {
+    this.#links.delete(link);
+    this.#options.registry.removeUpstream(link);
+    if (this.#links.size === 0) this.#idle?.();
+  }
+
+  #listen(config: LinkAcceptConfig): Promise<Acceptor> {
+    const { tls } = config;
+    return Acceptor.listen({
+      place: config.address.place,
+      tls: tls === undefined ? undefined : { cert: tls.cert.text, key: tls.key.text, clientCa: tls.clientCa?.text },
+      tokens: config.tokens,
+      insecure: config.insecure,
+      context: this.#context,
+    });
+  }
+
+  #createDialer(config: LinkDialConfig): Dialer {
+    const { tls } = config;
+    return new Dialer({
+      address: config.address,
+      links: config.links,
+      cost: config.cost,
+      token: config.token?.text.trim(),
+      tls: {
+        ca: tls.ca?.text,
+        cert: tls.cert?.text,
+        key: tls.key?.text,
+        servername: tls.serverName,
+        insecureSkipVerify: tls.insecureSkipVerify,
+      },
+      environment: process.env,
+      random: this.#options.random,
+      context: this.#context,
+    });
+  }
+}

@@ -1,0 +1,155 @@
+/** The listeners of a node: made from configuration, updated in place when only settings change. */
+import type { Place } from "../base/address.ts";
+import type { PolarityError } from "../base/errors.ts";
+import type { Upstream } from "../base/upstream.ts";
+import type { ListenerConfig } from "../config/node-config.ts";
+import { Http1Listener, type Http1ListenerOptions } from "../listen/http1-listener.ts";
+import type { Listener, ListenerContext } from "../listen/listener.ts";
+import { fixedRoute, type RouteTable, routeByName, routeByTable } from "../listen/route-table.ts";
+import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts";
+import type { Registry } from "../registry/registry.ts";
+
+export interface OpenListener {
+  readonly listener: Http1Listener | TcpListener;
+  config: ListenerConfig;
+}
+
+export class ListenerSet {
+  readonly #context: ListenerContext;
+  readonly #registry: Registry;
+  #open: OpenListener[] = [];
+  /** Listeners that the configuration dropped, until their last connection ends. */
+  readonly #retired = new Set<Listener>();
+
+  constructor(context: ListenerContext, registry: Registry) {
+    this.#context = context;
+    this.#registry = registry;
+  }
+
+  /** In the order of the configuration. */
+  get open(): readonly OpenListener[] {
+    return this.#open;
+  }
+
+  get all(): readonly Listener[] {
+    return [...this.#open.map(({ listener }) => listener), ...this.#retired];
+  }
+
+  /** Makes the listeners just those of `configs`. Throws ADDRESS_IN_USE, and then keeps all that were open. */
+  async configure(configs: readonly ListenerConfig[]): Promise<void> {
+    const kept = new Map(this.#open.map((open) => [placeKey(open.config), open]));
+    const next: OpenListener[] = [];
+    const opened: OpenListener[] = [];
+    try {
+      for (const config of configs) {
+        const same = kept.get(placeKey(config));
+        if (same !== undefined && config.address.place.kind !== "tcp") next.push(same);
+        else if (same !== undefined && !isAnyPort(config.address.place)) next.push(same);
+        else {
+          const created = { listener: this.#create(config), config };
+          await created.listener.start();
+          opened.push(created);
+          next.push(created);
+        }
+      }
+    } catch (error) {
+      for (const { listener } of opened) listener.drain();
+      throw error;
+    }
+    for (const [index, open] of next.entries()) this.#update(open, configs[index]!);
+    for (const open of this.#open) if (!next.includes(open)) this.#retire(open.listener);
+    this.#open = next;
+  }
+
+  drain(): void {
+    for (const listener of this.all) listener.drain();
+  }
+
+  close(error: PolarityError): number {
+    return this.all.reduce((cut, listener) => cut + listener.close(error), 0);
+  }
+
+  get sessionsActive(): number {
+    return this.all.reduce((active, listener) => active + listener.sessionsActive, 0);
+  }
+
+  sweep(now: number): void {
+    for (const listener of this.all) {
+      listener.sweep(now);
+      if (listener.connectionsOpen === 0) this.#retired.delete(listener);
+    }
+  }
+
+  upstreamSuspect(upstream: Upstream): void {
+    for (const listener of this.all) listener.upstreamSuspect(upstream);
+  }
+
+  #create(config: ListenerConfig): Http1Listener | TcpListener {
+    this.#declare(config);
+    return config.address.scheme === "http"
+      ? new Http1Listener(this.#context, this.#httpOptions(config))
+      : new TcpListener(this.#context, tcpOptions(config));
+  }
+
+  #update(open: OpenListener, config: ListenerConfig): void {
+    open.config = config;
+    this.#declare(config);
+    if (open.listener instanceof Http1Listener) open.listener.update(this.#httpOptions(config));
+    else open.listener.update(tcpOptions(config));
+  }
+
+  #retire(listener: Listener): void {
+    listener.drain();
+    if (listener.connectionsOpen > 0) this.#retired.add(listener);
+  }
+
+  #declare(config: ListenerConfig): void {
+    if (config.service !== undefined) this.#registry.declare(config.service);
+    for (const { service } of config.routes) this.#registry.declare(service);
+  }
+
+  #httpOptions(config: ListenerConfig): Http1ListenerOptions {
+    const { limits } = config;
+    return {
+      address: config.address,
+      routes: this.#routes(config),
+      trustedProxies: config.trustedProxies,
+      waitForOfferMs: config.waitForOfferMs,
+      connectionsMax: limits.connections,
+      limits: {
+        headBytesMax: limits.headBytesMax,
+        fieldCountMax: limits.fieldsMax,
+        targetBytesMax: limits.targetBytesMax,
+        bodyBytesMax: limits.bodyBytesMax,
+        headTimeoutMs: limits.headTimeoutMs,
+        idleTimeoutMs: limits.idleTimeoutMs,
+      },
+    };
+  }
+
+  #routes(config: ListenerConfig): RouteTable {
+    if (config.service !== undefined) return fixedRoute(config.service, config.node);
+    if (config.routes.length > 0) return routeByTable(config.routes);
+    return routeByName((service, node) => this.#registry.knows(service, node === "" ? undefined : node));
+  }
+}
+
+function tcpOptions(config: ListenerConfig): TcpListenerOptions {
+  return {
+    address: config.address,
+    service: config.service ?? "*",
+    node: config.node,
+    waitForOfferMs: config.waitForOfferMs,
+    connectionsMax: config.limits.connections,
+  };
+}
+
+/** What cannot change while a listener is open. */
+function placeKey({ address }: ListenerConfig): string {
+  const kind = address.scheme === "http" ? "http" : "stream";
+  return `${kind} ${JSON.stringify(address.place)}`;
+}
+
+function isAnyPort(place: Place): boolean {
+  return place.kind === "tcp" && place.port === 0;
+}

@@ -1,0 +1,173 @@
+/** The services of this node: their targets, their health, and what is announced of them. */
+import type { Clock, Logger } from "../base/clock.ts";
+import { PolarityError } from "../base/errors.ts";
+import { Health } from "../balance/health.ts";
+import type { ServiceConfig } from "../config/node-config.ts";
+import type { Announcement } from "../registry/announcement.ts";
+import { LOCAL_IDENTITY, type Registry } from "../registry/registry.ts";
+import { checkHealth } from "../target/health-check.ts";
+import { HttpTarget } from "../target/http-target.ts";
+import { LocalUpstream } from "../target/local-upstream.ts";
+import type { Target, TargetContext } from "../target/target.ts";
+import { TcpTarget } from "../target/tcp-target.ts";
+import { configKey } from "./config-key.ts";
+
+/** Who hears of changes, to tell the links. */
+export interface AnnouncementEvents {
+  announced(announcement: Announcement): void;
+  withdrawn(service: string): void;
+}
+
+export interface LocalServicesOptions {
+  readonly node: string;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly events: AnnouncementEvents;
+}
+
+interface LocalService {
+  readonly config: ServiceConfig;
+  readonly key: string;
+  readonly target: Target;
+  readonly health: Health | undefined;
+  announcement: Announcement;
+}
+
+/** What apps may send as a head; the same bounds as for clients. */
+const HEAD_BYTES_MAX = 64 * 1024;
+const HEAD_LIMITS = { targetBytesMax: 64 * 1024, fieldCountMax: 1000 };
+
+export class LocalServices {
+  readonly #options: LocalServicesOptions;
+  readonly #upstream: LocalUpstream;
+  readonly #services = new Map<string, LocalService>();
+  /** Targets of services that are gone, until their last stream ends. */
+  readonly #retired = new Set<Target>();
+
+  constructor(options: LocalServicesOptions) {
+    this.#options = options;
+    this.#upstream = new LocalUpstream(options.node, (service) => this.#services.get(service)?.target);
+  }
+
+  get announcements(): readonly Announcement[] {
+    return [...this.#services.values()].map((service) => service.announcement);
+  }
+
+  /** Streams being served now. */
+  get active(): number {
+    let active = 0;
+    for (const { target } of this.#services.values()) active += target.active;
+    for (const target of this.#retired) active += target.active;
+    return active;
+  }
+
+  find(service: string): { readonly target: Target; readonly announcement: Announcement } | undefined {
+    return this.#services.get(service);
+  }
+
+  /** Adds the service, or puts it in the place of one with its name. Throws NAME_TAKEN and what else the registry says. */
+  add(config: ServiceConfig): void {
+    const key = configKey(config);
+    if (this.#services.get(config.name)?.key === key) return;
+    const health = this.#createHealth(config);
+    const announcement: Announcement = {
+      service: config.name,
+      weight: config.weight,
+      protocol: config.protocol,
+      labels: config.labels,
+      health: health === undefined || health.up ? "up" : "down",
+    };
+    const added = this.#options.registry.add(this.#upstream, LOCAL_IDENTITY, 0, announcement);
+    if (added.kind === "refused") throw added.error;
+    this.#retire(this.#services.get(config.name));
+    this.#services.set(config.name, { config, key, target: this.#createTarget(config), health, announcement });
+    this.#options.events.announced(announcement);
+  }
+
+  /** Throws SERVICE_UNKNOWN. Streams under way go on. */
+  remove(name: string): void {
+    const service = this.#services.get(name);
+    if (service === undefined) throw new PolarityError("SERVICE_UNKNOWN", `this node has no service "${name}"`);
+    this.#services.delete(name);
+    this.#options.registry.withdraw(this.#upstream, name);
+    this.#options.events.withdrawn(name);
+    this.#retire(service);
+  }
+
+  /** Makes the services just those of `configs`. */
+  replaceAll(configs: readonly ServiceConfig[]): void {
+    const wanted = new Set(configs.map(({ name }) => name));
+    for (const name of [...this.#services.keys()]) if (!wanted.has(name)) this.remove(name);
+    for (const config of configs) this.add(config);
+  }
+
+  tick(now: number): void {
+    for (const { target, health } of this.#services.values()) {
+      target.sweep(now);
+      health?.tick(now);
+    }
+    for (const target of this.#retired) {
+      target.sweep(now);
+      if (target.active > 0) continue;
+      target.close(new PolarityError("NODE_STOPPED", "the service was removed"));
+      this.#retired.delete(target);
+    }
+  }
+
+  close(error: PolarityError): void {
+    for (const { target } of this.#services.values()) target.close(error);
+    for (const target of this.#retired) target.close(error);
+  }
+
+  #retire(service: LocalService | undefined): void {
+    if (service !== undefined) this.#retired.add(service.target);
+  }
+
+  #createTarget(config: ServiceConfig): Target {
+    const context: TargetContext = { node: this.#options.node, clock: this.#options.clock };
+    const { target: address, connectTimeoutMs, responseTimeoutMs, keepAlive } = config;
+    if (config.protocol !== "http/1.1") return new TcpTarget(context, { address, connectTimeoutMs });
+    return new HttpTarget(context, {
+      address,
+      connectTimeoutMs,
+      responseTimeoutMs,
+      idleConnectionsMax: keepAlive.connections,
+      idleMs: keepAlive.idleMs,
+      headLimits: HEAD_LIMITS,
+      headBytesMax: HEAD_BYTES_MAX,
+    });
+  }
+
+  #createHealth(config: ServiceConfig): Health | undefined {
+    const { clock, logger, random } = this.#options;
+    const check = config.health;
+    if (check === undefined) return undefined;
+    const health: Health = new Health(
+      { active: { intervalMs: check.intervalMs, rise: check.rise, fall: check.fall }, passive: undefined, random },
+      {
+        probe: () => {
+          void checkHealth({ address: config.target, path: check.path, timeoutMs: check.timeoutMs }).then((failure) => {
+            if (failure === undefined) health.probePassed(clock.now());
+            else health.probeFailed(clock.now(), failure);
+          });
+        },
+        changed: (up, why) => {
+          logger.info({ service: config.name, up }, `service "${config.name}" is ${up ? "up" : `down: ${why}`}`);
+          this.#healthChanged(config.name, health);
+        },
+      },
+      clock.now(),
+    );
+    return health;
+  }
+
+  #healthChanged(name: string, health: Health): void {
+    const service = this.#services.get(name);
+    if (service === undefined || service.health !== health) return;
+    service.announcement = { ...service.announcement, health: health.up ? "up" : "down" };
+    this.#options.registry.add(this.#upstream, LOCAL_IDENTITY, 0, service.announcement);
+    this.#options.events.announced(service.announcement);
+  }
+}

@@ -1,0 +1,123 @@
+/** Gathers what a running node shows of itself, in the form of `view.ts`. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Clock } from "../base/clock.ts";
+import type { Upstream } from "../base/upstream.ts";
+import type { OfferWaiters } from "../registry/offer-waiters.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { LinkHub } from "./link-hub.ts";
+import type { ListenerSet } from "./listener-set.ts";
+import { viewLink, viewListener, viewPeers, viewService } from "./traffic-view.ts";
+import type { ListenerView, NodeState, NodeView, ProcessView, SessionView, TotalsView } from "./view.ts";
+
+export interface NodeReportOptions {
+  readonly name: string;
+  readonly instance: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly listeners: ListenerSet;
+  readonly hub: LinkHub;
+  readonly registry: Registry;
+  readonly waiters: OfferWaiters;
+}
+
+const SESSIONS_SHOWN_MAX = 1_000;
+
+export class NodeReport {
+  readonly #options: NodeReportOptions;
+  readonly #startedAt = new Date();
+  readonly #startedAtMs: number;
+  readonly #loopDelay = monitorEventLoopDelay({ resolution: 20 });
+
+  constructor(options: NodeReportOptions) {
+    this.#options = options;
+    this.#startedAtMs = options.clock.now();
+    this.#loopDelay.enable();
+  }
+
+  close(): void {
+    this.#loopDelay.disable();
+  }
+
+  view(state: NodeState): NodeView {
+    const { name, instance, version, clock, hub, registry } = this.#options;
+    const linkIds = new Map<Upstream, string>([...hub.links].map((link) => [link, link.id]));
+    const services = registry
+      .services()
+      .map((service) => viewService(service, (offer) => linkIds.get(offer.upstream) ?? null));
+    const links = [...hub.links].map(viewLink);
+    const listeners = this.#listeners();
+    const sessions = this.#sessions(clock.now(), linkIds);
+    const active = this.#options.listeners.sessionsActive;
+    return {
+      node: {
+        name,
+        instance,
+        version,
+        startedAt: this.#startedAt.toISOString(),
+        uptimeSeconds: Math.round((clock.now() - this.#startedAtMs) / 100) / 10,
+        state,
+      },
+      listeners,
+      links,
+      services,
+      nodes: viewPeers(links, services),
+      sessions,
+      sessionsOmitted: Math.max(0, active - sessions.length),
+      totals: this.#totals(listeners, links),
+      process: this.#process(),
+    };
+  }
+
+  #listeners(): ListenerView[] {
+    return this.#options.listeners.open.map(({ listener, config }) =>
+      viewListener({ url: listener.url, state: "listening", service: config.service ?? null }, listener.statistics),
+    );
+  }
+
+  #sessions(now: number, linkIds: ReadonlyMap<Upstream, string>): SessionView[] {
+    const shown: SessionView[] = [];
+    for (const [index, listener] of this.#options.listeners.all.entries()) {
+      for (const session of listener.sessions(SESSIONS_SHOWN_MAX - shown.length)) {
+        const { id, startedAt, upstream, ...rest } = session;
+        shown.push({
+          ...rest,
+          id: `${index + 1}.${id}`,
+          listener: listener.url,
+          node: upstream?.node ?? "",
+          link: upstream === undefined ? null : (linkIds.get(upstream) ?? null),
+          ageSeconds: Math.round((now - startedAt) / 100) / 10,
+        });
+      }
+    }
+    return shown.sort((left, right) => right.ageSeconds - left.ageSeconds);
+  }
+
+  #totals(listeners: readonly ListenerView[], links: NodeView["links"]): TotalsView {
+    const sum = (pick: (listener: ListenerView) => number): number =>
+      listeners.reduce((total, each) => total + pick(each), 0);
+    return {
+      requestsTotal: sum((listener) => listener.requestsTotal),
+      requestsActive: sum((listener) => listener.requestsActive),
+      connectionsOpen: sum((listener) => listener.connectionsOpen),
+      bytesInTotal: sum((listener) => listener.bytesInTotal),
+      bytesOutTotal: sum((listener) => listener.bytesOutTotal),
+      links: links.length,
+      linksUp: links.filter((link) => link.state === "up").length,
+      streamsOpen: links.reduce((total, link) => total + link.streamsOpen, 0),
+      waiting: this.#options.waiters.size,
+    };
+  }
+
+  #process(): ProcessView {
+    const memory = process.memoryUsage();
+    const cpu = process.cpuUsage();
+    const delay = this.#loopDelay.percentile(99) / 1e6;
+    return {
+      pid: process.pid,
+      rssBytes: memory.rss,
+      heapUsedBytes: memory.heapUsed,
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
+      eventLoopDelayP99Ms: this.#loopDelay.count === 0 ? null : delay,
+    };
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * A node: everything that one resolved configuration describes, wired together.
+ *
+ * start binds listeners and begins to dial; it does not wait for links, which come and go for ever. drain ends in order:
+ * listeners first, then links, each when its work is done; stop ends now.
+ */
+import { randomUUID } from "node:crypto";
+import { createByteStreamPair } from "../base/byte-stream-pair.ts";
+import type { ByteStream } from "../base/byte-stream.ts";
+import type { Clock, Logger } from "../base/clock.ts";
+import { PolarityError } from "../base/errors.ts";
+import { StreamRequest } from "../base/upstream.ts";
+import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
+import { OfferWaiters } from "../registry/offer-waiters.ts";
+import { Registry, REGISTRY_LIMITS } from "../registry/registry.ts";
+import { ListenerStatistics } from "../registry/service-statistics.ts";
+import type { SessionContext } from "../session/offer-seeker.ts";
+import { StreamSession } from "../session/stream-session.ts";
+import { configKey } from "./config-key.ts";
+import { LinkHub } from "./link-hub.ts";
+import { ListenerSet } from "./listener-set.ts";
+import { LocalServices } from "./local-services.ts";
+import { NodeReport } from "./node-report.ts";
+import type { NodeState, NodeView } from "./view.ts";
+
+export interface NodeEnvironment {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Of the program, for statistics. */
+  readonly version: string;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why not, for people; empty when it is ready. */
+  readonly reasons: readonly string[];
+}
+
+export interface PolarityNode {
+  /** Binds what listens and begins to dial. Throws ADDRESS_IN_USE, INSECURE_LISTENER, NAME_TAKEN. */
+  start(): Promise<void>;
+  /** Ends in order within the configured time; `cutOff` is how much work had to be cut off. */
+  drain(): Promise<{ readonly cutOff: number }>;
+  /** Ends now. Idempotent. */
+  stop(): Promise<void>;
+  /** Takes another configuration; on an error the old one stays. The node's name cannot change. */
+  reload(config: NodeConfig): Promise<void>;
+  register(service: ServiceConfig): void;
+  unregister(name: string): void;
+  view(): NodeView;
+  readiness(): Readiness;
+  /** URLs with the ports that the system chose, in the order of the configuration. */
+  readonly addresses: { readonly links: readonly string[]; readonly listeners: readonly string[] };
+  /** A stream of raw bytes to a service; waits for an offer for `waitMs`. Rejects with why there is none. */
+  open(service: string, node: string | undefined, waitMs: number): Promise<ByteStream>;
+}
+
+export function createNode(config: NodeConfig, environment: NodeEnvironment): PolarityNode {
+  return new Node(config, environment);
+}
+
+const TICK_MS = 50;
+/** A young node cannot know yet who will join it. */
+const LEARNING_MS = 10_000;
+const WAITERS_MAX = 65_536;
+
+class Node implements PolarityNode, SessionContext {
+  readonly registry: Registry;
+  readonly waiters: OfferWaiters;
+  readonly clock: Clock;
+  readonly #logger: Logger;
+  readonly #services: LocalServices;
+  readonly #hub: LinkHub;
+  readonly #listeners: ListenerSet;
+  readonly #report: NodeReport;
+  readonly #startedAt: number;
+  readonly #dialled = new ListenerStatistics();
+  #config: NodeConfig;
+  #state: NodeState = "starting";
+  #ticking: NodeJS.Timeout | undefined;
+  #draining: Promise<{ cutOff: number }> | undefined;
+
+  constructor(config: NodeConfig, { logger, clock, version }: NodeEnvironment) {
+    const instance = randomUUID();
+    const { name } = config.node;
+    const random = Math.random;
+    this.#config = config;
+    this.#logger = logger;
+    this.clock = clock;
+    this.#startedAt = clock.now();
+    this.registry = new Registry({
+      random,
+      clock,
+      limits: { ...REGISTRY_LIMITS, offersPerUpstreamMax: config.limits.offersPerLinkMax },
+    });
+    this.waiters = new OfferWaiters(this.registry, WAITERS_MAX);
+    this.#services = new LocalServices({
+      node: name,
+      registry: this.registry,
+      clock,
+      logger,
+      random,
+      events: {
+        announced: (announcement) => this.#hub.announce(announcement),
+        withdrawn: (service) => this.#hub.withdraw(service),
+      },
+    });
+    this.#listeners = new ListenerSet({ sessions: this, logger, node: name }, this.registry);
+    this.#hub = new LinkHub({
+      node: name,
+      instance,
+      registry: this.registry,
+      clock,
+      logger,
+      random,
+      limits: config.limits,
+      services: () => this.#services,
+      suspect: (link) => this.#listeners.upstreamSuspect(link),
+    });
+    this.#report = new NodeReport({
+      name,
+      instance,
+      version,
+      clock,
+      listeners: this.#listeners,
+      hub: this.#hub,
+      registry: this.registry,
+      waiters: this.waiters,
+    });
+  }
+
+  // ── SessionContext ──
+
+  get noConnector(): boolean {
+    return !this.registry.services().some((service) => service.offers.length > 0);
+  }
+
+  get mayStillLearn(): boolean {
+    return this.clock.now() - this.#startedAt < LEARNING_MS || this.noConnector;
+  }
+
+  // ── PolarityNode ──
+
+  get addresses(): { links: readonly string[]; listeners: readonly string[] } {
+    return { links: this.#hub.urls, listeners: this.#listeners.open.map(({ listener }) => listener.url) };
+  }
+
+  async start(): Promise<void> {
+    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
+    try {
+      // Our own services first: their names are ours before any link can offer them.
+      this.#services.replaceAll(this.#config.services);
+      await this.#listeners.configure(this.#config.listeners);
+      await this.#hub.configure(this.#config.links);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    if (this.#state === "starting") this.#state = "ready";
+  }
+
+  drain(): Promise<{ cutOff: number }> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
+  }
+
+  async stop(): Promise<void> {
+    await this.#cutOff("the node stops");
+  }
+
+  async reload(config: NodeConfig): Promise<void> {
+    if (this.#state !== "ready")
+      throw new PolarityError("NODE_STOPPED", `the node is ${this.#state}, it takes no configuration`);
+    if (config.node.name !== this.#config.node.name) {
+      throw new PolarityError(
+        "CONFIG_INVALID",
+        `the node's name cannot change from "${this.#config.node.name}" to "${config.node.name}" while it runs`,
+      );
+    }
+    for (const part of ["limits", "admin"] as const) {
+      if (configKey(config[part]) !== configKey(this.#config[part])) {
+        this.#logger.warn({}, `changes of "${part}" take effect with the next start`);
+      }
+    }
+    const old = this.#config;
+    try {
+      await this.#apply(config);
+      this.#config = config;
+    } catch (error) {
+      await this.#apply(old);
+      throw error;
+    }
+  }
+
+  register(service: ServiceConfig): void {
+    this.#services.add(service);
+  }
+
+  unregister(name: string): void {
+    this.#services.remove(name);
+  }
+
+  view(): NodeView {
+    return this.#report.view(this.#state);
+  }
+
+  readiness(): Readiness {
+    return this.#state === "ready"
+      ? { ready: true, reasons: [] }
+      : { ready: false, reasons: [`the node is ${this.#state}`] };
+  }
+
+  open(service: string, node: string | undefined, waitMs: number): Promise<ByteStream> {
+    const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
+    const [near, far] = createByteStreamPair();
+    this.registry.declare(service);
+    const session = new StreamSession(this, far, new StreamRequest(service, "tcp", ""), node, waitMs, this.#dialled, {
+      opened: () => resolve(near),
+      finished: (_session, error) => {
+        if (error !== undefined) reject(error);
+      },
+    });
+    session.start();
+    return promise;
+  }
+
+  async #apply(config: NodeConfig): Promise<void> {
+    await this.#listeners.configure(config.listeners);
+    this.#services.replaceAll(config.services);
+    await this.#hub.configure(config.links);
+  }
+
+  async #drain(): Promise<{ cutOff: number }> {
+    if (this.#state === "stopped") return { cutOff: 0 };
+    this.#state = "draining";
+    const { drainTimeoutMs } = this.#config.node;
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), drainTimeoutMs);
+    const done = this.#drainInOrder().then(() => true);
+    const inTime = await Promise.race([done, late.promise]);
+    clearTimeout(timer);
+    const cutOff = await this.#cutOff(
+      inTime ? "the node was drained" : `not done within ${drainTimeoutMs} ms of draining`,
+    );
+    return { cutOff: inTime ? 0 : cutOff };
+  }
+
+  async #drainInOrder(): Promise<void> {
+    this.#listeners.drain();
+    await this.#hub.stopOffering();
+    // Requests under way may still need a stream of a link, so the links go when no session is left.
+    await this.#until(() => this.#listeners.sessionsActive === 0);
+    await this.#hub.drain();
+    await this.#until(() => this.#services.active === 0);
+  }
+
+  #idleChecks: (() => void)[] = [];
+
+  /** Resolves at the first tick at which `idle` holds. */
+  #until(idle: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (idle() || this.#state === "stopped") resolve();
+        else this.#idleChecks.push(check);
+      };
+      check();
+    });
+  }
+
+  async #cutOff(why: string): Promise<number> {
+    if (this.#state === "stopped") return 0;
+    this.#state = "stopped";
+    const error = new PolarityError("NODE_STOPPED", why);
+    const sessions = this.#listeners.close(error);
+    const streams = await this.#hub.close(error);
+    this.#services.close(error);
+    this.waiters.close();
+    clearInterval(this.#ticking);
+    this.#runIdleChecks();
+    this.#report.close();
+    return sessions + streams;
+  }
+
+  #tick(): void {
+    const now = this.clock.now();
+    this.waiters.tick(now);
+    this.#listeners.sweep(now);
+    this.#services.tick(now);
+    this.#runIdleChecks();
+  }
+
+  #runIdleChecks(): void {
+    const checks = this.#idleChecks;
+    this.#idleChecks = [];
+    for (const check of checks) check();
+  }
+}

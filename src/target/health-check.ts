@@ -1,0 +1,48 @@
+/** One active check of an app: a GET that is answered with 2xx or 3xx, or a connection that is accepted. */
+import { request } from "node:http";
+import type { TargetAddress } from "../base/address.ts";
+import { messageOf } from "../base/errors.ts";
+import { connectApp } from "./app-socket.ts";
+
+export interface HealthCheckOptions {
+  readonly address: TargetAddress;
+  /** What to GET; undefined: being able to connect is enough. */
+  readonly path: string | undefined;
+  readonly timeoutMs: number;
+}
+
+/** Resolves with how the check failed, or undefined when it passed; never rejects. */
+export function checkHealth(options: HealthCheckOptions): Promise<string | undefined> {
+  return options.path === undefined ? checkConnect(options) : checkGet(options, options.path);
+}
+
+function checkConnect({ address, timeoutMs }: HealthCheckOptions): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connectApp(address.place, timeoutMs);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.once("error", (error) => resolve(messageOf(error)));
+  });
+}
+
+function checkGet({ address, timeoutMs }: HealthCheckOptions, path: string): Promise<string | undefined> {
+  const { place } = address;
+  const where = place.kind === "unix" ? { socketPath: place.path } : { host: place.host, port: place.port };
+  return new Promise((resolve) => {
+    const check = request(
+      { ...where, path, agent: false, timeout: timeoutMs, headers: { "User-Agent": "polarity-health-check" } },
+      (response) => {
+        const status = response.statusCode ?? 0;
+        // The status decides; a body without end must not keep the check.
+        response.destroy();
+        resolve(status >= 200 && status < 400 ? undefined : `status ${status}`);
+      },
+    );
+    const timer = setTimeout(() => check.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    check.once("close", () => clearTimeout(timer));
+    check.once("error", (error) => resolve(messageOf(error)));
+    check.end();
+  });
+}
