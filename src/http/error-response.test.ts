@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ERRORS, isErrorCode } from "../base/errors.ts";
+import { errorResponse, prefersHtml, reasonPhrase } from "./error-response.ts";
+import type { ErrorAnswer } from "./error-response.ts";
+import { HttpProblem } from "./http-problem.ts";
+import { parseResponseHead } from "./response-head.ts";
+
+const ANSWER: ErrorAnswer = {
+  code: "NO_OFFER",
+  message: 'no offer for service "web" within 5000 ms',
+  method: "GET",
+  accept: "*/*",
+  closeConnection: false,
+  versionMinor: 1,
+};
+const BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+
+test("the answer names code, status, who failed and why", () => {
+  const { head, body } = split(errorResponse(ANSWER));
+  assert.equal(head[0], "HTTP/1.1 503 Service Unavailable");
+  assert.ok(head.includes("X-Polarity-Error: NO_OFFER"));
+  assert.ok(head.includes("Cache-Control: no-store"));
+  const fields = JSON.parse(body) as Record<string, unknown>;
+  assert.equal(fields["status"], 503);
+  assert.equal(fields["code"], "NO_OFFER");
+  assert.equal(fields["fault"], "connector");
+  assert.equal(fields["message"], ANSWER.message);
+});
+
+test("every code has an answer that our own parser accepts, with a true length", () => {
+  for (const code of Object.keys(ERRORS)) {
+    assert.ok(isErrorCode(code));
+    for (const accept of ["*/*", BROWSER]) {
+      const text = errorResponse({ ...ANSWER, code, accept, message: "caf\u00e9 \ud83d\ude80 <b>" });
+      const end = text.indexOf("\r\n\r\n") + 4;
+      const head = parseResponseHead(text.slice(0, end), "GET");
+      if (head instanceof HttpProblem) throw head.toError();
+      assert.equal(head.status, ERRORS[code].status);
+      assert.notEqual(reasonPhrase(head.status), "Error", `status ${head.status} has a phrase`);
+      assert.equal(head.framing, "length");
+      assert.equal(head.bodyLength, Buffer.byteLength(text.slice(end), "utf8"));
+      assert.equal(head.bodyLength, Buffer.byteLength(text.slice(end), "latin1"));
+    }
+  }
+});
+
+test("HEAD is answered with the head alone, and the length that GET would have had", () => {
+  const get = split(errorResponse(ANSWER));
+  const head = split(errorResponse({ ...ANSWER, method: "HEAD" }));
+  assert.deepEqual(head.head, get.head);
+  assert.equal(head.body, "");
+});
+
+test("nothing in a message reaches the head, and no markup the page", () => {
+  const message = 'x\r\nSet-Cookie: a=b\r\n\r\n<script>alert("1")</script>&amp;\u2028\u0000\u0085';
+  for (const accept of ["*/*", BROWSER]) {
+    const { head, body } = split(errorResponse({ ...ANSWER, accept, message }));
+    assert.ok(!head.some((line) => line.startsWith("Set-Cookie")));
+    assert.ok(/^[\x20-\x7e\n]*$/.test(body), "the body is plain ASCII");
+    if (accept === BROWSER) {
+      assert.ok(!body.includes("<script") && !body.includes('"1"') && body.includes("&#38;amp;"));
+    } else {
+      assert.match((JSON.parse(body) as { message: string }).message, /^x Set-Cookie: a=b <script>/);
+    }
+  }
+});
+
+test("text beyond ASCII is the same to who reads it", () => {
+  const message = "caf\u00e9 \ud83d\ude80";
+  const json = split(errorResponse({ ...ANSWER, message })).body;
+  assert.equal((JSON.parse(json) as { message: string }).message, message);
+  const html = split(errorResponse({ ...ANSWER, message, accept: BROWSER })).body;
+  assert.ok(html.includes("caf&#233; &#128640;"));
+});
+
+test("a message without end is cut", () => {
+  assert.ok(errorResponse({ ...ANSWER, message: "x".repeat(100_000) }).length < 2000);
+});
+
+test("429 and 503 say when to come back; others only when told", () => {
+  const retry = (answer: Partial<ErrorAnswer>) =>
+    split(errorResponse({ ...ANSWER, ...answer })).head.find((line) => line.startsWith("Retry-After"));
+  assert.equal(retry({}), "Retry-After: 1");
+  assert.equal(retry({ code: "LIMITED" }), "Retry-After: 1");
+  assert.equal(retry({ retryAfterSeconds: 4.2 }), "Retry-After: 5");
+  assert.equal(retry({ code: "BAD_REQUEST" }), undefined);
+});
+
+test("the connection is described for the client's version", () => {
+  const connection = (answer: Partial<ErrorAnswer>) =>
+    split(errorResponse({ ...ANSWER, ...answer })).head.find((line) => line.startsWith("Connection"));
+  assert.equal(connection({}), undefined);
+  assert.equal(connection({ versionMinor: 0 }), "Connection: keep-alive");
+  assert.equal(connection({ versionMinor: 0, closeConnection: true }), "Connection: close");
+  assert.equal(connection({ closeConnection: true }), "Connection: close");
+});
+
+test("a request id is repeated, unless it could break the head", () => {
+  assert.ok(errorResponse({ ...ANSWER, requestId: "r-1" }).includes("\r\nX-Request-Id: r-1\r\n"));
+  assert.ok(!errorResponse({ ...ANSWER, requestId: "r\r\nX: y" }).includes("X-Request-Id"));
+});
+
+const accepts: readonly (readonly [accept: string, html: boolean])[] = [
+  ["", false],
+  ["*/*", false],
+  [BROWSER, true],
+  ["text/html", true],
+  ["TEXT/HTML", true],
+  ["text/*", true],
+  ["application/json", false],
+  ["application/json, text/html", false],
+  ["text/html, application/json", true],
+  ["text/html;q=0.5, application/json", false],
+  ["text/html;q=0.9, */*;q=0.1", true],
+  ["text/html; q=0, */*", false],
+  ["text/html;level=1;q=0.3, application/*;q=0.2", true],
+  ["image/png", false],
+  [";;,,q=", false],
+  ["text/html;q=x", false],
+];
+
+for (const [accept, html] of accepts) {
+  test(`Accept ${JSON.stringify(accept)} gets ${html ? "HTML" : "JSON"}`, () =>
+    assert.equal(prefersHtml(accept), html));
+}
+
+function split(text: string): { head: string[]; body: string } {
+  const end = text.indexOf("\r\n\r\n");
+  return { head: text.slice(0, end).split("\r\n"), body: text.slice(end + 4) };
+}
