@@ -6,10 +6,10 @@ import { systemClock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import { parseDuration } from "../config/fields.ts";
 import type { WaitFlags } from "./command-flags.ts";
-import { packageVersion } from "./version.ts";
 import { EXIT } from "./exit-code.ts";
 import { dialConfig } from "./flag-config.ts";
 import { createLogger } from "./log.ts";
+import { packageVersion } from "./version.ts";
 
 export async function runDial({ service, node: nodeName }: ServiceReference, flags: WaitFlags): Promise<number> {
   const waitMs = parseDuration(flags.wait);
@@ -22,29 +22,12 @@ export async function runDial({ service, node: nodeName }: ServiceReference, fla
   process.once("SIGTERM", stop).once("SIGINT", stop);
   try {
     await node.start();
-    const stream = await within(
-      waitMs,
-      node.open(service, nodeName, waitMs),
-      `no answer for service ${JSON.stringify(service)}`,
-    );
-    await pipe(stream, process.stdin, process.stdout);
+    await pipe(await node.open(service, nodeName, waitMs), process.stdin, process.stdout);
     return EXIT.done;
   } finally {
     await node.stop();
     // Reading from a terminal would keep the process when the far side has ended.
     process.stdin.destroy();
-  }
-}
-
-async function within<Value>(milliseconds: number, work: Promise<Value>, what: string): Promise<Value> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    late.reject(new PolarityError("LINK_TIMEOUT", `${what} within ${milliseconds} ms`));
-  }, milliseconds);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -18,15 +18,17 @@ export function createLogger(config: LogConfig, nodeName: string): Logger {
     serializers: { err: errorFields(config), error: errorFields(config), cause: errorFields(config) },
   };
   // Synchronous: lines come out in order with the rest of the output, and none is lost when the process ends.
-  return isPretty ? pino(options, prettyStream()) : pino(options, pino.destination({ dest: 2, sync: true }));
+  return isPretty ? pino(options, prettyStream(config)) : pino(options, pino.destination({ dest: 2, sync: true }));
 }
 
-function prettyStream() {
+function prettyStream({ level }: LogConfig) {
   return pretty({
     sync: true,
     destination: 2,
     colorize: wantsColor(process.stderr),
     singleLine: true,
+    // The messages say it all; the fields are for programs, and for whoever debugs.
+    hideObject: level !== "debug",
     translateTime: "SYS:HH:MM:ss",
     ignore: "pid,hostname",
   });

@@ -4,17 +4,17 @@ import type { LoadedConfig } from "../config/file.ts";
 import { findConfigFile, loadConfigFile } from "../config/file.ts";
 import type { NodeConfig } from "../config/node-config.ts";
 import { configJsonSchema } from "../config/resolution.ts";
+import type { RunOptions } from "./node-runner.ts";
 import { EXIT } from "./exit-code.ts";
 import type { ConnectFlags, DialFlags, FileFlags, NodeFlags, RouterFlags } from "./command-flags.ts";
 import { connectConfig, fileOverrides, forwardConfig, routerConfig } from "./flag-config.ts";
-import { runNode } from "./node-runner.ts";
 
 export async function runFromFile(flags: NodeFlags & FileFlags): Promise<number> {
   const path = findConfigFile(flags.config, process.env);
   const overrides = fileOverrides(flags);
   const load = (): LoadedConfig => loadConfigFile(path, process.env, overrides);
   const { config, warnings } = load();
-  return runNode({ config, load, warnings });
+  return run({ config, load, warnings });
 }
 
 export function runRouter(flags: RouterFlags): Promise<number> {
@@ -30,7 +30,13 @@ export function runForward(listeners: readonly ListenArgument[], flags: DialFlag
 }
 
 function runFromFlags(config: NodeConfig): Promise<number> {
-  return runNode({ config, load: undefined, warnings: [] });
+  return run({ config, load: undefined, warnings: [] });
+}
+
+/** The engine is loaded when it is needed, so that a wrong flag or file is reported at once. */
+async function run(options: RunOptions): Promise<number> {
+  const { runNode } = await import("./node-runner.ts");
+  return runNode(options);
 }
 
 export function validate(flags: FileFlags): number {

@@ -1,0 +1,106 @@
+/** A node together with its admin API, as one process runs them: started, reloaded, drained and stopped as one. */
+import type { Admin } from "../admin/admin.ts";
+import { startAdmin } from "../admin/admin.ts";
+import type { AdminSource, Readiness } from "../admin/source.ts";
+import type { Logger } from "../base/clock.ts";
+import { systemClock } from "../base/clock.ts";
+import { PolarityError } from "../base/errors.ts";
+import type { LoadedConfig } from "../config/file.ts";
+import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
+import type { PolarityNode } from "../node/node.ts";
+import { createNode } from "../node/node.ts";
+import type { NodeView } from "../node/view.ts";
+import type { BoundAddresses } from "./parent.ts";
+import { packageVersion } from "./version.ts";
+
+export interface RunningNodeOptions {
+  readonly config: NodeConfig;
+  readonly logger: Logger;
+  /** Reads the configuration again; undefined when it did not come from a file. */
+  readonly load: (() => LoadedConfig) | undefined;
+  /** The admin API was asked to drain this process. */
+  readonly drainAsked: () => void;
+}
+
+export class RunningNode implements AdminSource {
+  readonly #node: PolarityNode;
+  readonly #options: RunningNodeOptions;
+  #admin: Admin | undefined;
+  #reloading = false;
+
+  constructor(options: RunningNodeOptions) {
+    const { config, logger } = options;
+    this.#options = options;
+    this.#node = createNode(config, { logger, clock: systemClock, version: packageVersion() });
+  }
+
+  /** When something cannot be bound, all of it ends, and this rejects. */
+  async start(): Promise<void> {
+    const { admin } = this.#options.config;
+    try {
+      if (admin !== undefined) {
+        const { logger } = this.#options;
+        // Before the node, so that whoever watches its health sees it start.
+        this.#admin = await startAdmin({ address: admin.address, token: admin.token?.text, source: this, logger });
+      }
+      await this.#node.start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  get addresses(): BoundAddresses {
+    return { ...this.#node.addresses, admin: this.#admin?.address };
+  }
+
+  /** The admin API stays to the end, so that whoever asks learns that the node drains. */
+  finish(): Promise<{ readonly cutOff: number }> {
+    return this.#node.drain();
+  }
+
+  async stop(): Promise<void> {
+    await this.#node.stop();
+    await this.#admin?.close();
+  }
+
+  view(): NodeView {
+    return this.#node.view();
+  }
+
+  readiness(): Readiness {
+    return this.#node.readiness();
+  }
+
+  register(service: ServiceConfig): void {
+    this.#node.register(service);
+  }
+
+  unregister(name: string): void {
+    this.#node.unregister(name);
+  }
+
+  drain(): void {
+    this.#options.drainAsked();
+  }
+
+  async reload(): Promise<void> {
+    const { load, logger } = this.#options;
+    if (load === undefined) {
+      throw new PolarityError(
+        "CONFIG_INVALID",
+        "the node was started by flags: there is no configuration file to reload",
+      );
+    }
+    if (this.#reloading) throw new PolarityError("CONFIG_INVALID", "the configuration is being reloaded already");
+    this.#reloading = true;
+    try {
+      const { config, file, warnings } = load();
+      for (const warning of warnings) logger.warn({}, warning);
+      await this.#node.reload(config);
+      logger.info({ file }, `configuration reloaded from ${file}`);
+    } finally {
+      this.#reloading = false;
+    }
+  }
+}
