@@ -13,7 +13,9 @@ import { isLocalPlace, formatPlace, type Place } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { certificateIdentity } from "./certificate-identity.ts";
 import type { Hello } from "./control-messages.ts";
-import { JoinedLink, type LinkContext, type LinkOwner } from "./joined-link.ts";
+import { JoinedLink } from "./joined-link.ts";
+import type { LinkContext, LinkOwner } from "./link-context.ts";
+import type { Link } from "./link.ts";
 import { QuietLog } from "./quiet-log.ts";
 import { removeStaleSocket } from "./stale-socket.ts";
 import { createTlsGate, type TlsGate, type TlsServerOptions } from "./tls-gate.ts";
@@ -55,8 +57,8 @@ export class Acceptor implements LinkOwner {
   readonly #quiet: QuietLog;
   /** By the socket on which each stands at the moment: the plain one, then the TLS one on top. */
   readonly #arrivals = new Map<Socket, Arrival>();
-  readonly #joining = new Set<JoinedLink>();
-  readonly #links = new Set<JoinedLink>();
+  readonly #joining = new Set<Link>();
+  readonly #links = new Set<Link>();
   #url = "";
 
   private constructor(options: AcceptorOptions) {
@@ -90,7 +92,7 @@ export class Acceptor implements LinkOwner {
     return this.#url;
   }
 
-  get links(): ReadonlySet<JoinedLink> {
+  get links(): ReadonlySet<Link> {
     return this.#links;
   }
 
@@ -105,7 +107,7 @@ export class Acceptor implements LinkOwner {
 
   // ── LinkOwner ──
 
-  joined(link: JoinedLink): void {
+  joined(link: Link): void {
     this.#joining.delete(link);
     this.#links.add(link);
     const { node, identity, address } = link.peer;
@@ -116,11 +118,11 @@ export class Acceptor implements LinkOwner {
   }
 
   /** Only a dialler can open a link in another's place; a link of ours simply drains. */
-  replace(link: JoinedLink): void {
+  replace(link: Link): void {
     link.drain();
   }
 
-  closed(link: JoinedLink, error: PolarityError, wasJoined: boolean): void {
+  closed(link: Link, error: PolarityError, wasJoined: boolean): void {
     this.#joining.delete(link);
     if (!this.#links.delete(link)) {
       this.#quiet.log(

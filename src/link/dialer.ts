@@ -7,7 +7,9 @@
 import type { LinkAddress } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { dialTransport, type TlsClientOptions } from "./dial-transport.ts";
-import { JoinedLink, type LinkContext, type LinkOwner } from "./joined-link.ts";
+import { JoinedLink } from "./joined-link.ts";
+import type { LinkContext, LinkOwner } from "./link-context.ts";
+import type { Link } from "./link.ts";
 import { type Environment, proxyFor } from "./proxy-environment.ts";
 import { ReconnectDelay } from "./reconnect-delay.ts";
 
@@ -53,7 +55,7 @@ export class Dialer {
     for (const place of this.#places) place.stop();
   }
 
-  get links(): readonly JoinedLink[] {
+  get links(): readonly Link[] {
     return this.#places.flatMap((place) => place.links);
   }
 
@@ -70,13 +72,13 @@ class LinkPlace implements LinkOwner {
   readonly #delay: ReconnectDelay;
   /** The attempt under way: dialling, or in the handshake. */
   #attempt: AbortController | undefined;
-  #joining: JoinedLink | undefined;
+  #joining: Link | undefined;
   #retry: NodeJS.Timeout | undefined;
-  #current: JoinedLink | undefined;
+  #current: Link | undefined;
   #joinedAt = 0;
   /** Links that wait for the attempt under way before they drain. */
-  readonly #toReplace = new Set<JoinedLink>();
-  readonly #links = new Set<JoinedLink>();
+  readonly #toReplace = new Set<Link>();
+  readonly #links = new Set<Link>();
   #stopped = false;
 
   constructor(options: DialerOptions, report: DialReport) {
@@ -85,7 +87,7 @@ class LinkPlace implements LinkOwner {
     this.#delay = new ReconnectDelay(options.random);
   }
 
-  get links(): readonly JoinedLink[] {
+  get links(): readonly Link[] {
     return [...this.#links];
   }
 
@@ -104,7 +106,7 @@ class LinkPlace implements LinkOwner {
 
   // ── LinkOwner ──
 
-  joined(link: JoinedLink): void {
+  joined(link: Link): void {
     this.#joining = undefined;
     this.#current = link;
     this.#joinedAt = this.#options.context.clock.now();
@@ -113,7 +115,7 @@ class LinkPlace implements LinkOwner {
     this.#drainReplaced();
   }
 
-  replace(link: JoinedLink): void {
+  replace(link: Link): void {
     if (this.#stopped || link !== this.#current) {
       link.drain();
       return;
@@ -124,7 +126,7 @@ class LinkPlace implements LinkOwner {
     this.#dialAfter(this.#delay.afterLink(this.#options.context.clock.now() - this.#joinedAt));
   }
 
-  closed(link: JoinedLink, error: PolarityError, wasJoined: boolean): void {
+  closed(link: Link, error: PolarityError, wasJoined: boolean): void {
     this.#links.delete(link);
     this.#toReplace.delete(link);
     if (!wasJoined) {
@@ -207,13 +209,13 @@ class DialReport {
     return this.#failure;
   }
 
-  joined(link: JoinedLink): void {
+  joined(link: Link): void {
     this.#failure = undefined;
     const { address, context } = this.#options;
     context.logger.info({ link: link.id, node: link.peer.node }, `joined node "${link.peer.node}" at ${address.url}`);
   }
 
-  left(link: JoinedLink, error: PolarityError): void {
+  left(link: Link, error: PolarityError): void {
     const { address, context } = this.#options;
     const fields = { link: link.id, node: link.peer.node, code: error.code };
     context.logger.info(fields, `the link to node "${link.peer.node}" at ${address.url} ended: ${error.message}`);

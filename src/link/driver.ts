@@ -142,7 +142,9 @@ export class LinkDriver {
   #transportEnded(cause: Error | undefined): void {
     this.#transportClosed = true;
     const why = cause === undefined ? "the peer closed the connection" : messageOf(cause);
-    this.session.close(new PolarityError("LINK_LOST", `the link to ${this.transport.remoteAddress} broke: ${why}`, cause));
+    this.session.close(
+      new PolarityError("LINK_LOST", `the link to ${this.transport.remoteAddress} broke: ${why}`, cause),
+    );
   }
 }
 

@@ -6,10 +6,8 @@
  * hears of it only between `joined` and `closed`.
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
-import type { Clock, Logger } from "../base/clock.ts";
 import { type ErrorCode, isErrorCode, PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
-import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import { type AcceptedStreamHost, PreambleSink } from "./accepted-stream.ts";
@@ -25,45 +23,11 @@ import {
   type Introduction,
   nextHandshakeState,
 } from "./handshake.ts";
-import type { LinkLimits } from "./link-limits.ts";
+import type { LinkContext, LinkOwner, LinkSide } from "./link-context.ts";
 import { type LinkEvent, nextLinkState } from "./link-state.ts";
-import type { Link, LinkEvents, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
+import type { Link, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
 import { type Preamble, PreambleReader } from "./preamble.ts";
 import type { Transport } from "./transport.ts";
-
-/** What all links of a node share. */
-export interface LinkContext {
-  readonly node: string;
-  readonly instance: string;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly limits: LinkLimits;
-  readonly muxLimits: MuxLimits;
-  readonly nodeWindowBudget: WindowBudget;
-  readonly events: LinkEvents;
-  /** What this node offers now; a new link announces it. */
-  offers(): readonly Announcement[];
-  /** URLs of routers that a dialler may as well link to. */
-  routers(): readonly string[];
-  /** For tests of running out of stream ids: the first, even id of what this node opens on links that it accepted. */
-  readonly firstStreamId?: number;
-}
-
-/** Who dialled or accepted the link. */
-export interface LinkOwner {
-  joined(link: JoinedLink): void;
-  /** Another link should take this one's place; call `drain` when it has, or when there will be none. */
-  replace(link: JoinedLink): void;
-  /** Over, once and last. `wasJoined` tells a link that broke from one that never came to be. */
-  closed(link: JoinedLink, error: PolarityError, wasJoined: boolean): void;
-}
-
-/** Who a peer proves to be. Throws `AUTH_FAILED`. */
-export type Authenticate = (hello: Hello, transport: Transport) => string;
-
-export type LinkSide =
-  | { readonly kind: "dialler"; readonly token: string | undefined; readonly cost: number }
-  | { readonly kind: "acceptor"; readonly authenticate: Authenticate };
 
 const CONTROL_STREAM_ID = 1;
 const ANONYMOUS = "anonymous";

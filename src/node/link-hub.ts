@@ -5,7 +5,7 @@ import { PolarityError } from "../base/errors.ts";
 import type { LimitsConfig, LinkAcceptConfig, LinkDialConfig, NodeConfig } from "../config/node-config.ts";
 import { Acceptor } from "../link/acceptor.ts";
 import { Dialer, type DialerStatus } from "../link/dialer.ts";
-import type { LinkContext } from "../link/joined-link.ts";
+import type { LinkContext } from "../link/link-context.ts";
 import { DEFAULT_LINK_LIMITS } from "../link/link-limits.ts";
 import type { Link, LinkEvents, LinkState } from "../link/link.ts";
 import type { Preamble } from "../link/preamble.ts";

@@ -1,0 +1,43 @@
+/** What a link is made of besides its transport: the node it belongs to, its owner, and its side of the handshake. */
+import type { Clock, Logger } from "../base/clock.ts";
+import type { PolarityError } from "../base/errors.ts";
+import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
+import type { Announcement } from "../registry/announcement.ts";
+import type { Hello } from "./control-messages.ts";
+import type { LinkLimits } from "./link-limits.ts";
+import type { Link, LinkEvents } from "./link.ts";
+import type { Transport } from "./transport.ts";
+
+/** What all links of a node share. */
+export interface LinkContext {
+  readonly node: string;
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: LinkLimits;
+  readonly muxLimits: MuxLimits;
+  readonly nodeWindowBudget: WindowBudget;
+  readonly events: LinkEvents;
+  /** What this node offers now; a new link announces it. */
+  offers(): readonly Announcement[];
+  /** URLs of routers that a dialler may as well link to. */
+  routers(): readonly string[];
+  /** For tests of running out of stream ids: the first, even id of what this node opens on links that it accepted. */
+  readonly firstStreamId?: number;
+}
+
+/** Who dialled or accepted the link. */
+export interface LinkOwner {
+  joined(link: Link): void;
+  /** Another link should take this one's place; call `drain` when it has, or when there will be none. */
+  replace(link: Link): void;
+  /** Over, once and last. `wasJoined` tells a link that broke from one that never came to be. */
+  closed(link: Link, error: PolarityError, wasJoined: boolean): void;
+}
+
+/** Who a peer proves to be. Throws `AUTH_FAILED`. */
+export type Authenticate = (hello: Hello, transport: Transport) => string;
+
+export type LinkSide =
+  | { readonly kind: "dialler"; readonly token: string | undefined; readonly cost: number }
+  | { readonly kind: "acceptor"; readonly authenticate: Authenticate };
