@@ -112,6 +112,8 @@ function receive(connection: Connection, bytes: Buffer): void {
   const outcome = connection.reader.receive(bytes);
   if (outcome === "more") return;
   if (outcome === "broken") {
+    fail(connection.due, "unreadable");
+    connection.due = undefined;
     connection.socket?.destroy();
     return;
   }

@@ -21,7 +21,7 @@ export interface FixedRateFailure {
   readonly atMs: number;
   /** How long after that it was known to have failed. */
   readonly lateMs: number;
-  /** An HTTP status, "cut" or "timeout". */
+  /** An HTTP status, "cut", "timeout", or "unreadable" for an answer whose length is not stated. */
   readonly kind: string;
 }
 

@@ -17,11 +17,15 @@ export function cpuWithEndedChildrenMs(pid: number): number {
   return cpuMs(pid) + (numberAt(fields, CUTIME) + numberAt(fields, CSTIME)) * TICK_MS;
 }
 
-/** Time that the machine's cores were not idle, in milliseconds. */
+/** Time that the machine's cores were not idle, in milliseconds; what a hypervisor gave to other machines is not idle either. */
 export function machineBusyMs(): number {
   const [line = ""] = readFileSync("/proc/stat", "utf8").split("\n", 1);
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.trim().split(/\s+/).slice(1).map(Number);
-  return (user + nice + system + irq + softirq) * TICK_MS;
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return (user + nice + system + irq + softirq + steal) * TICK_MS;
 }
 
 /** Memory in use that is resident, in bytes. */
