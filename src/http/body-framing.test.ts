@@ -166,17 +166,16 @@ test("a body that breaks the rules is the fault of who sent it", () => {
 });
 
 test("a payload beyond the limit is refused when it is announced", () => {
-  const reader = new BodyReader("BAD_REQUEST", 10);
-  reader.start("length", 11);
-  assert.equal(reader.problem?.code, "BODY_TOO_LARGE");
-  reader.start("length", 10);
-  assert.equal(reader.problem, undefined);
-  reader.start("chunked");
-  assert.equal(reader.take(bytes("5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n")), 25);
-  assert.equal(reader.problem, undefined);
-  reader.start("chunked");
-  reader.take(bytes("5\r\nhello\r\n6\r\nw"));
-  assert.equal(reader.problem?.code, "BODY_TOO_LARGE");
+  const refusal = (kind: "length" | "chunked", length: number, body: string) => {
+    const reader = new BodyReader("BAD_REQUEST", 10);
+    reader.start(kind, length);
+    reader.take(bytes(body));
+    return reader.problem?.code;
+  };
+  assert.equal(refusal("length", 10, ""), undefined);
+  assert.equal(refusal("length", 11, ""), "BODY_TOO_LARGE");
+  assert.equal(refusal("chunked", 0, "5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n"), undefined);
+  assert.equal(refusal("chunked", 0, "5\r\nhello\r\n6\r\nw"), "BODY_TOO_LARGE");
 });
 
 test("a size that is announced but not sent is noticed before its data", () => {

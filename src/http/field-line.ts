@@ -59,6 +59,13 @@ export class FieldLine {
     return equalsLower(bytes, this.valueStart, this.valueEnd, value);
   }
 
+  /** Tabs around a value are allowed, but parsers differ on them: framing fields must do without. */
+  hasTabAround(bytes: Uint8Array): boolean {
+    for (let at = this.nameEnd; at < this.valueStart; at++) if (bytes[at] === TAB) return true;
+    for (let at = this.valueEnd; at < this.end; at++) if (bytes[at] === TAB) return true;
+    return false;
+  }
+
   name(text: string): string {
     return text.slice(this.start, this.nameEnd);
   }

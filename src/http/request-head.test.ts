@@ -20,6 +20,7 @@ test("a usual request is read", () => {
 const accepted: readonly (readonly [sentence: string, lines: readonly string[], expected: Partial<RequestHead>])[] = [
   ["any token is a method", ["M-SEARCH!~ / HTTP/1.1", "Host: a"], { method: "M-SEARCH!~" }],
   ["methods are told apart by case", ["get / HTTP/1.1", "Host: a"], { method: "get" }],
+  ["methods that only look like GET stay what they are", ["GeT / HTTP/1.1", "Host: a"], { method: "GeT" }],
   ["HTTP/1.0 needs no Host", ["GET / HTTP/1.0"], { versionMinor: 0, host: "", keepAlive: false }],
   ["HTTP/1.0 may ask to be kept", ["GET / HTTP/1.0", "Connection: Keep-Alive"], { keepAlive: true }],
   ["close wins over keep-alive", ["GET / HTTP/1.1", "Host: a", "Connection: keep-alive, close"], { keepAlive: false }],
@@ -87,7 +88,7 @@ const accepted: readonly (readonly [sentence: string, lines: readonly string[], 
   ["chunks frame a body", ["POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"], { bodyKind: "chunked" }],
   [
     "chunked is found in any case",
-    ["POST / HTTP/1.1", "Host: a", "transfer-encoding:\tChunKed "],
+    ["POST / HTTP/1.1", "Host: a", "transfer-encoding:  ChunKed "],
     { bodyKind: "chunked" },
   ],
   [
@@ -282,6 +283,9 @@ const refused: readonly (readonly [sentence: string, text: string, reason: RegEx
     "POST / HTTP/1.1\r\nHost: a\r\ntransfer_encoding: chunked\r\n\r\n",
     /transfer_encoding/,
   ],
+  ["a tab before a coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\tchunked\r\n\r\n", /a tab beside/],
+  ["a tab after a coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked \t\r\n\r\n", /a tab beside/],
+  ["a tab after a length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\t\r\n\r\n", /a tab beside/],
   [
     "a coding name cut by a blank",
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n",

@@ -240,12 +240,14 @@ function noteHost(head: ParsedRequestHead, bytes: Uint8Array, index: number): st
 function noteContentLength(bytes: Uint8Array): string {
   // A second one is refused even when it agrees: the next parser may take the first, the last or neither.
   if (seen.contentLength >= 0) return "more than one Content-Length field";
+  if (line.hasTabAround(bytes)) return "a tab beside the value of Content-Length";
   seen.contentLength = parseContentLength(bytes, line.valueStart, line.valueEnd);
   return seen.contentLength < 0 ? "a Content-Length that is not a plain number of bytes" : "";
 }
 
 function noteTransferEncoding(bytes: Uint8Array): string {
   if (seen.chunked) return "more than one Transfer-Encoding field";
+  if (line.hasTabAround(bytes)) return "a tab beside the value of Transfer-Encoding";
   if (!line.valueIs(bytes, CHUNKED)) return "a Transfer-Encoding other than chunked";
   seen.chunked = true;
   return "";

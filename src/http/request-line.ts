@@ -1,5 +1,5 @@
 /** The request line (RFC 9112 §3): method, target in one of its forms, version. */
-import { equalsLower, isTokenByte, lowerBytes } from "./field-line.ts";
+import { isTokenByte } from "./field-line.ts";
 import type { HeadLimits } from "./head-limits.ts";
 import type { HeadLines } from "./head-lines.ts";
 import { refusedHost } from "./host.ts";
@@ -26,7 +26,8 @@ export function readRequestLine(head: RequestLine, lines: HeadLines, limits: Hea
   let at = 0;
   while (isTokenByte(bytes[at] as number)) at++;
   if (at === 0 || bytes[at] !== SPACE) return bad(`${describeByte(bytes[at] as number)} in the request method`);
-  head.method = at === 3 && equalsLower(bytes, 0, 3, GET) && bytes[0] === LETTER_G ? "GET" : text.slice(0, at);
+  head.method =
+    at === 3 && bytes[0] === LETTER_G && bytes[1] === LETTER_E && bytes[2] === LETTER_T ? "GET" : text.slice(0, at);
 
   const start = ++at;
   let byte = bytes[at] as number;
@@ -101,8 +102,9 @@ const HASH = 0x23;
 const SLASH = 0x2f;
 const ZERO = 0x30;
 const QUESTION_MARK = 0x3f;
+const LETTER_E = 0x45;
 const LETTER_G = 0x47;
-const GET = lowerBytes("get");
+const LETTER_T = 0x54;
 const VERSION_PREFIX = new Uint8Array(Buffer.from("HTTP/1.", "latin1"));
 const CONNECT_REFUSED = "CONNECT is not served here: this is no forward proxy";
 const HTTP2_PREFACE = "PRI * HTTP/2.0\r\n";

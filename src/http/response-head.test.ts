@@ -134,6 +134,7 @@ const refused: readonly (readonly [sentence: string, text: string, reason: RegEx
   ["a signed length", "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n", /plain number/],
   ["an empty length", "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", /plain number/],
   ["another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", /other than chunked/],
+  ["a tab before a length", "HTTP/1.1 200 OK\r\nContent-Length:\t5\r\n\r\n", /a tab beside/],
   ["identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", /other than chunked/],
   [
     "two codings",

@@ -194,6 +194,7 @@ function mark(head: ParsedResponseHead, kind: number): void {
 }
 
 function noteContentLength(head: ParsedResponseHead, bytes: Uint8Array): string {
+  if (line.hasTabAround(bytes)) return "a tab beside the value of Content-Length";
   const length = parseContentLength(bytes, line.valueStart, line.valueEnd);
   if (length < 0) return "a Content-Length that is not a plain number of bytes";
   if (seen.contentLength < 0) {
@@ -209,6 +210,7 @@ function noteContentLength(head: ParsedResponseHead, bytes: Uint8Array): string 
 
 function noteTransferEncoding(head: ParsedResponseHead, bytes: Uint8Array): string {
   if (seen.chunked) return "more than one Transfer-Encoding field";
+  if (line.hasTabAround(bytes)) return "a tab beside the value of Transfer-Encoding";
   if (!line.valueIs(bytes, CHUNKED)) return "a Transfer-Encoding other than chunked";
   seen.chunked = true;
   mark(head, LINE_TRANSFER_ENCODING);
