@@ -5,7 +5,7 @@
  * far reader has not consumed; `write` returns false above the high-water mark, and nothing is buffered here.
  */
 import type { ByteSink, ByteStream } from "./byte-stream.ts";
-import { PolarityError } from "./errors.ts";
+import type { PolarityError } from "./errors.ts";
 
 const HIGH_WATER_BYTES = 256 * 1024;
 

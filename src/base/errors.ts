@@ -32,7 +32,6 @@ export const ERRORS = Object.freeze({
   BODY_TOO_LARGE: define("client", 413, false, "the request body is larger than is allowed here"),
   TARGET_TOO_LONG: define("client", 414, false, "the request target is longer than is allowed here"),
   HOST_NOT_SERVED: define("client", 421, false, "this listener does not serve that host"),
-  LIMITED: define("client", 429, false, "this client sends more than it may"),
   HEAD_TOO_LARGE: define("client", 431, false, "the request head is larger than is allowed here"),
   CLIENT_GONE: define("client", 499, false, "the client went away before the end"),
   // An app behind a connector.

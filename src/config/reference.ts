@@ -64,5 +64,5 @@ function valueOf(node: SchemaNode): string {
 
 function defaultOf(node: SchemaNode): string {
   if (node.default === undefined || typeof node.default === "object") return "";
-  return `\`${String(node.default)}\``;
+  return `\`${JSON.stringify(node.default)}\``;
 }

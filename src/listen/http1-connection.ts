@@ -56,6 +56,8 @@ export interface Http1Host {
  */
 type Phase = "head" | "waiting" | "body" | "response" | "tunnel" | "discard" | "linger" | "closed";
 
+type NoRoute = Extract<Resolution, { kind: "none" }>;
+
 const EMPTY = Buffer.alloc(0);
 /** How much of a body nobody reads is taken before the connection is closed instead. */
 const DISCARD_BYTES_MAX = 256 * 1024;
@@ -270,14 +272,14 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     this.#wait = undefined;
     const resolution = this.#host.routes.resolve(this.#head!);
     if (resolution.kind === "found") this.#begin(this.#head!, resolution);
-    else this.#waitForRoute(resolution.tried);
+    else this.#waitForRoute(resolution);
   }
 
   timedOut(): void {
     this.#wait = undefined;
     const resolution = this.#host.routes.resolve(this.#head!);
     if (resolution.kind === "found") this.#begin(this.#head!, resolution);
-    else this.#noRoute(resolution.tried);
+    else this.#noRoute(resolution);
   }
 
   // ── requests in ──
@@ -360,10 +362,10 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     }
     const resolution = this.#host.routes.resolve(head);
     if (resolution.kind === "found") this.#begin(head, resolution);
-    else this.#waitForRoute(resolution.tried);
+    else this.#waitForRoute(resolution);
   }
 
-  #waitForRoute(tried: readonly string[]): void {
+  #waitForRoute(none: NoRoute): void {
     const { routes, context, waitForOfferMs } = this.#host;
     const deadline = this.#requestStartedAt + waitForOfferMs;
     // A node that has just started cannot know yet what its connectors will offer.
@@ -372,17 +374,15 @@ export class Http1Connection implements ByteSink, ExchangeHost {
         ? context.waiters.wait(undefined, deadline, this)
         : undefined;
     if (wait === undefined) {
-      this.#noRoute(tried);
+      this.#noRoute(none);
       return;
     }
     this.#wait = wait;
     this.#phase = "waiting";
   }
 
-  #noRoute(tried: readonly string[]): void {
-    const error = this.#host.context.noConnector
-      ? new PolarityError("NO_CONNECTOR", "no connector has joined this router, so that no service is known yet")
-      : new PolarityError("NO_ROUTE", `no service for this request; tried ${tried.join(", ")}`);
+  #noRoute({ tried, hostNotServed }: NoRoute): void {
+    const error = noRouteError(tried, hostNotServed, this.#host.context);
     this.#host.statistics.countError(error.code);
     this.#answer(error, !this.#reader.done);
   }
@@ -547,4 +547,12 @@ export class Http1Connection implements ByteSink, ExchangeHost {
   get #who(): string {
     return this.client.text === "" ? "the client" : `the client ${this.client.text}`;
   }
+}
+
+function noRouteError(tried: readonly string[], hostNotServed: boolean, context: SessionContext): PolarityError {
+  if (hostNotServed)
+    return new PolarityError("HOST_NOT_SERVED", `no route of this listener is for ${tried.join(", ")}`);
+  return context.noConnector
+    ? new PolarityError("NO_CONNECTOR", "no connector has joined this router, so that no service is known yet")
+    : new PolarityError("NO_ROUTE", `no service for this request; tried ${tried.join(", ")}`);
 }

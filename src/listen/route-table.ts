@@ -23,7 +23,12 @@ export type Resolution =
       /** To take off the path; empty for nothing. */
       readonly stripPrefix: string;
     }
-  | { readonly kind: "none"; readonly tried: readonly string[] };
+  | {
+      readonly kind: "none";
+      readonly tried: readonly string[];
+      /** The listener has routes, and none of them is for the request's host. */
+      readonly hostNotServed: boolean;
+    };
 
 export interface RouteTable {
   resolve(head: RequestHead): Resolution;
@@ -43,7 +48,7 @@ export function routeByName(knows: KnowsService): RouteTable {
     dependsOnOffers: true,
     resolve(head) {
       const found = resolveService(head, knows);
-      if (found.kind === "none") return found;
+      if (found.kind === "none") return { ...found, hostNotServed: false };
       return {
         kind: "found",
         service: found.service,
@@ -62,12 +67,16 @@ export function routeByTable(routes: readonly Route[]): RouteTable {
     dependsOnOffers: false,
     resolve(head) {
       const host = hostName(head.host).toLowerCase();
+      let hostNotServed = true;
       for (const route of ordered) {
-        if (!matchesHost(route.host, host) || !matchesPath(route.path, head.path)) continue;
+        if (!matchesHost(route.host, host)) continue;
+        hostNotServed = false;
+        if (!matchesPath(route.path, head.path)) continue;
         const stripPrefix = route.stripPrefix ? withoutFinalSlash(route.path ?? "") : "";
         return { kind: "found", service: route.service, node: undefined, stripPrefix };
       }
-      return { kind: "none", tried: [`${host === "" ? "no host" : `host ${host}`} with path ${head.path}`] };
+      const tried = [`${host === "" ? "no host" : `host ${host}`} with path ${head.path}`];
+      return { kind: "none", tried, hostNotServed };
     },
   };
 }

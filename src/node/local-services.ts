@@ -99,7 +99,7 @@ export class LocalServices {
   /** Makes the services just those of `configs`. */
   replaceAll(configs: readonly ServiceConfig[]): void {
     const wanted = new Set(configs.map(({ name }) => name));
-    for (const name of [...this.#services.keys()]) if (!wanted.has(name)) this.remove(name);
+    for (const name of this.#services.keys()) if (!wanted.has(name)) this.remove(name);
     for (const config of configs) this.add(config);
   }
 

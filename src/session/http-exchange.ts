@@ -6,7 +6,7 @@
  * its app is replaced by another, and so is any that breaks under a safe request (RFC 9110 §9.2.1).
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
-import { PolarityError } from "../base/errors.ts";
+import { type ErrorCode, PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import { BodyReader } from "../http/body-framing.ts";
 import { HeadCollector } from "../http/head-collector.ts";
@@ -205,7 +205,7 @@ export class HttpExchange implements OfferSought, ByteSink {
   reset(error: PolarityError): void {
     this.#stream = undefined;
     if (this.#phase === "over") return;
-    const mayRetry = this.#replayable && (error.retryable || (this.#safe && mayBreakUnderSafe(error)));
+    const mayRetry = this.#replayable && (error.retryable || (this.#safe && MAY_BREAK_UNDER_SAFE.has(error.code)));
     if (mayRetry && this.#seeker.fail(error)) {
       this.#seeker.seek();
       return;
@@ -320,16 +320,11 @@ function isSafe(method: string): boolean {
 }
 
 /** Errors that leave open whether the app saw the request, which a safe request need not care about. */
-function mayBreakUnderSafe(error: PolarityError): boolean {
-  switch (error.code) {
-    case "LINK_LOST":
-    case "LINK_TIMEOUT":
-    case "LINK_PROTOCOL":
-    case "LINK_LIMIT":
-    case "TARGET_FAILED":
-    case "NODE_STOPPED":
-      return true;
-    default:
-      return false;
-  }
-}
+const MAY_BREAK_UNDER_SAFE: ReadonlySet<ErrorCode> = new Set([
+  "LINK_LOST",
+  "LINK_TIMEOUT",
+  "LINK_PROTOCOL",
+  "LINK_LIMIT",
+  "TARGET_FAILED",
+  "NODE_STOPPED",
+]);

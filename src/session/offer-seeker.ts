@@ -122,13 +122,14 @@ export class OfferSeeker {
 
   #none(picked: Extract<Picked, { kind: "none" }>): void {
     // What was tried and failed is worth another round only if something changes; the last failure says more than "none".
-    const wait =
-      picked.reason === "exhausted" || this.#context.clock.now() >= this.#deadline
-        ? undefined
-        : this.#context.waiters.wait(this.#service, this.#deadline, this);
-    this.#wait = wait;
-    if (wait !== undefined) return;
-    this.#session.noOffer(this.#lastError ?? this.#noOffer(picked.detail));
+    if (picked.reason === "exhausted" || this.#context.clock.now() >= this.#deadline) {
+      this.#session.noOffer(this.#lastError ?? this.#noOffer(picked.detail));
+      return;
+    }
+    this.#wait = this.#context.waiters.wait(this.#service, this.#deadline, this);
+    if (this.#wait !== undefined) return;
+    const crowd = `${this.#context.waiters.size} requests wait for an offer already`;
+    this.#session.noOffer(new PolarityError("OVERLOADED", `no offer for service "${this.#service}", and ${crowd}`));
   }
 
   #noOffer(detail: string): PolarityError {

@@ -5,7 +5,7 @@
  * kept (up to 64 KiB), and an offer that fails without having reached its app is replaced by another.
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
-import { PolarityError } from "../base/errors.ts";
+import type { PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";

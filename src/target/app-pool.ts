@@ -77,7 +77,7 @@ export class AppPool {
   }
 
   close(): void {
-    for (const connection of [...this.#idle]) connection.destroy();
+    for (const connection of this.#idle.slice()) connection.destroy();
   }
 
   #gone(connection: AppConnection): void {
