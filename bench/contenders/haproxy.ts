@@ -71,7 +71,6 @@ listen ${entry}
   return `
 global
   nbthread ${threads}
-  maxconn 8000
 defaults
   mode ${mode}
   timeout connect 5s
