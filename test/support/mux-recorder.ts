@@ -20,6 +20,8 @@ export class MuxRecorder implements MuxEvents {
   readonly events: string[] = [];
   /** Credit is returned as bytes arrive. Off: a reader that stalls. */
   consumes = true;
+  /** Longer payloads are recorded by their length. */
+  payloadShownMax = 16;
   outcome: "taken" | "queued" | "full" = "taken";
   wantsFlushes = 0;
   now = 0;
@@ -112,7 +114,8 @@ class RecordingSink implements ByteSink {
     this.#recorder = recorder;
   }
   data(chunk: Buffer): void {
-    this.#recorder.events.push(`data ${this.stream.id} ${chunk.length > 16 ? chunk.length : chunk.toString("latin1")}`);
+    const content = chunk.length > this.#recorder.payloadShownMax ? chunk.length : chunk.toString("latin1");
+    this.#recorder.events.push(`data ${this.stream.id} ${content}`);
     if (this.#recorder.consumes) this.stream.consumed(chunk.length);
   }
   end(): void {
