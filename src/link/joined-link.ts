@@ -13,6 +13,7 @@ import type { Announcement } from "../registry/announcement.ts";
 import { type AcceptedStreamHost, PreambleSink } from "./accepted-stream.ts";
 import { ControlChannel, type ControlEvents } from "./control-channel.ts";
 import { type ControlMessage, formatControlMessage, type Hello, type Welcome } from "./control-messages.ts";
+import { type DrainEvent, type DrainState, nextDrainState } from "./drain-state.ts";
 import { type DriverEvents, LinkDriver } from "./driver.ts";
 import {
   checkProtocolVersion,
@@ -52,8 +53,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   /** Streams that the peer lets us have open, the control stream included. */
   #streamsMax: number;
   readonly #offered = new Set<string>();
-  #drainSent = false;
-  #drainReceived = false;
+  #drain: DrainState = "none";
   /** Runs while something is expected of the peer: the handshake first, an answer to `drain` later. */
   #deadline: NodeJS.Timeout | undefined;
   #wasJoined = false;
@@ -140,9 +140,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
       this.close(new PolarityError("LINK_DRAINING", "the link was drained before it had joined"));
       return;
     }
-    this.#sendDrain();
+    this.#advanceDrain("send");
     this.#move("drain");
-    if (this.#drainReceived) this.#driver.closeAtStreams(1);
   }
 
   close(error: PolarityError): void {
@@ -189,17 +188,14 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 
   peerGoesAway(): void {
     if (this.#handshake !== "joined") return;
-    // As good as a drain whose answer nobody waits for.
-    if (!this.#drainReceived) this.#owner.replace(this);
-    this.#drainReceived = true;
-    this.#drainSent = true;
-    this.#move("drain");
-    this.#driver.closeAtStreams(1);
+    // As good as a drain, except that we can open no stream while we look for another link.
+    this.#advanceDrain("received");
+    this.drain();
   }
 
   idsRunOut(): void {
     if (this.dialled) this.#owner.replace(this);
-    else this.#sendDrain();
+    else this.#advanceDrain("send");
   }
 
   closed(error: PolarityError): void {
@@ -235,7 +231,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
         if (this.#offered.delete(message.service)) this.#context.events.withdrawn(this, message.service);
         return undefined;
       case "drain":
-        return this.#drainedByPeer();
+        return this.#advanceDrain("received");
       case "error":
         return message.stream === undefined
           ? this.#complained(message.code, message.message)
@@ -313,26 +309,20 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.#context.events.offered(this, announcement);
   }
 
-  #sendDrain(): void {
-    if (this.#drainSent) return;
+  #advanceDrain(event: DrainEvent): void {
+    const next = nextDrainState(this.#drain, event);
+    if (next === undefined || this.#state === "closed") return;
+    this.#drain = next;
     clearTimeout(this.#deadline);
-    this.#drainSent = true;
-    this.#control?.send(formatControlMessage("drain", {}));
-    if (this.#drainReceived) return;
-    // A peer that does not answer may still have streams on their way to us for as long as this.
-    this.#deadline = setTimeout(() => this.#drainedByPeer(), this.#context.limits.drainAnswerMs);
-  }
-
-  #drainedByPeer(): void {
-    if (this.#drainReceived || this.#state === "closed") return;
-    this.#drainReceived = true;
-    clearTimeout(this.#deadline);
-    if (this.#drainSent || !this.dialled) {
-      this.drain();
+    if (next === "asked" || next === "answered") this.#control?.send(formatControlMessage("drain", {}));
+    // An acceptor that runs out of ids asks long before, and opens streams until the answer is there.
+    if (next === "answered" || next === "agreed") this.#move("drain");
+    if (next === "agreed") {
+      this.#driver.closeAtStreams(1);
       return;
     }
-    this.#deadline = setTimeout(() => this.drain(), this.#context.limits.drainAnswerMs);
-    this.#owner.replace(this);
+    this.#deadline = setTimeout(() => this.#advanceDrain("late"), this.#context.limits.drainAnswerMs);
+    if (next === "to-answer") this.#owner.replace(this);
   }
 
   #refusedByPeer(streamId: number, code: string, message: string): void {
