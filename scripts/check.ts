@@ -52,8 +52,11 @@ async function runStep(step: Step): Promise<{ ok: boolean; output: string }> {
   return await new Promise((resolve) => {
     // npm puts node_modules/.bin first on the PATH; it is added here for whoever runs this file directly.
     const environment: NodeJS.ProcessEnv = { ...process.env, PATH: `node_modules/.bin:${process.env["PATH"] ?? ""}` };
-    // Some tools colour their output for every CI, whether or not anybody can see colours.
-    if (!process.stdout.isTTY) environment["NO_COLOR"] = "1";
+    // Some tools colour their output for every CI, even where NO_COLOR says otherwise.
+    if (!process.stdout.isTTY) {
+      environment["NO_COLOR"] = "1";
+      delete environment["CI"];
+    }
     const child = spawn(step.command, step.arguments, { env: environment, stdio: ["ignore", "pipe", "pipe"] });
     const chunks: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
