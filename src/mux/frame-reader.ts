@@ -67,7 +67,12 @@ export class FrameReader {
     this.version = from[at]!;
     this.type = from[at + 1]!;
     this.flags = (from[at + 2]! << 8) | from[at + 3]!;
-    this.streamId = from.readUInt32BE(at + 4);
-    this.length = from.readUInt32BE(at + 8);
+    this.streamId = readU32(from, at + 4);
+    this.length = readU32(from, at + 8);
   }
+}
+
+/** Without the checks of `readUInt32BE`: a header is known to be whole. */
+function readU32(from: Buffer, at: number): number {
+  return ((from[at]! << 24) | (from[at + 1]! << 16) | (from[at + 2]! << 8) | from[at + 3]!) >>> 0;
 }

@@ -5,7 +5,7 @@
  * Buffers that a side's transport "queued" are delivered later without a copy, so an output that overwrote them would be
  * found out; buffers that were "taken" are copied at once and then scribbled upon by nobody but their owner.
  */
-import { PolarityError } from "../../src/base/errors.ts";
+import type { PolarityError } from "../../src/base/errors.ts";
 import { DEFAULT_MUX_LIMITS, type MuxLimits, WindowBudget } from "../../src/mux/mux-limits.ts";
 import { type MuxEvents, MuxSession } from "../../src/mux/mux-session.ts";
 import type { MuxStream } from "../../src/mux/mux-stream.ts";
