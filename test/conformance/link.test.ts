@@ -13,7 +13,7 @@ import {
   openStream,
   readerOf,
   REFUSAL,
-  StreamReader,
+  type StreamReader,
   writeAll,
 } from "../support/link-node.ts";
 
