@@ -62,6 +62,11 @@ export class Liveness {
     return true;
   }
 
+  /** What just arrived answered the last stream: nothing is owed until something leaves again. */
+  settled(): void {
+    this.#owedSince = -1;
+  }
+
   /** A ping leaves; returns its value. */
   ping(now: number): number {
     this.#lastPingAt = now;

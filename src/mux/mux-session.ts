@@ -117,15 +117,13 @@ export class MuxSession implements StreamHost {
   /** Asks the peer for a sign of life, which also measures the round trip. */
   ping(now: number): void {
     if (this.#closed) return;
-    this.output.control(TYPE_PING, FLAG_SYN, 0, this.#liveness.ping(now));
-    this.wantsFlush(false);
+    this.#control(TYPE_PING, FLAG_SYN, 0, this.#liveness.ping(now));
   }
 
   /** Tells the peer to open no more streams. */
   goAway(): void {
     if (this.#closed) return;
-    this.output.control(TYPE_GO_AWAY, 0, 0, GO_AWAY_NORMAL);
-    this.wantsFlush(false);
+    this.#control(TYPE_GO_AWAY, 0, 0, GO_AWAY_NORMAL);
   }
 
   /** Ends the session: GoAway to the peer, `error` to every stream. */
@@ -159,6 +157,7 @@ export class MuxSession implements StreamHost {
       }
     }
     reader.release();
+    if (this.#awaiting === 0) this.#liveness.settled();
     // What a peer provokes is bounded, as one that does not read could provoke any number of answers.
     if (this.#blocked && this.output.bytes > this.#limits.controlBytesMax) {
       this.#exceed(`${this.output.bytes} bytes of answers that it does not read`);
@@ -328,7 +327,7 @@ export class MuxSession implements StreamHost {
       return undefined;
     }
     if (this.#peerStreams >= this.#limits.peerStreamsMax) {
-      this.#answer(TYPE_WINDOW_UPDATE, FLAG_RST, streamId, 0);
+      this.#control(TYPE_WINDOW_UPDATE, FLAG_RST, streamId, 0);
       return undefined;
     }
     const stream = new MuxStream(this, streamId, false, UNSET_SINK);
@@ -364,7 +363,7 @@ export class MuxSession implements StreamHost {
     if (!this.#allowance.ping()) {
       return this.#exceed(`more than ${this.#limits.peerPingsPerSecondMax} pings in a second`);
     }
-    this.#answer(TYPE_PING, FLAG_ACK, 0, value);
+    this.#control(TYPE_PING, FLAG_ACK, 0, value);
   }
 
   #receiveGoAway(streamId: number, code: number): void {
@@ -383,7 +382,7 @@ export class MuxSession implements StreamHost {
     }
   }
 
-  #answer(type: number, flags: number, streamId: number, length: number): void {
+  #control(type: number, flags: number, streamId: number, length: number): void {
     this.output.control(type, flags, streamId, length);
     this.#events.wantsFlush();
   }
