@@ -11,6 +11,7 @@ import type { Contender } from "./contenders/contender.ts";
 import { haproxyHttp, haproxyTcp } from "./contenders/haproxy.ts";
 import { nodeHttp } from "./contenders/node-http.ts";
 import { isPolarityBuilt, polarity } from "./contenders/polarity.ts";
+import { CpuMeter } from "./measure/load.ts";
 import { describeMachine } from "./machine.ts";
 import { parseInvocation, USAGE, type BenchOptions } from "./options.ts";
 import { Processes } from "./processes.ts";
@@ -110,12 +111,15 @@ async function runRow(bench: Bench, row: Row): Promise<RowOutcome> {
   if (missing.length > 0) return { row, sheet, skipped: `needs ${missing.join(" and ")}: ${howToGet(missing)}` };
   if (row.polarityOnly && !bench.contenders.includes(polarity)) return { row, sheet, skipped: "it is about polarity" };
   process.stderr.write(`${row.name}: ${row.title}\n`);
+  const meter = new CpuMeter(bench, []);
   try {
     await row.run(bench, sheet);
     return { row, sheet };
   } catch (error) {
     process.stderr.write(`  broken: ${messageOf(error)}\n`);
     return { row, sheet, broken: messageOf(error) };
+  } finally {
+    sheet.foreign(meter.read().foreignShare);
   }
 }
 

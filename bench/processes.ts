@@ -58,7 +58,7 @@ export class Child {
 
   /** What it said last, on both outputs. */
   get lastWords(): string {
-    return `${this.#stdout.slice(-OUTPUT_CHARACTERS_MAX)}${this.#stderr}`.trim().split("\n").slice(-12).join("\n");
+    return `${this.#stdout.slice(-OUTPUT_CHARACTERS_MAX)}${this.#stderr}`.trim().split("\n").slice(-24).join("\n");
   }
 
   signal(signal: NodeJS.Signals): void {

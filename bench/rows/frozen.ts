@@ -34,7 +34,7 @@ export const frozen: Row = {
     const deployment = await startPolarity(bench, { connectors: [FROZEN_APP, "b"] });
     try {
       await warmUp(bench, deployment.port("http"));
-      await measure(bench, sheet, deployment);
+      for (let round = 0; round < bench.options.rounds; round++) await measure(bench, sheet, deployment);
     } finally {
       await deployment.stop();
     }
