@@ -77,6 +77,7 @@ test("what cannot be understood is refused with a form that would do and the rea
     [parseTargetAddress, "http://", /the host is missing/],
     [parseTargetAddress, "http://:3000", /the host is missing/],
     [parseTargetAddress, "tcp://db", /the port is missing \(got tcp:\/\/db\)/],
+    [parseTargetAddress, "web", /the port is missing \(got web\)/],
     [parseTargetAddress, "tcp://db:", /the port is missing/],
     [parseTargetAddress, "tcp://db:0", /a port is a number from 1 to 65535, not 0/],
     [parseTargetAddress, "tcp://db:65536", /not 65536/],

@@ -147,7 +147,7 @@ function parseUrl(text: string, form: UrlForm): ParsedUrl {
   if (text === "") throw invalid(form, text, "it is empty");
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u0020\u007f]/.test(text)) throw invalid(form, text, "it contains a space or a control character");
-  const [scheme, rest] = splitScheme(text, form);
+  const [scheme, rest, isExplicit] = splitScheme(text, form);
   if (form.later.includes(scheme)) {
     throw new PolarityError("ADDRESS_INVALID", `${scheme}:// ${form.what}s are not supported yet: ${text}`);
   }
@@ -170,26 +170,27 @@ function parseUrl(text: string, form: UrlForm): ParsedUrl {
   if (!takesPath && tail !== "" && tail !== "/")
     throw invalid(form, text, `nothing may follow the port, but ${tail} does`);
   if (takesPath && tail.startsWith("?")) throw invalid(form, text, "a path starts with /");
-  const place = parseAuthority(authority, scheme, text, form);
+  const place = parseAuthority(authority, isExplicit ? DEFAULT_PORTS[scheme] : undefined, text, form);
   const path = takesPath ? tail || "/" : "";
   return { scheme, place, path, url: `${scheme}://${formatPlace(place)}${path === "/" ? "" : path}` };
 }
 
-function splitScheme(text: string, form: UrlForm): readonly [string, string] {
+/** The last part says whether the scheme was written. */
+function splitScheme(text: string, form: UrlForm): readonly [string, string, boolean] {
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text);
-  if (match?.[1] !== undefined && match[2] !== undefined) return [match[1].toLowerCase(), match[2]];
+  if (match?.[1] !== undefined && match[2] !== undefined) return [match[1].toLowerCase(), match[2], true];
   if (/^\d+$/.test(text)) {
     if (form.listens)
       throw invalid(form, text, `write :${text} for every interface or 127.0.0.1:${text} for this machine only`);
-    return [form.bareScheme, `127.0.0.1:${text}`];
+    return [form.bareScheme, `127.0.0.1:${text}`, false];
   }
   if (text.includes("//") || text.startsWith("/")) throw invalid(form, text, "the scheme is missing");
-  return [form.bareScheme, text];
+  return [form.bareScheme, text, false];
 }
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, ws: 80, wss: 443 };
 
-function parseAuthority(authority: string, scheme: string, text: string, form: UrlForm): Place {
+function parseAuthority(authority: string, usualPort: number | undefined, text: string, form: UrlForm): Place {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(authority);
   if (match === null) throw invalid(form, text, "the brackets do not match");
   const extra = match[1] === undefined && match[3]?.includes(":") === true;
@@ -197,7 +198,7 @@ function parseAuthority(authority: string, scheme: string, text: string, form: U
   const host = match[1] === undefined ? parseHost(match[2] ?? "", text, form) : parseIpv6(match[1], text, form);
   const digits = match[3];
   // A listener's port is part of what it is; only what is dialled may rely on a scheme's usual port.
-  const fallback = form.listens ? undefined : DEFAULT_PORTS[scheme];
+  const fallback = form.listens ? undefined : usualPort;
   if (digits === undefined && fallback !== undefined) return { kind: "tcp", host, port: fallback };
   if (digits === undefined || digits === "") throw invalid(form, text, "the port is missing");
   const port = /^\d{1,5}$/.test(digits) ? Number(digits) : Number.NaN;

@@ -26,9 +26,8 @@ function prettyStream({ level }: LogConfig) {
     sync: true,
     destination: 2,
     colorize: wantsColor(process.stderr),
-    singleLine: true,
     // The messages say it all; the fields are for programs, and for whoever debugs.
-    hideObject: level !== "debug",
+    ...(level === "debug" ? { singleLine: true } : { hideObject: true }),
     translateTime: "SYS:HH:MM:ss",
     ignore: "pid,hostname",
   });

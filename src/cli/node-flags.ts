@@ -1,6 +1,6 @@
 /** The flags that several commands share. */
 import type { Command } from "commander";
-import { parseLinkListenerAddress, parseListenerAddress } from "../base/address.ts";
+import { parseLinkListenerAddress, parseListenerAddress, parseTargetAddress } from "../base/address.ts";
 import { checkNodeName, parseListenArgument, parseRouterArgument } from "../base/argument.ts";
 import { PolarityError } from "../base/errors.ts";
 import { parseDuration } from "../config/fields.ts";
@@ -71,12 +71,22 @@ export function addDialFlags(command: Command): Command {
 /** For the commands that talk to a running node. */
 export function addClientFlags(command: Command): Command {
   return command
-    .addOption(valueFlag("--node <url>", "the node's admin API", adminUrl).default("http://127.0.0.1:8088"))
+    .addOption(
+      valueFlag("--node <url>", "the node's admin API; a port alone is one of 127.0.0.1", nodeUrl).default(
+        "http://127.0.0.1:8088",
+      ),
+    )
     .addOption(valueFlag("--admin-token-file <path>", "file with its bearer token", text));
 }
 
 function adminUrl(value: string): string {
   const { scheme, url } = parseListenerAddress(value);
+  if (scheme === "tcp") throw new PolarityError("USAGE", "expected a URL such as http://127.0.0.1:8088");
+  return url;
+}
+
+function nodeUrl(value: string): string {
+  const { scheme, url } = parseTargetAddress(value);
   if (scheme === "tcp") throw new PolarityError("USAGE", "expected a URL such as http://127.0.0.1:8088");
   return url;
 }

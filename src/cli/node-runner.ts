@@ -74,7 +74,7 @@ class NodeRunner {
     await this.#node.start();
     const { addresses } = this.#node;
     if (process.stderr.isTTY) process.stderr.write(startReport(this.#config, addresses));
-    this.#logger.info({ ...addresses, pid: process.pid }, `node "${this.#config.node.name}" has started`);
+    else this.#logger.info({ ...addresses, pid: process.pid }, `node "${this.#config.node.name}" has started`);
     announceReady(addresses);
     this.#started = true;
     // A signal may have come while it started.

@@ -34,6 +34,7 @@ export interface Exit {
 export class PolarityProcess {
   stdout = "";
   stderr = "";
+  outputEnded = false;
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
   readonly #args: readonly string[];
@@ -51,6 +52,10 @@ export class PolarityProcess {
     });
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.stdout += text;
+      this.#wake();
+    });
+    this.#child.stdout?.on("end", () => {
+      this.outputEnded = true;
       this.#wake();
     });
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { PolarityProcess, run } from "../support/polarity-process.ts";
+
+/** The processes that the demo says it started. */
+function pidsIn(output: string): number[] {
+  return [...output.matchAll(/process (\d+)/g)].map(([, pid]) => Number(pid));
+}
+
+function runs(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // One that has ended may wait for a parent that does not ask, as some containers' first process does not.
+    return !(existsSync(`/proc/${pid}/stat`) && readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "));
+  } catch {
+    return false;
+  }
+}
+
+test("demo --once sends its requests through three processes, exits 0 and leaves none", async (t) => {
+  const { code, stdout, stderr } = await run(t, ["demo", "--once"]);
+  assert.equal(code, 0, `${stdout}\n${stderr}`);
+  assert.match(stdout, /✓ GET \/ gives the app's page +server: polarity-demo-app/);
+  assert.match(stdout, /✓ POST a=1&b=2 is echoed +a=1&b=2/);
+  assert.match(stdout, /✓ a multipart upload of a 5,000-byte file arrives/);
+  assert.match(stdout, /✓ a websocket talks to the app/);
+  assert.match(stdout, /8 of 8 right\./);
+  // No terminal, no colours.
+  assert.ok(!stdout.includes("\u001b"));
+  const pids = pidsIn(stdout);
+  assert.equal(pids.length, 3);
+  assert.deepEqual(pids.filter(runs), []);
+});
+
+test("demo stays until it is interrupted, and then takes its processes with it", async (t) => {
+  const demo = new PolarityProcess(t, ["demo"]);
+  await demo.until("up", () => /Ctrl-C stops all three/.exec(demo.stdout));
+  const clients = /clients (http:\/\/\S+)/.exec(demo.stdout)?.[1] ?? "";
+  assert.equal((await fetch(`${clients}/echo`, { method: "POST", body: "still there" })).status, 200);
+  demo.signal("SIGINT");
+  assert.deepEqual(await demo.exited, { code: 0, signal: null });
+  assert.deepEqual(pidsIn(demo.stdout).filter(runs), []);
+});
+
+test("the demo's processes end when it is killed, and it says so when one of them dies", async (t) => {
+  const killed = new PolarityProcess(t, ["demo"]);
+  await killed.until("up", () => /Ctrl-C stops all three/.exec(killed.stdout));
+  const pids = pidsIn(killed.stdout);
+  killed.signal("SIGKILL");
+  await killed.exited;
+  // Nobody is left to tell when they end, so they are asked until they have; the test's time limit bounds it.
+  while (pids.some(runs)) await delay(20);
+
+  const demo = new PolarityProcess(t, ["demo"]);
+  await demo.until("up", () => /Ctrl-C stops all three/.exec(demo.stdout));
+  const router = pidsIn(demo.stdout)[1] ?? 0;
+  process.kill(router, "SIGKILL");
+  assert.equal((await demo.exited).code, 1);
+  assert.match(demo.stdout, /✗ the router ended by itself \(SIGKILL\)/);
+});
