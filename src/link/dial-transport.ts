@@ -140,6 +140,8 @@ function upgrade(
     maxPayload: websocketMessageBytesMax,
     followRedirects: false,
   });
+  // A tunnel comes paused. Nothing can be lost: the other side has not been asked anything yet.
+  socket.resume();
   return new Promise((resolve, reject) => {
     webSocket.once("error", reject);
     webSocket.once("unexpected-response", (_request, response) => {
