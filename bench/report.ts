@@ -1,10 +1,10 @@
-/** The figures as a table for people and as JSON for programs. Both show medians; JSON has every sample, too. */
+/** The figures as a table for people and as JSON for programs. Medians, and every sample in JSON. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine } from "./machine.ts";
 import type { BenchOptions } from "./options.ts";
 import type { Row } from "./rows/row.ts";
-import { judge, median, type Bar, type Line, type Sheet } from "./sheet.ts";
+import { figureOf, judge, median, type Bar, type Line, type Sheet } from "./sheet.ts";
 
 export interface RowOutcome {
   readonly row: Row;
@@ -83,7 +83,7 @@ function renderTable(lines: readonly Line[]): string[] {
   const withRatio = reference !== undefined && subjects.includes("polarity");
   const header = ["", "", ...subjects, ...(withRatio ? ["÷ haproxy"] : []), "", ""];
   const body = lines.map((line) => {
-    const values = subjects.map((subject) => formatValue(median(line.samples.get(subject) ?? [])));
+    const values = subjects.map((subject) => formatValue(figureOf(line, subject)));
     const ratio = withRatio ? [formatRatio(line)] : [];
     return [line.what, line.unit, ...values, ...ratio, ...formatVerdict(line)];
   });
@@ -102,7 +102,7 @@ function renderTable(lines: readonly Line[]): string[] {
 function formatRatio(line: Line): string {
   const reference = [...line.samples.keys()].find((subject) => subject.startsWith("haproxy"));
   if (reference === undefined) return "";
-  const ratio = median(line.samples.get("polarity") ?? []) / median(line.samples.get(reference) ?? []);
+  const ratio = figureOf(line, "polarity") / figureOf(line, reference);
   return Number.isFinite(ratio) ? `${ratio.toFixed(2)}×` : "";
 }
 
@@ -114,7 +114,8 @@ function formatVerdict(line: Line): [string, string] {
 
 function formatBar(bar: Bar): string {
   const limit = "atLeast" in bar ? `≥ ${bar.atLeast}` : `≤ ${bar.atMost}`;
-  return bar.of === undefined ? limit : `${limit}× ${bar.of}`;
+  const ofWhat = bar.of === undefined ? "" : `× ${bar.of}`;
+  return `${limit}${ofWhat}${bar.everyRound === true ? " in every round" : ""}`;
 }
 
 function formatValue(value: number): string {

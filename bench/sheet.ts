@@ -3,9 +3,15 @@
  *
  * Every round adds one sample per subject; the median is taken when the sheet is read.
  */
-export type Bar =
-  | { readonly subject: string; readonly atLeast: number; readonly of?: string }
-  | { readonly subject: string; readonly atMost: number; readonly of?: string };
+export type Bar = BarOptions & ({ readonly atLeast: number } | { readonly atMost: number });
+
+interface BarOptions {
+  readonly subject: string;
+  /** The bar is a ratio to this subject's figure. */
+  readonly of?: string;
+  /** The worst round counts, not the median: two rounds without a failure do not excuse a third. */
+  readonly everyRound?: boolean;
+}
 
 export interface Line {
   readonly what: string;
@@ -73,12 +79,19 @@ export function median(samples: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
+/** What a line says of a subject: the median, or the worst when its bar holds for every round. NaN when not measured. */
+export function figureOf({ samples, bar }: Line, subject: string): number {
+  const values = samples.get(subject) ?? [];
+  if (bar?.everyRound !== true || values.length === 0) return median(values);
+  return "atLeast" in bar ? Math.min(...values) : Math.max(...values);
+}
+
 /** Undefined when there is no bar, or when a figure that it needs was not measured. */
 export function judge(line: Line): Verdict | undefined {
   const bar = line.bar;
   if (bar === undefined) return undefined;
-  const subject = median(line.samples.get(bar.subject) ?? []);
-  const value = bar.of === undefined ? subject : subject / median(line.samples.get(bar.of) ?? []);
+  const subject = figureOf(line, bar.subject);
+  const value = bar.of === undefined ? subject : subject / figureOf(line, bar.of);
   if (Number.isNaN(value)) return undefined;
   return { value, held: "atLeast" in bar ? value >= bar.atLeast : value <= bar.atMost };
 }

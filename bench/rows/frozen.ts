@@ -28,9 +28,13 @@ export const frozen: Row = {
   needs: [],
   polarityOnly: true,
   run: async (bench, sheet) => {
-    sheet.bar("GET", "failed requests", { subject: "polarity", atMost: 0 });
-    sheet.bar("POST", "failing seconds", { subject: "polarity", atMost: FAILING_SECONDS_MAX });
-    sheet.bar("after SIGCONT", "s until it serves again", { subject: "polarity", atMost: AFTERWARDS_MS / 1_000 });
+    sheet.bar("GET", "failed requests", { subject: "polarity", atMost: 0, everyRound: true });
+    sheet.bar("POST", "failing seconds", { subject: "polarity", atMost: FAILING_SECONDS_MAX, everyRound: true });
+    sheet.bar("after SIGCONT", "s until it serves again", {
+      subject: "polarity",
+      atMost: AFTERWARDS_MS / 1_000,
+      everyRound: true,
+    });
     const deployment = await startPolarity(bench, { connectors: [FROZEN_APP, "b"] });
     try {
       await warmUp(bench, deployment.port("http"));

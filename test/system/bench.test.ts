@@ -78,6 +78,13 @@ test("a bar is judged on medians, and not at all when a figure is missing", () =
   assert.deepEqual(verdictOf(), { value: 1, held: true });
 });
 
+test("a bar for every round is judged on the worst", () => {
+  const sheet = new Sheet();
+  sheet.bar("GET", "failed requests", { subject: "polarity", atMost: 0, everyRound: true });
+  for (const value of [0, 1, 0]) sheet.add("GET", "failed requests", "polarity", value);
+  assert.deepEqual(sheet.lines.map(judge), [{ value: 1, held: false }]);
+});
+
 async function runFixedRate(port: number, choice: Partial<FixedRateTask>): Promise<FixedRateReport> {
   const task: FixedRateTask = {
     port,
