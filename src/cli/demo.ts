@@ -4,11 +4,13 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { AdminClient } from "../admin/client.ts";
+import { systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { CHECKS } from "./demo-checks.ts";
 import { DemoProcess, portOrAny } from "./demo-process.ts";
 import { EXIT } from "./exit-code.ts";
 import { wantsColor } from "./log.ts";
+import { StopRequests } from "./stop-requests.ts";
 
 const APP_PORT = 8003;
 const LINK_PORT = 8000;
@@ -27,11 +29,12 @@ interface DemoUrls {
 export async function runDemo(once: boolean): Promise<number> {
   const demo = new Demo();
   const interrupted = Promise.withResolvers<undefined>();
-  let signals = 0;
-  const onSignal = (): void => {
-    signals++;
-    if (signals > 1) demo.kill();
-    if (signals > 1) process.exit(EXIT.forced);
+  const stops = new StopRequests(systemClock);
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stops.receive(signal) === "second") {
+      demo.kill();
+      process.exit(EXIT.forced);
+    }
     interrupted.resolve(undefined);
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);

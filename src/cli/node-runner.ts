@@ -15,6 +15,7 @@ import { createLogger } from "./log.ts";
 import { announceReady } from "./parent.ts";
 import { RunningNode } from "./running-node.ts";
 import { startReport } from "./start-report.ts";
+import { StopRequests } from "./stop-requests.ts";
 
 export interface RunOptions {
   readonly config: NodeConfig;
@@ -36,8 +37,6 @@ export async function runNode(options: RunOptions): Promise<number> {
   }
 }
 
-/** Repeats of a terminal's Ctrl-C that a process in between forwards as well. */
-const ECHO_MS = 100;
 /** How much longer than its own deadline a drain may take before it counts as stuck. */
 const DRAIN_GRACE_MS = 2_000;
 
@@ -48,15 +47,15 @@ class NodeRunner {
   readonly #ended = Promise.withResolvers<number>();
   readonly #handlers: readonly (readonly [NodeJS.Signals, () => void])[];
   #started = false;
-  #stoppingSince: number | undefined;
+  readonly #stops = new StopRequests(systemClock);
 
   constructor({ config, load }: RunOptions, logger: Logger) {
     this.#config = config;
     this.#logger = logger;
     this.#node = new RunningNode({ config, load, logger, drainAsked: () => this.#stop() });
     this.#handlers = [
-      ["SIGTERM", () => this.#stopOrForce("SIGTERM")],
-      ["SIGINT", () => this.#stopOrForce("SIGINT")],
+      ["SIGTERM", () => this.#stop("SIGTERM")],
+      ["SIGINT", () => this.#stop("SIGINT")],
       ["SIGHUP", () => void this.#reload()],
       ["SIGUSR2", () => process.stdout.write(`${JSON.stringify(this.#node.view())}\n`)],
     ];
@@ -78,27 +77,23 @@ class NodeRunner {
     announceReady(addresses);
     this.#started = true;
     // A signal may have come while it started.
-    if (this.#stoppingSince !== undefined) void this.#drain();
+    if (this.#stops.any) void this.#drain();
     const code = await this.#ended.promise;
     await this.#node.stop();
     return code;
   }
 
-  #stopOrForce(signal: NodeJS.Signals): void {
-    if (this.#stoppingSince === undefined) {
-      this.#stop();
-    } else if (signal !== "SIGINT" || systemClock.now() - this.#stoppingSince > ECHO_MS) {
+  /** `signal` is undefined where the admin API asked. */
+  #stop(signal?: NodeJS.Signals): void {
+    const request = this.#stops.receive(signal);
+    if (request === "first") {
+      const { drainTimeoutMs } = this.#config.node;
+      this.#logger.info({ drainTimeoutMs }, `draining for at most ${drainTimeoutMs} ms; a second signal stops at once`);
+      if (this.#started) void this.#drain();
+    } else if (request === "second" && signal !== undefined) {
       this.#logger.warn({ signal }, "stopped by a second signal, work under way is cut off");
       process.exit(EXIT.forced);
     }
-  }
-
-  #stop(): void {
-    if (this.#stoppingSince !== undefined) return;
-    this.#stoppingSince = systemClock.now();
-    const { drainTimeoutMs } = this.#config.node;
-    this.#logger.info({ drainTimeoutMs }, `draining for at most ${drainTimeoutMs} ms; a second signal stops at once`);
-    if (this.#started) void this.#drain();
   }
 
   async #drain(): Promise<void> {
@@ -116,7 +111,7 @@ class NodeRunner {
   }
 
   async #reload(): Promise<void> {
-    if (!this.#started || this.#stoppingSince !== undefined) return;
+    if (!this.#started || this.#stops.any) return;
     try {
       await this.#node.reload();
     } catch (error) {
