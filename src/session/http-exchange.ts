@@ -19,8 +19,8 @@ import { ReplayBuffer } from "./replay-buffer.ts";
 
 /** The client's connection, as the exchange sees it. */
 export interface ExchangeHost {
-  /** A 1xx other than 101. */
-  interim(head: ResponseHead): void;
+  /** A 1xx other than 101. False: wait for `responseDrained`. */
+  interim(head: ResponseHead): boolean;
   /** The final head with the first body bytes (perhaps none). False: wait for `responseDrained`. */
   response(head: ResponseHead, body: Buffer): boolean;
   responseBody(chunk: Buffer): boolean;
@@ -39,6 +39,8 @@ export interface ExchangeRequest {
   readonly method: string;
   /** The head to forward, blank line included. */
   readonly head: string;
+  /** The client asks to change protocols: a 101 may come, and bytes of the tunnel behind it. */
+  readonly upgrade: boolean;
   readonly responseHeadBytesMax: number;
   /** Until when to wait for an offer, on the context's clock. */
   readonly offerDeadline: number;
@@ -60,6 +62,8 @@ export class HttpExchange implements OfferSought, ByteSink {
   #statistics: ServiceStatistics | undefined;
   #phase: Phase = "head";
   #requestEnded = false;
+  /** The request is complete, but its stream is kept open for what follows a 101. */
+  #awaitsTunnel = false;
   /** After a 101: the app's direction has ended, the client's may go on. */
   #tunnelEnded = false;
   /** Bytes came back on the present stream: from then on nothing is tried again. */
@@ -106,8 +110,13 @@ export class HttpExchange implements OfferSought, ByteSink {
     return this.#stream === undefined || this.#stream.write(chunk);
   }
 
+  /** The request is complete; after a 101: the client's direction has ended. */
   requestEnd(): void {
     if (this.#requestEnded) return;
+    if (this.request.upgrade && this.#phase === "head") {
+      this.#awaitsTunnel = true;
+      return;
+    }
     this.#requestEnded = true;
     this.#stream?.end();
     if (this.#tunnelEnded) this.#conclude(undefined);
@@ -245,10 +254,15 @@ export class HttpExchange implements OfferSought, ByteSink {
       const head = parseResponseHead(collector.text, this.request.method);
       if (head instanceof HttpProblem) return this.#refuse(head);
       const { rest } = collector;
-      this.#stream?.consumed(bytes.length - rest.length);
-      if (!head.informational) return this.#begin(head, rest);
+      const taken = bytes.length - rest.length;
+      if (!head.informational) {
+        this.#stream?.consumed(taken);
+        return this.#begin(head, rest);
+      }
       collector.reset();
-      this.#host.interim(head);
+      // An app may send any number of these: a client that does not read must hold it back.
+      if (this.#host.interim(head)) this.#stream?.consumed(taken);
+      else this.#owedToStream += taken;
       if (rest.length === 0 || this.over) return;
       bytes = rest;
     }
@@ -256,6 +270,7 @@ export class HttpExchange implements OfferSought, ByteSink {
 
   #begin(head: ResponseHead, rest: Buffer): void {
     const reader = this.#reader;
+    if (head.framing === "tunnel" && !this.request.upgrade) return this.#refuse(UNASKED_TUNNEL);
     this.#status = head.status;
     this.#phase = head.framing === "tunnel" ? "tunnel" : "body";
     reader.start(head.framing, head.bodyLength);
@@ -288,7 +303,8 @@ export class HttpExchange implements OfferSought, ByteSink {
 
   #complete(): void {
     // An answer that came before the request was complete: the rest of the request has no reader.
-    if (!this.#requestEnded) this.#stream?.reset(new PolarityError("CLIENT_GONE", "the response is complete"));
+    if (this.#awaitsTunnel) this.#stream?.end();
+    else if (!this.#requestEnded) this.#stream?.reset(new PolarityError("CLIENT_GONE", "the response is complete"));
     this.#conclude(undefined);
     this.#host.responseEnded();
   }
@@ -313,6 +329,8 @@ export class HttpExchange implements OfferSought, ByteSink {
     this.#seeker.finish(error !== undefined && error.fault !== "client");
   }
 }
+
+const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");
 
 /** RFC 9110 §9.2.1. */
 function isSafe(method: string): boolean {

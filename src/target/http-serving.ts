@@ -42,6 +42,10 @@ export class HttpServing implements ByteSink, AppUser {
   #appEnded = false;
   #streamEnded = false;
   #deadline = Number.POSITIVE_INFINITY;
+  /** Body arrived since the last look at the deadline. */
+  #moved = false;
+  /** The app was sent bytes of a tunnel that it may not agree to. */
+  #tunnelBegunEarly = false;
 
   constructor(target: HttpTarget, stream: ByteStream) {
     this.#target = target;
@@ -59,6 +63,11 @@ export class HttpServing implements ByteSink, AppUser {
   sweep(now: number): void {
     if (now < this.#deadline || this.#answered) return;
     const { responseTimeoutMs } = this.#target.options;
+    if (this.#request === "body" && (this.#moved || this.#awaitsBody)) {
+      this.#moved = false;
+      this.#deadline = now + responseTimeoutMs;
+      return;
+    }
     this.#refuse(new PolarityError("TARGET_TIMEOUT", `${this.#who} did not answer within ${responseTimeoutMs} ms`));
   }
 
@@ -77,8 +86,10 @@ export class HttpServing implements ByteSink, AppUser {
         return;
       case "complete":
         // Bytes of a tunnel may come before its 101 is through.
-        if (this.#head!.upgrade !== "" && this.#response === "head") this.#toApp(chunk);
-        else this.#refuse(new PolarityError("BAD_REQUEST", "bytes after the end of the request"));
+        if (this.#head!.upgrade !== "" && this.#response === "head") {
+          this.#tunnelBegunEarly = true;
+          this.#toApp(chunk);
+        } else this.#refuse(new PolarityError("BAD_REQUEST", "bytes after the end of the request"));
     }
   }
 
@@ -192,8 +203,11 @@ export class HttpServing implements ByteSink, AppUser {
     const body = taken === chunk.length ? chunk : chunk.subarray(0, taken);
     this.#replay?.pushSent(body);
     this.#toApp(body);
+    this.#moved = true;
     if (!reader.done) return;
     this.#request = "complete";
+    // The app's time begins when it has been asked all.
+    this.#deadline = this.#target.context.clock.now() + this.#target.options.responseTimeoutMs;
     if (taken < chunk.length) this.data(chunk.subarray(taken));
   }
 
@@ -231,8 +245,10 @@ export class HttpServing implements ByteSink, AppUser {
         return;
       }
       collector.reset();
-      this.#stream.writeLatin1(text);
-      this.#app?.stream.consumed(bytes.length - rest.length);
+      const taken = bytes.length - rest.length;
+      // An app may send any number of these: they are held back like a body.
+      if (this.#stream.writeLatin1(text)) this.#app?.stream.consumed(taken);
+      else this.#owedToApp += taken;
       if (rest.length === 0 || this.#response === "over") return;
       bytes = rest;
     }
@@ -240,6 +256,7 @@ export class HttpServing implements ByteSink, AppUser {
 
   /** `text` is the head if its beginning is not in `bytes`; `headBytes` of `bytes` belong to it. */
   #beginResponse(head: ResponseHead, text: string, bytes: Buffer, headBytes: number): void {
+    if (head.framing === "tunnel" && this.#head!.upgrade === "") return this.#refuseBody(UNASKED_TUNNEL);
     this.#responseHead = head;
     const reader = this.#responseReader;
     reader.start(head.framing, head.bodyLength);
@@ -282,7 +299,8 @@ export class HttpServing implements ByteSink, AppUser {
 
   /** The response has been passed on whole. `clean`: nothing came behind it, so the connection can be trusted again. */
   #complete(clean: boolean): void {
-    const reusable = clean && this.#responseHead!.keepAlive && this.#request === "complete" && !this.#appEnded;
+    const asked = this.#request === "complete" && !this.#tunnelBegunEarly;
+    const reusable = clean && asked && this.#responseHead!.keepAlive && !this.#appEnded;
     this.#stream.end();
     // An early response: whatever is left of the request has no reader.
     if (!this.#streamEnded) this.#stream.sink = new DiscardSink(this.#stream);
@@ -313,6 +331,7 @@ export class HttpServing implements ByteSink, AppUser {
       const { chunks } = this.#replay;
       this.#replay = undefined;
       app.destroy();
+      this.#appEnded = false;
       this.#use(this.#target.pool.connect());
       this.#app?.stream.writeLatin1(this.#head!.text);
       for (const chunk of chunks) this.#app?.stream.write(chunk);
@@ -342,6 +361,11 @@ export class HttpServing implements ByteSink, AppUser {
     this.#target.finished(this);
   }
 
+  /** It is the client that keeps us waiting, not the app. */
+  get #awaitsBody(): boolean {
+    return this.#owedToStream === 0 && !this.#head!.expectsContinue;
+  }
+
   get #who(): string {
     return `the app ${this.#target.url}`;
   }
@@ -350,6 +374,8 @@ export class HttpServing implements ByteSink, AppUser {
     return this.#answered ? "in the middle of its answer" : "without an answer";
   }
 }
+
+const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");
 
 /** RFC 9110 §9.2.2. */
 function isIdempotent(method: string): boolean {
