@@ -29,6 +29,7 @@ export const ERRORS = Object.freeze({
   BAD_REQUEST: define("client", 400, false, "the request breaks HTTP's rules or is ambiguous"),
   NO_ROUTE: define("client", 404, false, "no service is known for this request"),
   SLOW_HEAD: define("client", 408, false, "the request head did not arrive in time"),
+  SLOW_BODY: define("client", 408, false, "the request body stopped arriving"),
   BODY_TOO_LARGE: define("client", 413, false, "the request body is larger than is allowed here"),
   TARGET_TOO_LONG: define("client", 414, false, "the request target is longer than is allowed here"),
   HOST_NOT_SERVED: define("client", 421, false, "this listener does not serve that host"),

@@ -53,8 +53,9 @@ export interface Http1Host {
  * - `tunnel`: raw bytes both ways after a 101.
  * - `discard`: the response is complete, the rest of the request's body is read and dropped.
  * - `linger`: we said all; what the client still sends is dropped until it closes.
+ * - `closing`: both sides said all; the last bytes are on their way out.
  */
-type Phase = "head" | "waiting" | "body" | "response" | "tunnel" | "discard" | "linger" | "closed";
+type Phase = "head" | "waiting" | "body" | "response" | "tunnel" | "discard" | "linger" | "closing" | "closed";
 
 type NoRoute = Extract<Resolution, { kind: "none" }>;
 
@@ -62,6 +63,8 @@ const EMPTY = Buffer.alloc(0);
 /** How much of a body nobody reads is taken before the connection is closed instead. */
 const DISCARD_BYTES_MAX = 256 * 1024;
 const LINGER_MS = 2_000;
+/** When a client that closed its side is asked whether it is still there; the system then asks each second. */
+const PROBE_AFTER_MS = 10_000;
 
 let connectionsCreated = 0;
 
@@ -89,6 +92,8 @@ export class Http1Connection implements ByteSink, ExchangeHost {
   #clientEnded = false;
   #owedToClient = 0;
   #discardedBytes = 0;
+  /** What had arrived when the body's progress was last looked at. */
+  #bytesInSeen = 0;
   #requestStartedAt = 0;
   /** When `sweep` ends the connection, on the sessions' clock. */
   #deadline: number;
@@ -140,10 +145,27 @@ export class Http1Connection implements ByteSink, ExchangeHost {
         const { headTimeoutMs } = this.#host.limits;
         this.#answer(new PolarityError("SLOW_HEAD", `the request head took longer than ${headTimeoutMs} ms`), true);
       }
+    } else if (this.#phase === "body") {
+      this.#sweepBody(now);
     } else if (this.#phase === "linger" || this.#phase === "discard") {
-      this.#stream.closeAfterWrites();
+      this.#closeAfterWrites();
+    } else if (this.#phase === "closing" && this.#stream.gone) {
       this.#close();
     }
+  }
+
+  #sweepBody(now: number): void {
+    const { idleTimeoutMs } = this.#host.limits;
+    const { bytesIn } = this.#stream;
+    const waitsForUs = this.#owedToClient > 0 || (this.#head!.expectsContinue && !this.#continued);
+    if (bytesIn === this.#bytesInSeen && !waitsForUs) {
+      const error = new PolarityError("SLOW_BODY", `no byte of the request body arrived for ${idleTimeoutMs} ms`);
+      this.#exchange?.abort(error);
+      this.failed(error);
+      return;
+    }
+    this.#bytesInSeen = bytesIn;
+    this.#deadline = now + idleTimeoutMs;
   }
 
   // ── ByteSink: the client ──
@@ -160,21 +182,13 @@ export class Http1Connection implements ByteSink, ExchangeHost {
         this.#exchange?.requestEnd();
         this.#closeIfTunnelEnded();
         return;
-      case "head":
-      case "discard":
-      case "linger":
-        this.#stream.closeAfterWrites();
-        this.#close();
-        return;
-      case "body":
-        this.abort(new PolarityError("CLIENT_GONE", `${this.#who} closed in the middle of its request`));
-        return;
-      // A client may close its side behind its request and still read the answer.
       case "waiting":
       case "response":
-        this.#closeAfterResponse = true;
+        // A client may close its side behind its requests and still read the answers; or it is gone, which probes tell.
+        this.#stream.socket.setKeepAlive(true, PROBE_AFTER_MS);
         return;
-      case "closed":
+      default:
+        this.#endOfRequests();
     }
   }
 
@@ -189,11 +203,11 @@ export class Http1Connection implements ByteSink, ExchangeHost {
 
   // ── ExchangeHost: the service ──
 
-  interim(head: ResponseHead): void {
+  interim(head: ResponseHead): boolean {
     if (head.status === 100) this.#continued = true;
     // RFC 9110 §15.2: HTTP/1.0 clients must not be sent any.
-    if (this.#head?.versionMinor === 0) return;
-    this.#write(forwardResponseHead(head, this.#responseOptions(false)), EMPTY);
+    if (this.#head?.versionMinor === 0) return true;
+    return this.#write(forwardResponseHead(head, this.#responseOptions(false)), EMPTY);
   }
 
   response(head: ResponseHead, body: Buffer): boolean {
@@ -313,6 +327,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
           rest = EMPTY;
           break;
         case "linger":
+        case "closing":
         case "closed":
           this.#stream.consumed(rest.length);
           rest = EMPTY;
@@ -351,7 +366,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     this.#responseBegun = false;
     this.#continued = false;
     this.#decoder = undefined;
-    this.#closeAfterResponse = this.#clientEnded;
+    this.#closeAfterResponse = false;
     this.#requestStartedAt = this.#host.context.clock.now();
     this.#deadline = Number.POSITIVE_INFINITY;
     this.#host.statistics.requests++;
@@ -398,6 +413,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
       node: resolution.node,
       method: head.method,
       head: forwardRequestHead(head, this.#forwarding, path),
+      upgrade: head.upgrade !== "",
       responseHeadBytesMax: limits.headBytesMax,
       offerDeadline: this.#requestStartedAt + waitForOfferMs,
       startedAt: this.#requestStartedAt,
@@ -406,10 +422,14 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     statistics.active++;
     const complete = this.#reader.done;
     this.#phase = complete ? "response" : "body";
+    if (!complete) {
+      this.#bytesInSeen = this.#stream.bytesIn;
+      this.#deadline = this.#requestStartedAt + limits.idleTimeoutMs;
+    }
     exchange.start();
-    // An upgrade's stream stays open: its bytes follow the 101.
-    if (complete && head.upgrade === "" && this.#exchange === exchange) exchange.requestEnd();
-    if (this.#pending !== undefined && !complete) this.#takePending();
+    if (this.#exchange !== exchange) return;
+    if (complete) exchange.requestEnd();
+    else if (this.#pending !== undefined) this.#takePending();
   }
 
   #takeBody(chunk: Buffer): Buffer {
@@ -426,6 +446,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     if (taken > 0) this.#toService(taken === chunk.length ? chunk : chunk.subarray(0, taken));
     if (reader.done && this.#phase === "body") {
       this.#phase = "response";
+      this.#deadline = Number.POSITIVE_INFINITY;
       this.#exchange?.requestEnd();
     }
     return taken === chunk.length ? EMPTY : chunk.subarray(taken);
@@ -454,7 +475,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     this.#phase = "head";
     this.#deadline = this.#host.context.clock.now() + this.#host.limits.idleTimeoutMs;
     if (this.#pending !== undefined) this.#takePending();
-    else if (this.#host.draining || this.#clientEnded) this.#linger();
+    else if (this.#host.draining || (this.#clientEnded && !this.#processing)) this.#linger();
   }
 
   /** Bytes that came early get their turn; whoever is inside `#process` already goes on with them itself. */
@@ -464,6 +485,26 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     this.#pending = undefined;
     // A chunk may have to wait again; then the rest waits behind what is left of it.
     for (const chunk of chunks) this.#receive(chunk);
+    if (this.#clientEnded) this.#endOfRequests();
+  }
+
+  /** The client sends nothing more, and all that it sent has been looked at. */
+  #endOfRequests(): void {
+    switch (this.#phase) {
+      case "head":
+      case "discard":
+      case "linger":
+        this.#closeAfterWrites();
+        return;
+      case "body":
+        this.abort(new PolarityError("CLIENT_GONE", `${this.#who} closed in the middle of its request`));
+        return;
+      case "waiting":
+      case "response":
+      case "tunnel":
+      case "closing":
+      case "closed":
+    }
   }
 
   // ── responses out ──
@@ -480,8 +521,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     if (this.#exchange === undefined || !this.#exchange.over) return;
     this.#exchange = undefined;
     this.#host.statistics.active--;
-    this.#stream.closeAfterWrites();
-    this.#close();
+    this.#closeAfterWrites();
   }
 
   #responseOptions(closeConnection: boolean): Parameters<typeof forwardResponseHead>[1] {
@@ -520,16 +560,25 @@ export class Http1Connection implements ByteSink, ExchangeHost {
    */
   #linger(): void {
     this.#phase = "linger";
+    // What was held back has no taker any more, and the client must be read to its end.
+    this.requestDrained();
+    const pending = this.#pending ?? [];
     this.#pending = undefined;
+    for (const chunk of pending) this.#stream.consumed(chunk.length);
     if (this.#clientEnded) {
-      this.#stream.closeAfterWrites();
-      this.#close();
+      this.#closeAfterWrites();
       return;
     }
     this.#stream.end();
     this.#deadline = this.#host.context.clock.now() + LINGER_MS;
-    // What was held back has no taker any more, and the client must be read to its end.
-    this.#stream.consumeAll();
+  }
+
+  /** The last bytes leave, however slowly the client takes them; the connection counts until they have. */
+  #closeAfterWrites(): void {
+    this.#phase = "closing";
+    this.#pending = undefined;
+    this.#deadline = 0;
+    this.#stream.closeAfterWrites();
   }
 
   #close(): void {

@@ -73,6 +73,10 @@ export class ListenerSet {
     return this.all.reduce((active, listener) => active + listener.sessionsActive, 0);
   }
 
+  get connectionsOpen(): number {
+    return this.all.reduce((open, listener) => open + listener.connectionsOpen, 0);
+  }
+
   sweep(now: number): void {
     for (const listener of this.all) {
       listener.sweep(now);

@@ -252,6 +252,8 @@ class Node implements PolarityNode, SessionContext {
     await this.#until(() => this.#listeners.sessionsActive === 0);
     await this.#hub.drain();
     await this.#until(() => this.#services.active === 0);
+    // Clients that read slowly may not have all of their answer yet.
+    await this.#until(() => this.#listeners.connectionsOpen === 0);
   }
 
   #idleChecks: (() => void)[] = [];

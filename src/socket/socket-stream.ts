@@ -14,7 +14,7 @@ const READ_AHEAD_BYTES = 64 * 1024;
 const JOIN_BYTES_MAX = 16 * 1024;
 
 /** How long a closing connection may go without taking any of its last bytes. */
-const CLOSE_STALLED_MS = 5_000;
+const CLOSE_STALLED_MS = 30_000;
 
 const STREAM = Symbol("polarity.stream");
 type StreamSocket = Socket & { [STREAM]: SocketStream };
@@ -36,6 +36,7 @@ export class SocketStream implements ByteStream {
   #readEnded = false;
   #writeEnded = false;
   #over = false;
+  #closing = false;
   bytesIn = 0;
   bytesOut = 0;
 
@@ -102,10 +103,12 @@ export class SocketStream implements ByteStream {
     if (this.#writeEnded) return;
     this.#writeEnded = true;
     this.socket.end();
+    if (this.#readEnded) this.#limitClosing();
   }
 
   reset(_error: PolarityError): void {
-    if (this.#over) return;
+    if (this.#over && !this.#closing) return;
+    this.#closing = false;
     this.#release();
     resetSocket(this.socket);
   }
@@ -114,9 +117,15 @@ export class SocketStream implements ByteStream {
   closeAfterWrites(): void {
     if (this.#over) return;
     this.#release();
+    this.#closing = true;
     this.socket.on("error", ignore);
-    this.socket.setTimeout(CLOSE_STALLED_MS, () => this.socket.destroy());
+    this.#limitClosing();
     this.socket.destroySoon();
+  }
+
+  /** Nothing of it is left, neither bytes to send nor the socket. */
+  get gone(): boolean {
+    return this.socket.destroyed;
   }
 
   consumed(bytes: number): void {
@@ -124,11 +133,6 @@ export class SocketStream implements ByteStream {
     if (!this.#paused || this.#unconsumedBytes > READ_AHEAD_BYTES / 2 || this.#over) return;
     this.#paused = false;
     this.socket.resume();
-  }
-
-  /** Returns all credit at once: whatever was held back is dropped. */
-  consumeAll(): void {
-    this.consumed(this.#unconsumedBytes);
   }
 
   /** Gives the socket back untouched, for whoever takes it over next; the sink hears nothing more. */
@@ -152,6 +156,7 @@ export class SocketStream implements ByteStream {
   ended(): void {
     if (this.#over || this.#readEnded) return;
     this.#readEnded = true;
+    if (this.#writeEnded) this.#limitClosing();
     this.sink.end();
   }
 
@@ -176,6 +181,11 @@ export class SocketStream implements ByteStream {
     if (this.socket.writableLength === 0 || !this.socket.writableNeedDrain) return true;
     this.#needsDrain = true;
     return false;
+  }
+
+  /** Both sides have said all: only what the peer has not taken yet keeps the socket, and not for ever. */
+  #limitClosing(): void {
+    this.socket.setTimeout(CLOSE_STALLED_MS, () => this.socket.destroy());
   }
 
   #release(): void {
