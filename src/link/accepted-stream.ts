@@ -14,6 +14,8 @@ export interface AcceptedStreamHost {
   readonly preambles: PreambleReader;
   readonly preambleBytesMax: number;
   accepted(preamble: Preamble, stream: ByteStream): void;
+  /** A stream waits for its preamble no more: it came, was wrong, or will not come. Called once a stream. */
+  preambleSettled(): void;
   refuse(streamId: number, error: PolarityError): void;
 }
 
@@ -57,6 +59,7 @@ export class PreambleSink implements ByteSink {
       this.#refuse(error);
       return;
     }
+    this.#host.preambleSettled();
     stream.consumed(lineBytes + 1);
     this.#host.accepted(preamble, new AcceptedStream(this.#host, stream));
     if (newline + 1 < chunk.length && stream.state !== "closed") stream.sink.data(chunk.subarray(newline + 1));
@@ -68,6 +71,7 @@ export class PreambleSink implements ByteSink {
 
   reset(): void {
     this.#pieces = undefined;
+    this.#host.preambleSettled();
   }
 
   drain(): void {}
@@ -82,6 +86,7 @@ export class PreambleSink implements ByteSink {
 
   #refuse(error: PolarityError): void {
     this.#pieces = undefined;
+    this.#host.preambleSettled();
     this.#host.refuse(this.#stream.id, error);
     this.#stream.reset(error);
     this.#stream.sink = new DiscardSink(this.#stream);

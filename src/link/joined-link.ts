@@ -52,6 +52,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   #cost = 0;
   /** Streams that the peer lets us have open, the control stream included. */
   #streamsMax: number;
+  #unaccepted = 0;
   readonly #offered = new Set<string>();
   #drain: DrainState = "none";
   /** Runs while something is expected of the peer: the handshake first, an answer to `drain` later. */
@@ -166,6 +167,10 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.#context.events.accepted(this, preamble, stream);
   }
 
+  preambleSettled(): void {
+    this.#unaccepted--;
+  }
+
   refuse(streamId: number, error: PolarityError): void {
     this.#control?.error(error, streamId);
   }
@@ -174,7 +179,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 
   opened(stream: MuxStream): void {
     if (this.#handshake === "joined") {
-      stream.sink = new PreambleSink(this, stream);
+      this.#openedByPeer(stream);
     } else if (this.#handshake === "awaiting-hello" && this.#control === undefined && stream.id === CONTROL_STREAM_ID) {
       this.#useControlStream(stream);
     } else {
@@ -246,6 +251,21 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   }
 
   // ── inside ──
+
+  #openedByPeer(stream: MuxStream): void {
+    const { unacceptedStreamsMax } = this.#context.limits;
+    if (this.#unaccepted >= unacceptedStreamsMax) {
+      const error = new PolarityError(
+        "STREAM_REFUSED",
+        `${unacceptedStreamsMax} streams wait for their preamble already`,
+      );
+      this.refuse(stream.id, error);
+      stream.reset(error);
+      return;
+    }
+    this.#unaccepted++;
+    stream.sink = new PreambleSink(this, stream);
+  }
 
   get #who(): string {
     return this.#peer.node === "" ? this.#transport.remoteAddress : `node "${this.#peer.node}"`;

@@ -14,6 +14,8 @@ export interface LinkLimits {
   readonly controlLinesPerSecond: number;
   /** The first line of a stream, without its newline. Stops: a preamble without end. */
   readonly preambleBytesMax: number;
+  /** Streams of the peer whose preamble is not complete. Stops: opening streams and leaving them at that. */
+  readonly unacceptedStreamsMax: number;
   /** Services that one link may offer at a time. Stops: filling the registry. */
   readonly offersMax: number;
   /** One websocket message, which is held until it is complete. Stops: a message without end. */
@@ -30,6 +32,7 @@ export const DEFAULT_LINK_LIMITS: LinkLimits = Object.freeze({
   controlLinesBurst: 20_000,
   controlLinesPerSecond: 1_000,
   preambleBytesMax: 64 * 1024,
+  unacceptedStreamsMax: 1_024,
   offersMax: 10_000,
   websocketMessageBytesMax: 1024 * 1024,
   drainAnswerMs: 5_000,
