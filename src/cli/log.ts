@@ -12,7 +12,7 @@ export function createLogger(config: LogConfig, nodeName: string): Logger {
   const isPretty = config.format === "pretty" || (config.format === "auto" && process.stderr.isTTY);
   const options = {
     level: config.level,
-    base: isPretty ? null : { node: nodeName },
+    base: isPretty ? null : { name: nodeName },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: errorFields(config), error: errorFields(config), cause: errorFields(config) },
