@@ -2,10 +2,10 @@
  * Two HAProxy processes, one behind the other.
  *
  * Set up to do its best: keep-alive on both sides and connections to servers shared between clients (mode http), no logs,
- * no health checks, no added headers, one thread a process (on two cores, two processes of two threads each get in each
- * other's way; `--haproxy-threads` tries others).
+ * no health checks, no added headers. One thread a process, as each Polarity process has one that works; compare with
+ * `--haproxy-threads 2` on a quiet machine, and hold Polarity against the better.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Bench } from "../bench.ts";
 import { waitForPage } from "../measure/probe.ts";
@@ -54,7 +54,6 @@ async function start(bench: Bench, mode: Carriage): Promise<Deployment> {
 }
 
 function startHop(bench: Bench, name: string, mode: Carriage, passes: readonly Pass[]): Child {
-  mkdirSync(bench.folder, { recursive: true });
   const file = join(bench.folder, `${name.replace(" ", "-")}.cfg`);
   writeFileSync(file, hopConfig(mode, bench.options.haproxyThreads, passes));
   return bench.processes.start(name, bench.tools.path("haproxy"), ["-db", "-q", "-f", file]);
