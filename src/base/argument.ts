@@ -84,7 +84,7 @@ export function parseServiceReference(text: string): ServiceReference {
   return { service: checkServiceName(text.slice(dot + 1)), node };
 }
 
-const SERVICE_NAME_BYTES_MAX = 255;
+const SERVICE_NAME_BYTES_MAX = 253;
 
 /** Any characters but control characters and blanks, so that names survive logs, headers and hosts. */
 export function checkServiceName(name: string): string {

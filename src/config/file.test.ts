@@ -143,6 +143,10 @@ test("each problem is one line with its place, its key and what was expected", (
       "polarity.yaml:1:41: services.w.protocol: an http:// target speaks http/1.1; write tcp:// to pass raw bytes to http://127.0.0.1:1",
     ],
     [
+      "services: { w: { target: '1', labels: { zone: 5 } } }\n" + LISTENER,
+      "polarity.yaml:1:47: services.w.labels.zone: expected text of at most 256 characters",
+    ],
+    [
       "cluster: { name: prod }\n" + LISTENER,
       "polarity.yaml:1:10: cluster: not supported yet: leave the cluster section out",
     ],

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { parseTargetAddress } from "../base/address.ts";
 import { checkServiceName } from "../base/argument.ts";
 import { messageOf } from "../base/errors.ts";
+import { LABEL_KEY_LENGTH_MAX, LABEL_VALUE_LENGTH_MAX, LABELS_MAX } from "../link/link-limits.ts";
 import { choice, duration, integer, maybe, parsed, section } from "./fields.ts";
 
 export function servicesSection() {
@@ -49,10 +50,7 @@ function serviceSection() {
       .prefault("one")
       .describe("How a session meets the service's targets. This version knows `one`: each session has one target."),
     weight: integer(1, 1000, 1, "Share of new work relative to other nodes that offer the service."),
-    labels: z
-      .record(z.string(), z.string({ error: "expected text" }), { error: "expected names and texts" })
-      .prefault({})
-      .describe("Told to the other nodes with the offer."),
+    labels: labelsField(),
     health: maybe(healthSection()).describe("Checks the app in the background; a failing one is offered as down."),
     connectTimeout: duration({
       min: "1ms",
@@ -95,6 +93,21 @@ function serviceSection() {
       responseTimeoutMs: responseTimeout,
     };
   });
+}
+
+/** Bounded as the link protocol bounds them, so that no peer refuses them. */
+function labelsField() {
+  const key = `expected a name of 1 to ${LABEL_KEY_LENGTH_MAX} characters`;
+  const value = `expected text of at most ${LABEL_VALUE_LENGTH_MAX} characters`;
+  return z
+    .record(
+      z.string().min(1, { error: key }).max(LABEL_KEY_LENGTH_MAX, { error: key }),
+      z.string({ error: value }).max(LABEL_VALUE_LENGTH_MAX, { error: value }),
+      { error: "expected names and texts" },
+    )
+    .refine((labels) => Object.keys(labels).length <= LABELS_MAX, { error: `expected at most ${LABELS_MAX} labels` })
+    .prefault({})
+    .describe("Told to the other nodes with the offer.");
 }
 
 function healthSection() {
