@@ -3,6 +3,7 @@
 import { spawn } from "child_process";
 import { existsSync } from "fs";
 import { dirname, join } from "path";
+import module from "module";
 import { fileURLToPath, pathToFileURL } from "url";
 
 const NODE_MAJOR_MIN = 24;
@@ -13,6 +14,8 @@ const windows = process.platform === "win32";
 const pinnedNode = join(root, "node_modules", "node", "bin", windows ? "node.exe" : "node");
 
 if (Number(process.versions.node.split(".")[0]) >= NODE_MAJOR_MIN) {
+  // Compiled code is kept between runs: a second start is quicker, and needs no compiler of TypeScript in memory.
+  module.enableCompileCache();
   // A checkout runs from its sources; the published package has none.
   const source = join(root, "src", "cli", "main.ts");
   const main = existsSync(source) ? source : join(root, "dist", "cli", "main.js");

@@ -3,7 +3,7 @@
  *
  * It is not in the way of traffic: a server of its own with limits of its own, on `node:http`.
  */
-import { createServer } from "node:http";
+
 import type { IncomingMessage, Server } from "node:http";
 import { fastify } from "fastify";
 import type { FastifyInstance, FastifyRequest } from "fastify";
@@ -12,6 +12,7 @@ import type { ListenerAddress } from "../base/address.ts";
 import type { Logger } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import type { ErrorCode } from "../base/errors.ts";
+import { http } from "../socket/node-http.ts";
 import { checkAccess } from "./access.ts";
 import type { AccessPolicy } from "./access.ts";
 import { listenOn } from "./listening.ts";
@@ -57,7 +58,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     throw new PolarityError("INSECURE_LISTENER", `the admin listener ${address.url} ${reason}`);
   }
 
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
+  const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
   server.maxConnections = CONNECTIONS_MAX;
   const app = createApp(server, logger);
   guard(app, { token, host: address.place.kind === "unix" ? undefined : address.place.host });

@@ -1,10 +1,10 @@
 /** Talks to the admin API of a running node, over HTTP or a unix socket. The command line's side of `routes.ts`. */
-import { request } from "node:http";
 import type { IncomingMessage, RequestOptions } from "node:http";
 import { parseTargetAddress } from "../base/address.ts";
 import type { TargetAddress } from "../base/address.ts";
 import { isErrorCode, messageOf, PolarityError } from "../base/errors.ts";
 import type { LinkView, ListenerView, NodeView, PeerView, ServiceView, SessionView } from "../node/view.ts";
+import { http } from "../socket/node-http.ts";
 import type { ServiceRequest } from "./service-request.ts";
 import type { Readiness } from "./source.ts";
 
@@ -113,7 +113,7 @@ export class AdminClient {
       },
     };
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      request(options, resolve).on("error", reject).end(text);
+      http.request(options, resolve).on("error", reject).end(text);
     });
     return { status: response.statusCode ?? 0, text: await collect(response) };
   }

@@ -1,9 +1,10 @@
 /** The demo's app: a plain HTTP server that knows nothing of Polarity. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer } from "node:http";
+
 import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
+import { http } from "../socket/node-http.ts";
 import { messageOf } from "../base/errors.ts";
 import { DEMO_PAGE } from "./demo-page.ts";
 import { EXIT } from "./exit-code.ts";
@@ -14,7 +15,7 @@ const BODY_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Serves until a signal; resolves with the process's exit code. */
 export async function runDemoApp(port: number): Promise<number> {
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     response.setHeader("Server", DEMO_SERVER);
     answer(request, response).catch((error: unknown) => fail(response, error));
   });

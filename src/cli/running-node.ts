@@ -1,6 +1,5 @@
 /** A node together with its admin API, as one process runs them: started, reloaded, drained and stopped as one. */
 import type { Admin } from "../admin/admin.ts";
-import { startAdmin } from "../admin/admin.ts";
 import type { AdminSource, Readiness } from "../admin/source.ts";
 import type { Logger } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
@@ -40,6 +39,8 @@ export class RunningNode implements AdminSource {
     try {
       if (admin !== undefined) {
         const { logger } = this.#options;
+        // Loaded late: a node without an admin API does without its libraries too.
+        const { startAdmin } = await import("../admin/admin.ts");
         // Before the node, so that whoever watches its health sees it start.
         this.#admin = await startAdmin({ address: admin.address, token: admin.token?.text, source: this, logger });
       }

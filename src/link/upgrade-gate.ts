@@ -4,12 +4,13 @@
  * A request with an Origin comes from a browser. No page may open a link, least of all to the loopback of whoever looks at
  * it, so such requests are refused.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 import { type WebSocket, WebSocketServer } from "ws";
 
+import { http } from "../socket/node-http.ts";
 import { WEBSOCKET_SUBPROTOCOL } from "./transport-websocket.ts";
 
 export interface UpgradeGateEvents {
@@ -38,7 +39,7 @@ export class UpgradeGate {
       events.refused(socket as Socket, error.message),
     );
     // It never listens: sockets are handed to it. Its own timeouts are the acceptor's deadline.
-    this.#http = createServer({ maxHeaderSize: HEAD_BYTES_MAX });
+    this.#http = http.createServer({ maxHeaderSize: HEAD_BYTES_MAX });
     this.#http.on("request", (request, response) => this.#request(request, response));
     this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket as Socket, head));
     this.#http.on("clientError", (error: Error, socket: Duplex) => {

@@ -1,7 +1,7 @@
 /** One active check of an app: a GET that is answered with 2xx or 3xx, or a connection that is accepted. */
-import { request } from "node:http";
 import type { TargetAddress } from "../base/address.ts";
 import { messageOf } from "../base/errors.ts";
+import { http } from "../socket/node-http.ts";
 import { connectApp } from "./app-socket.ts";
 
 export interface HealthCheckOptions {
@@ -31,7 +31,7 @@ function checkGet({ address, timeoutMs }: HealthCheckOptions, path: string): Pro
   const { place } = address;
   const where = place.kind === "unix" ? { socketPath: place.path } : { host: place.host, port: place.port };
   return new Promise((resolve) => {
-    const check = request(
+    const check = http.request(
       { ...where, path, agent: false, timeout: timeoutMs, headers: { "User-Agent": "polarity-health-check" } },
       (response) => {
         const status = response.statusCode ?? 0;
