@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { LineSplitter } from "./line-splitter.ts";
+import { parsePreamble, PreambleReader } from "./preamble.ts";
+
+const text = "one\n\ntwo and a half\nthree\nunfinished";
+
+test("lines are the same however the bytes are split", () => {
+  for (let size = 1; size <= text.length; size++) {
+    const splitter = new LineSplitter(100);
+    const lines: string[] = [];
+    for (let start = 0; start < text.length; start += size) {
+      assert.ok(splitter.push(Buffer.from(text.slice(start, start + size)), (line) => lines.push(line.toString())));
+    }
+    assert.deepEqual(lines, ["one", "", "two and a half", "three"], `pieces of ${size}`);
+  }
+});
+
+test("a line of the longest length passes and one byte more does not, whole or in pieces", () => {
+  for (const pieces of [1, 7]) {
+    for (const [length, fits] of [
+      [1_000, true],
+      [1_001, false],
+    ] as const) {
+      const splitter = new LineSplitter(1_000);
+      const line = Buffer.from(`${"x".repeat(length)}\n`);
+      const size = Math.ceil(line.length / pieces);
+      let ok = true;
+      for (let start = 0; start < line.length; start += size) {
+        ok = ok && splitter.push(line.subarray(start, start + size), () => {});
+      }
+      assert.equal(ok, fits);
+    }
+  }
+});
+
+test("a long line byte by byte is put together once", () => {
+  const splitter = new LineSplitter(64 * 1024);
+  const lines: Buffer[] = [];
+  const line = Buffer.from(`${"ab".repeat(20_000)}\n`);
+  for (const byte of line) splitter.push(Buffer.from([byte]), (bytes) => lines.push(bytes));
+  assert.deepEqual(lines, [line.subarray(0, -1)]);
+});
+
+test("a preamble is read once for every client that repeats it, and UTF-8 is understood", () => {
+  const reader = new PreambleReader();
+  const bytes = Buffer.from('xx{"service":"söme","protocol":"tcp","client":"a:1","more":1}yy');
+  const first = reader.read(bytes, 2, bytes.length - 2);
+  assert.deepEqual(first, { service: "söme", protocol: "tcp", client: "a:1" });
+  assert.equal(reader.read(bytes, 2, bytes.length - 2), first);
+});
+
+test("thousands of different preambles leave the ones in use in the cache and the others out", () => {
+  const reader = new PreambleReader();
+  const used = Buffer.from('{"service":"used","protocol":"tcp"}');
+  const first = reader.read(used, 0, used.length);
+  for (let index = 0; index < 5_000; index++) {
+    const other = Buffer.from(`{"service":"s","protocol":"tcp","client":"c:${index}"}`);
+    assert.equal(reader.read(other, 0, other.length).client, `c:${index}`);
+    if (index % 100 === 0) assert.equal(reader.read(used, 0, used.length), first);
+  }
+});
+
+for (const line of [
+  "",
+  "nonsense",
+  "null",
+  "[]",
+  '"text"',
+  "{}",
+  '{"service":"","protocol":"tcp"}',
+  '{"service":"a"}',
+  '{"service":"a","protocol":"h9"}',
+  '{"service":1,"protocol":"tcp"}',
+  '{"service":"a","protocol":"tcp","client":7}',
+  `{"service":"${"a".repeat(254)}","protocol":"tcp"}`,
+]) {
+  test(`is no preamble: ${line.slice(0, 40)}`, () => {
+    assert.throws(() => parsePreamble(line), { code: "PREAMBLE_INVALID" });
+  });
+}
