@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 
-import { silentLogger } from "../base/clock.ts";
-import { parseTokens, readTokenFile, readTokensFile, TokenSet } from "./tokens.ts";
+import { parseTokens, TokenSet } from "./tokens.ts";
 
 test("a token proves the name it stands behind, and nothing else does", () => {
   const tokens = new TokenSet(parseTokens('phone0: "one"\nphone1: "two"\n', "tokens.yaml"));
@@ -41,21 +37,4 @@ test("a tokens file with an error does not print its tokens", () => {
       (error: Error) => !error.message.includes("secret"),
     );
   }
-});
-
-test("a token file is read without its newline, and its being readable by everybody is said", (t) => {
-  const folder = mkdtempSync(join(tmpdir(), "polarity-token-"));
-  t.after(() => rmSync(folder, { recursive: true }));
-  const path = join(folder, "token");
-  writeFileSync(path, "  secret\n", { mode: 0o600 });
-  const warnings: string[] = [];
-  const logger = { ...silentLogger, warn: (_fields: unknown, message: string) => warnings.push(message) };
-  assert.equal(readTokenFile(path, logger), "secret");
-  assert.deepEqual(warnings, []);
-  chmodSync(path, 0o644);
-  readTokenFile(path, logger);
-  assert.match(warnings[0] ?? "", /every user of this machine can read the token file/);
-  writeFileSync(path, " \n");
-  assert.throws(() => readTokenFile(path, logger), { code: "CONFIG_INVALID" });
-  assert.throws(() => readTokensFile(join(folder, "none")), { code: "FILE_UNREADABLE" });
 });

@@ -1,15 +1,13 @@
 /**
- * Tokens: who may join an acceptor, and what a dialler shows.
+ * Tokens: who may join an acceptor.
  *
  * An acceptor keeps hashes only. A look-up hashes what was shown and compares it with every entry in constant time, so
  * that its duration tells nothing about which token was nearly right. Tokens are never part of a message.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
 
 import { parse as parseYaml } from "yaml";
 
-import type { Logger } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { NAME_LENGTH_MAX, TOKEN_LENGTH_MAX } from "./link-limits.ts";
 
@@ -89,32 +87,6 @@ export function parseTokens(text: string, where: string): readonly TokenEntry[] 
     owners.set(token, name);
     return { name, token };
   });
-}
-
-/** Reads a tokens file of an acceptor. */
-export function readTokensFile(path: string): TokenSet {
-  return new TokenSet(parseTokens(readText(path), path));
-}
-
-/** Reads a dialler's token: the file's content without the white space around it. Warns if others can read the file. */
-export function readTokenFile(path: string, logger: Logger): string {
-  const token = readText(path).trim();
-  if (token === "" || token.length > TOKEN_LENGTH_MAX) {
-    throw new PolarityError("CONFIG_INVALID", `${path}: expected a token of 1 to ${TOKEN_LENGTH_MAX} characters`);
-  }
-  const mode = statSync(path).mode;
-  if (process.platform !== "win32" && (mode & 0o004) !== 0) {
-    logger.warn({ file: path }, `every user of this machine can read the token file ${path}; chmod 600 it`);
-  }
-  return token;
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new PolarityError("FILE_UNREADABLE", `cannot read ${path}: ${messageOf(error)}`, error);
-  }
 }
 
 function hashOf(token: string): Buffer {

@@ -25,6 +25,9 @@ export interface JoinOptions {
 export interface Joining {
   /** Breaks what carries the link, as a cable that is pulled. */
   cut(): void;
+  /** Nothing passes until `thaw`, though nothing breaks: a peer that hangs. Undefined where that cannot be had. */
+  readonly freeze: (() => void) | undefined;
+  thaw(): void;
   /** The acceptor goes away and comes back in the same place; undefined where there is no acceptor. */
   readonly restart: (() => Promise<void>) | undefined;
   /** Why the dialler has no link, once it knows. */
@@ -93,6 +96,8 @@ function memory(name: string, split: Split): Medium {
       dialled.start();
       return Promise.resolve({
         cut: () => far.destroy(),
+        freeze: undefined,
+        thaw: () => {},
         restart: undefined,
         failure: () => failure,
         close: () => {
@@ -155,6 +160,8 @@ function sockets(transport: "tcp" | "unix" | "tls" | "ws" | "wss"): Medium {
       };
       return {
         cut: () => cable.cut(),
+        freeze: () => cable.freeze(),
+        thaw: () => cable.thaw(),
         restart: async () => {
           await acceptor.close();
           closeLinks();
@@ -221,6 +228,14 @@ class Cable {
 
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  freeze(): void {
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  thaw(): void {
+    for (const socket of this.#sockets) socket.resume();
   }
 
   async close(): Promise<void> {
