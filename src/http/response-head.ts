@@ -259,6 +259,7 @@ function conclude(head: ParsedResponseHead, requestMethod: string): ResponseHead
   const status = head.status;
   if (seen.chunked && seen.contentLength >= 0) return bad("both Content-Length and Transfer-Encoding");
   if (seen.chunked && head.versionMinor === 0) return bad("Transfer-Encoding in HTTP/1.0");
+  if (status < 200 && (seen.chunked || seen.contentLength > 0)) return bad(`a body announced for status ${status}`);
   head.keepAlive = !seen.close && (head.versionMinor === 1 || seen.keepAlive);
   if (status === 101) {
     if (head.upgrade === "") return bad("status 101 without an Upgrade field");
