@@ -4,9 +4,10 @@
  * While the peer does not read, offers and withdrawals collapse to the latest word per service, and error notices are
  * dropped: they are advice, and a peer could provoke any number of them.
  */
-import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import type { ByteSink } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { MuxStream } from "../mux/mux-stream.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import {
   announcementFields,
@@ -25,7 +26,7 @@ export interface ControlEvents {
 }
 
 export class ControlChannel implements ByteSink {
-  readonly #stream: ByteStream;
+  readonly #stream: MuxStream;
   readonly #events: ControlEvents;
   readonly #limits: LinkLimits;
   readonly #clock: Clock;
@@ -38,7 +39,7 @@ export class ControlChannel implements ByteSink {
   #over = false;
 
   /** Sends on `stream`; set this as its sink. */
-  constructor(stream: ByteStream, limits: LinkLimits, clock: Clock, events: ControlEvents) {
+  constructor(stream: MuxStream, limits: LinkLimits, clock: Clock, events: ControlEvents) {
     this.#stream = stream;
     this.#limits = limits;
     this.#clock = clock;
@@ -66,7 +67,9 @@ export class ControlChannel implements ByteSink {
   error(error: PolarityError, stream: number | undefined): void {
     if (this.#blocked) return;
     const message = error.message.slice(0, MESSAGE_LENGTH_MAX);
-    this.send(formatControlMessage("error", { code: error.code, message, stream }));
+    const line = formatControlMessage("error", { code: error.code, message, stream });
+    // The RST of the stream follows at once and waits for nobody.
+    if (!this.#stream.writeUrgently(line)) this.#blocked = true;
   }
 
   data(chunk: Buffer): void {

@@ -348,7 +348,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   #refusedByPeer(streamId: number, code: string, message: string): void {
     const stream = this.#driver.session.stream(streamId);
     if (stream === undefined || !stream.openedLocally || streamId === CONTROL_STREAM_ID) return;
-    const error = peerError(code, "STREAM_REFUSED", `${this.#who}: ${message}`);
+    // A reason that we do not know may have come after the app had seen the request.
+    const error = peerError(code, "TARGET_FAILED", `${this.#who}: ${message}`);
     const { sink } = stream;
     stream.reset(error);
     sink.reset(error);

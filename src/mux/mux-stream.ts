@@ -117,6 +117,21 @@ export class MuxStream implements ByteStream {
     return this.#enqueue(Buffer.from(text, "latin1"));
   }
 
+  /**
+   * As `writeLatin1`, but ahead of what other streams have queued: for the reason of a reset, which the RST that follows
+   * must not overtake. What this stream has queued itself still goes first.
+   */
+  writeUrgently(text: string): boolean {
+    const length = text.length;
+    if (!this.#writable || this.#queuedBytes > 0 || length > this.#sendWindow || length > FRAME_PAYLOAD_MAX / 2) {
+      return this.writeLatin1(text);
+    }
+    this.#host.output.dataLatin1(this.#takeFlags(), this.id, text);
+    this.#sendWindow -= length;
+    this.#host.wantsFlush(true);
+    return true;
+  }
+
   end(): void {
     if (!this.#writable) return;
     if (this.#queuedBytes > 0) {

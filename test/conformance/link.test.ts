@@ -137,6 +137,28 @@ for (const medium of MEDIA) {
       assert.equal(error.message, 'node "connector": connect ECONNREFUSED 127.0.0.1:3000');
     });
 
+    test("a refusal keeps its code while another stream fills the link", TEST_OPTIONS, async (t) => {
+      let bulk: ByteStream | undefined;
+      const { router, connector } = await join(t, medium, {
+        connector: {
+          accept: (preamble, stream) => {
+            readerOf(stream);
+            if (preamble.service === "bulk") {
+              bulk = stream;
+              return;
+            }
+            for (let index = 0; index < 8; index++) bulk?.write(Buffer.alloc(32 * 1024));
+            stream.reset(REFUSAL);
+          },
+        },
+      });
+      const slow = openStream(router.link, "bulk", "x");
+      await connector.until(() => bulk !== undefined);
+      const { reader } = openStream(router.link, "web", "x");
+      assert.equal((await reader.reason()).code, "TARGET_UNREACHABLE");
+      await slow.reader.until(() => slow.reader.bytes === 8 * 32 * 1024);
+    });
+
     test("8 MiB each way arrive whole though both readers are slow", TEST_OPTIONS, async (t) => {
       const { router } = await join(t, medium);
       const { stream, reader } = openStream(router.link, "echo");
