@@ -3,6 +3,7 @@ import { lstat, unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Place } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { acceptWithSharedRead } from "../socket/shared-read.ts";
 
 export interface ServerSocket {
   /** Where it listens, with the port that the system chose: `127.0.0.1:8001`, `[::1]:8001` or a path. */
@@ -13,7 +14,7 @@ export interface ServerSocket {
 
 /** Listens at `place`. Throws ADDRESS_IN_USE with the reason when it cannot. */
 export async function listenAt(place: Place, accepted: (socket: Socket) => void): Promise<ServerSocket> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, accepted);
+  const server = createServer({ allowHalfOpen: true });
   if (place.kind === "unix") await removeStaleSocket(place.path);
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error): void => {
@@ -26,6 +27,7 @@ export async function listenAt(place: Place, accepted: (socket: Socket) => void)
       server.off("error", failed);
       // Accepting can fail later, for want of descriptors; the next connection may succeed.
       server.on("error", () => {});
+      if (!acceptWithSharedRead(server, accepted)) server.on("connection", accepted);
       resolve();
     };
     if (place.kind === "unix") server.listen(place.path, listening);

@@ -7,6 +7,7 @@
 import type { Socket } from "node:net";
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { type ErrorCode, messageOf, PolarityError } from "../base/errors.ts";
+import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "./shared-read.ts";
 
 /** Un-consumed bytes at which reading stops; it goes on below half of it. */
 const READ_AHEAD_BYTES = 64 * 1024;
@@ -26,7 +27,7 @@ export interface SocketFault {
   readonly who: string;
 }
 
-export class SocketStream implements ByteStream {
+export class SocketStream implements ByteStream, ReadReceiver {
   sink: ByteSink;
   readonly socket: Socket;
   readonly #fault: SocketFault;
@@ -47,6 +48,8 @@ export class SocketStream implements ByteStream {
     this.sink = sink;
     socket.setNoDelay(true);
     (socket as StreamSocket)[STREAM] = this;
+    (socket as ReceivingSocket)[RECEIVER] = this;
+    // Sockets with a shared read never say `data`; others do nothing else.
     socket.on("data", onData);
     socket.on("end", onEnd);
     socket.on("drain", onDrain);
@@ -203,8 +206,15 @@ export class SocketStream implements ByteStream {
 /** Breaks a connection so that its peer notices: RST where the medium has one. */
 export function resetSocket(socket: Socket): void {
   socket.on("error", ignore);
-  if (socket.remoteFamily !== undefined && !("encrypted" in socket)) socket.resetAndDestroy();
-  else socket.destroy();
+  if (socket.remoteFamily === undefined || "encrypted" in socket) socket.destroy();
+  // While a shutdown is under way a reset is refused, and the descriptor would stay open for ever.
+  else if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0)
+    socket.once("finish", reset);
+  else socket.resetAndDestroy();
+}
+
+function reset(this: Socket): void {
+  if (!this.destroyed) this.resetAndDestroy();
 }
 
 function ignore(): void {}

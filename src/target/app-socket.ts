@@ -1,6 +1,7 @@
 /** Connecting to an app: a socket that may be written to at once, and that says why it could not connect. */
 import { connect, type Socket } from "node:net";
 import type { Place } from "../base/address.ts";
+import { SHARED_READ } from "../socket/shared-read.ts";
 
 /** Thrown into the socket as its error when the app does not accept in time. */
 export class ConnectTimeout extends Error {
@@ -11,8 +12,8 @@ export class ConnectTimeout extends Error {
 export function connectApp(place: Place, timeoutMs: number): Socket {
   const socket =
     place.kind === "unix"
-      ? connect({ path: place.path, allowHalfOpen: true })
-      : connect({ host: place.host, port: place.port, allowHalfOpen: true, noDelay: true, autoSelectFamily: true });
+      ? connect({ path: place.path, allowHalfOpen: true, onread: SHARED_READ })
+      : connect({ host: place.host, port: place.port, allowHalfOpen: true, autoSelectFamily: true, onread: SHARED_READ });
   const timer = setTimeout(() => {
     socket.destroy(new ConnectTimeout(`no connection within ${timeoutMs} ms`));
   }, timeoutMs);

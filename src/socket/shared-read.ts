@@ -1,0 +1,52 @@
+/**
+ * Reading without a buffer per read: all sockets read into one shared buffer, and what arrived is copied out in its size.
+ *
+ * Node otherwise allocates 64 KiB for every read of every socket, cuts it to size and passes it through a Readable; on a
+ * small request that costs more than parsing it, and under load the garbage doubles the memory of the process. Reads are
+ * synchronous and end before the next begins, so sharing is safe.
+ */
+import { type OnReadOpts, type Server, Socket } from "node:net";
+
+/** Who gets what is read; set as the socket's `[RECEIVER]` before the first read. */
+export interface ReadReceiver {
+  received(chunk: Buffer): void;
+}
+
+export const RECEIVER = Symbol("polarity.receiver");
+export type ReceivingSocket = Socket & { [RECEIVER]?: ReadReceiver };
+
+const SHARED_BYTES = 64 * 1024;
+const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+
+/** Goes into the options of `net.connect`. */
+export const SHARED_READ: OnReadOpts = {
+  buffer: shared,
+  callback(this: ReceivingSocket, bytes: number): boolean {
+    const chunk = Buffer.allocUnsafe(bytes);
+    shared.copy(chunk, 0, 0, bytes);
+    this[RECEIVER]?.received(chunk);
+    return true;
+  },
+};
+
+/** What a listening handle of Node's calls for each connection. */
+interface ListeningHandle {
+  onconnection?: (status: number, connection: object | undefined) => void;
+}
+
+/**
+ * Makes a listening server hand its connections to `accepted` as sockets that read this way. Node has that option for
+ * outgoing connections only, so this goes to the server's handle; false where the handle is not what it used to be, and the
+ * server's `connection` event brings plain sockets.
+ */
+export function acceptWithSharedRead(server: Server, accepted: (socket: Socket) => void): boolean {
+  const handle = (server as Server & { _handle?: ListeningHandle | null })._handle;
+  const original = handle?.onconnection;
+  if (handle === undefined || handle === null || typeof original !== "function") return false;
+  handle.onconnection = function (this: ListeningHandle, status, connection) {
+    // Errors, such as running out of descriptors, are the server's to report.
+    if (status !== 0 || connection === undefined) original.call(this, status, connection);
+    else accepted(new Socket({ handle: connection, allowHalfOpen: true, onread: SHARED_READ } as object));
+  };
+  return true;
+}
