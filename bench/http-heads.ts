@@ -2,9 +2,9 @@
 import { HeadCollector } from "../src/http/head-collector.ts";
 import { DEFAULT_HEAD_BYTES_MAX } from "../src/http/head-limits.ts";
 import { HttpProblem } from "../src/http/http-problem.ts";
-import { ForwardingContext, forwardRequestHead } from "../src/http/request-forwarding.ts";
+import { forwardedEnding, forwardedStart, ForwardingContext } from "../src/http/request-forwarding.ts";
 import { parseRequestHead } from "../src/http/request-head.ts";
-import { forwardResponseHead } from "../src/http/response-forwarding.ts";
+import { responseEnding, responseStart } from "../src/http/response-forwarding.ts";
 import { parseResponseHead } from "../src/http/response-head.ts";
 
 const ROUNDS = 5;
@@ -77,7 +77,8 @@ function forward(chunk: Buffer): number {
   requests.push(chunk);
   const head = parseRequestHead(requests.text);
   if (head instanceof HttpProblem) throw head.toError();
-  return arena.write(forwardRequestHead(head, context), 0, "latin1");
+  const start = arena.write(forwardedStart(head, context), 0, "latin1");
+  return start + arena.write(forwardedEnding(head, context), start, "latin1");
 }
 
 function answerForward(chunk: Buffer): number {
@@ -85,7 +86,8 @@ function answerForward(chunk: Buffer): number {
   responses.push(chunk);
   const head = parseResponseHead(responses.text, "GET");
   if (head instanceof HttpProblem) throw head.toError();
-  return arena.write(forwardResponseHead(head, forwarding), 0, "latin1");
+  const start = arena.write(responseStart(head, forwarding), 0, "latin1");
+  return start + arena.write(responseEnding(head, forwarding), start, "latin1");
 }
 
 function measure(name: string, chunk: Buffer, work: (chunk: Buffer) => number): void {

@@ -39,8 +39,8 @@ class PairEnd implements ByteStream {
     return !this.#full;
   }
 
-  writeLatin1(text: string): boolean {
-    return this.write(Buffer.from(text, "latin1"));
+  writeLatin1(text: string, second = "", third = ""): boolean {
+    return this.write(Buffer.from(text + second + third, "latin1"));
   }
 
   end(): void {

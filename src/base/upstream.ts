@@ -4,20 +4,54 @@ import type { ByteSink, ByteStream } from "./byte-stream.ts";
 /** What travels on a stream: raw bytes, one HTTP/1.1 exchange, or length-prefixed datagrams. */
 export type StreamProtocol = "tcp" | "http/1.1" | "udp";
 
+/**
+ * What a request has to do with relaying, which takes it one router further and never two:
+ * - `may`: it goes to whoever offers the service here, or else to a router that relays.
+ * - `ask`: as a router that relays gets it: find somebody who offers the service to you.
+ * - `done`: it came through a link to be relayed, and goes only to who offers the service here.
+ */
+export type RelayStage = "may" | "ask" | "done";
+
 /** What the opener of a stream says about it, with its preamble line made once and used for every stream like it. */
 export class StreamRequest {
   readonly service: string;
   readonly protocol: StreamProtocol;
   /** The client's address as `host:port`; empty when there is none. */
   readonly client: string;
+  /** Only this node's offers of the service will do. */
+  readonly node: string | undefined;
+  /** How long it may wait for an offer. */
+  readonly waitMs: number;
+  readonly relay: RelayStage;
   /** The preamble line, newline included, as ASCII (anything else is escaped, so latin1 and UTF-8 agree). */
   readonly preamble: string;
+  #ask: StreamRequest | undefined;
 
-  constructor(service: string, protocol: StreamProtocol, client: string) {
+  constructor(
+    service: string,
+    protocol: StreamProtocol,
+    client: string,
+    node?: string,
+    waitMs = 0,
+    relay: RelayStage = "may",
+  ) {
     this.service = service;
     this.protocol = protocol;
     this.client = client;
-    this.preamble = `${asciiJson(client === "" ? { service, protocol } : { service, protocol, client })}\n`;
+    this.node = node;
+    this.waitMs = waitMs;
+    this.relay = relay;
+    // Who offers the service needs to know neither node nor wait: they are for who still has to look for one.
+    const ask = relay === "ask" ? { relay: true, node, wait: waitMs } : undefined;
+    this.preamble = `${asciiJson({ service, protocol, client: client === "" ? undefined : client, ...ask })}\n`;
+  }
+
+  /** The same request as a router that relays gets it; it may wait there for `waitMs`. */
+  ask(waitMs: number): StreamRequest {
+    if (this.#ask?.waitMs !== waitMs) {
+      this.#ask = new StreamRequest(this.service, this.protocol, this.client, this.node, waitMs, "ask");
+    }
+    return this.#ask;
   }
 }
 
@@ -25,10 +59,10 @@ export interface Upstream {
   /** The node that serves, as people know it. */
   readonly node: string;
   /**
-   * Opens a stream for `request`, with `first` (latin1, may be empty) as its first payload, in one frame where there are
-   * frames. `sink` becomes the stream's sink and is never called before `open` returns. Undefined: no new streams now.
+   * Opens a stream for `request`, with `first` and `second` (latin1, may be empty) as its first payload, in one frame where
+   * there are frames. `sink` becomes the stream's sink and is never called before `open` returns. Undefined: no new streams now.
    */
-  open(request: StreamRequest, first: string, sink: ByteSink): ByteStream | undefined;
+  open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined;
 }
 
 /** JSON with every character above U+007E as an escape. */

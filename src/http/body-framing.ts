@@ -13,7 +13,8 @@ export class BodyReader {
   problem: HttpProblem | undefined;
   readonly #code: ErrorCode;
   readonly #payloadBytesMax: number;
-  readonly #chunked = new ChunkedFraming();
+  /** Made for the first chunked body: most messages have none. */
+  #chunked: ChunkedFraming | undefined;
   #kind: BodyKind = "none";
   #remaining = 0;
 
@@ -28,13 +29,16 @@ export class BodyReader {
     this.problem = undefined;
     this.#kind = kind;
     this.#remaining = kind === "length" ? length : 0;
-    if (kind === "chunked") this.#chunked.reset();
+    if (kind === "chunked") {
+      this.#chunked ??= new ChunkedFraming();
+      this.#chunked.reset();
+    }
     if (this.#remaining > this.#payloadBytesMax) this.#refuseSize();
   }
 
   /** The last byte of the body has been taken. */
   get done(): boolean {
-    if (this.#kind === "chunked") return this.#chunked.done;
+    if (this.#kind === "chunked") return this.#chunked!.done;
     return this.#remaining === 0 && this.#kind !== "close" && this.#kind !== "tunnel";
   }
 
@@ -57,7 +61,7 @@ export class BodyReader {
   }
 
   #takeChunked(chunk: Buffer): number {
-    const framing = this.#chunked;
+    const framing = this.#chunked!;
     let at = 0;
     while (at < chunk.length && !framing.done && this.problem === undefined) {
       at = framing.advance(chunk, at);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HttpProblem } from "./http-problem.ts";
-import { ForwardingContext, forwardRequestHead, rewritePath, viaName } from "./request-forwarding.ts";
+import { forwardedEnding, forwardedStart, ForwardingContext, rewritePath, viaName } from "./request-forwarding.ts";
 import type { ForwardingOptions } from "./request-forwarding.ts";
 import { parseRequestHead } from "./request-head.ts";
 
@@ -296,5 +296,5 @@ function forward(lines: readonly string[], options: ForwardingOptions): string[]
 function forwardText(text: string, context: ForwardingContext, path?: string, requestId?: string): string {
   const head = parseRequestHead(text);
   if (head instanceof HttpProblem) throw head.toError();
-  return forwardRequestHead(head, context, path, requestId);
+  return forwardedStart(head, context, path, requestId) + forwardedEnding(head, context);
 }

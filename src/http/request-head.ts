@@ -170,6 +170,12 @@ const TE = lowerBytes("te");
 const TRAILERS = lowerBytes("trailers");
 const TRANSFER_ENCODING = lowerBytes("transfer-encoding");
 const UPGRADE = lowerBytes("upgrade");
+const X_FORWARDED_FOR = lowerBytes("x-forwarded-for");
+const X_FORWARDED_HOST = lowerBytes("x-forwarded-host");
+const X_FORWARDED_PROTO = lowerBytes("x-forwarded-proto");
+const X_REAL_IP = lowerBytes("x-real-ip");
+const X_REQUEST_ID = lowerBytes("x-request-id");
+const X_SERVICE_ID = lowerBytes("x-service-id");
 
 /** Notes what the line says. Only names of interest are compared, by first letter and length. */
 function noteField(head: ParsedRequestHead, bytes: Uint8Array, index: number): string {
@@ -203,7 +209,7 @@ function noteField(head: ParsedRequestHead, bytes: Uint8Array, index: number): s
       if (line.is(bytes, UPGRADE)) noteUpgrade(head);
       return "";
     case 0x78: // x
-      return bytes[line.start + 1] === HYPHEN ? noteExtension(head) : "";
+      return bytes[line.start + 1] === HYPHEN ? noteExtension(head, bytes) : "";
     default:
       return "";
   }
@@ -271,31 +277,21 @@ function noteUpgrade(head: ParsedRequestHead): void {
   head.upgrade = line.value(head.text);
 }
 
-/** Fields whose names begin with `X-`: few clients send them, so they are told apart as strings. */
-function noteExtension(head: ParsedRequestHead): string {
-  const name = line.name(head.text).toLowerCase();
-  switch (name) {
-    case "x-forwarded-for":
-      markForwarding(head, LINE_FORWARDED_FOR);
-      return "";
-    case "x-forwarded-proto":
-      markForwarding(head, LINE_FORWARDED_PROTO);
-      return "";
-    case "x-forwarded-host":
-      markForwarding(head, LINE_FORWARDED_HOST);
-      return "";
-    case "x-request-id":
-      head.hasRequestId = true;
-      mark(head, LINE_REQUEST_ID);
-      return "";
-    case "x-service-id":
-      if (++seen.serviceIdCount > 1) return "more than one X-Service-Id field";
-      head.serviceId = line.value(head.text);
-      return "";
-    default:
-      if (name === "x-real-ip" || name.startsWith("x-forwarded-")) markForwarding(head, LINE_CLIENT_IDENTITY);
-      return "";
+/** Fields whose names begin with `X-`. What a router adds is among them, so every connector sees some. */
+function noteExtension(head: ParsedRequestHead, bytes: Uint8Array): string {
+  if (line.is(bytes, X_FORWARDED_FOR)) markForwarding(head, LINE_FORWARDED_FOR);
+  else if (line.is(bytes, X_FORWARDED_PROTO)) markForwarding(head, LINE_FORWARDED_PROTO);
+  else if (line.is(bytes, X_FORWARDED_HOST)) markForwarding(head, LINE_FORWARDED_HOST);
+  else if (line.is(bytes, X_REQUEST_ID)) {
+    head.hasRequestId = true;
+    mark(head, LINE_REQUEST_ID);
+  } else if (line.is(bytes, X_SERVICE_ID)) {
+    if (++seen.serviceIdCount > 1) return "more than one X-Service-Id field";
+    head.serviceId = line.value(head.text);
+  } else if (line.is(bytes, X_REAL_IP) || line.name(head.text).toLowerCase().startsWith("x-forwarded-")) {
+    markForwarding(head, LINE_CLIENT_IDENTITY);
   }
+  return "";
 }
 
 /**

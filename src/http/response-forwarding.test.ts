@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HttpProblem } from "./http-problem.ts";
-import { endsByClose, forwardResponseHead, needsDechunking } from "./response-forwarding.ts";
+import { endsByClose, needsDechunking, responseEnding, responseStart } from "./response-forwarding.ts";
 import type { ResponseForwardingOptions } from "./response-forwarding.ts";
 import { parseResponseHead } from "./response-head.ts";
 import type { ResponseHead } from "./response-head.ts";
@@ -166,17 +166,17 @@ const cases: readonly Case[] = [
   ],
 ];
 
-for (const [sentence, options, sent, forwarded] of cases) {
+for (const [sentence, options, sent, expected] of cases) {
   test(sentence, () => {
-    const text = forwardResponseHead(parsed(sent, "GET"), options);
+    const text = forwarded(parsed(sent, "GET"), options);
     assert.ok(text.endsWith("\r\n\r\n"));
-    assert.deepEqual(text.slice(0, -4).split("\r\n"), forwarded);
+    assert.deepEqual(text.slice(0, -4).split("\r\n"), expected);
   });
 }
 
 test("HEAD's chunked answer is chunked no longer for an HTTP/1.0 client, and its connection may stay", () => {
   const head = parsed(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"], "HEAD");
-  assert.equal(forwardResponseHead(head, OLD), `HTTP/1.1 200 OK\r\n${VIA}\r\nConnection: keep-alive\r\n\r\n`);
+  assert.equal(forwarded(head, OLD), `HTTP/1.1 200 OK\r\n${VIA}\r\nConnection: keep-alive\r\n\r\n`);
 });
 
 test("only HTTP/1.0 clients need chunks decoded, and then their connection ends the body", () => {
@@ -194,7 +194,7 @@ test("only HTTP/1.0 clients need chunks decoded, and then their connection ends 
 test("several names in one process do not mix", () => {
   const head = parsed(["HTTP/1.1 200 OK", "Content-Length: 3"], "GET");
   for (const via of ["a", "b", "a"]) {
-    assert.ok(forwardResponseHead(head, { ...KEEP, via }).includes(`\r\nVia: 1.1 ${via}\r\n`));
+    assert.ok(forwarded(head, { ...KEEP, via }).includes(`\r\nVia: 1.1 ${via}\r\n`));
   }
 });
 
@@ -202,4 +202,8 @@ function parsed(lines: readonly string[], method: string): ResponseHead {
   const head = parseResponseHead(`${lines.join("\r\n")}\r\n\r\n`, method);
   if (head instanceof HttpProblem) throw head.toError();
   return head;
+}
+
+function forwarded(head: Parameters<typeof responseStart>[0], options: Parameters<typeof responseStart>[1]): string {
+  return responseStart(head, options) + responseEnding(head, options);
 }

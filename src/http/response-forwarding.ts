@@ -33,8 +33,13 @@ export function needsDechunking(head: ResponseHead, clientVersionMinor: 0 | 1): 
 /** Where a status line ends that has no reason, nor the space before it. */
 const STATUS_END = 12;
 
-/** Blank line included; latin1. HTTP/1.0 clients must not be sent informational heads at all (RFC 9110 §15.2). */
-export function forwardResponseHead(head: ResponseHead, options: ResponseForwardingOptions): string {
+/**
+ * The head for the client, up to where `responseEnding` goes on; latin1. HTTP/1.0 clients must not be sent informational
+ * heads at all (RFC 9110 §15.2).
+ *
+ * Two strings, because joining them costs more than writing both: one is mostly a slice, the other is made once.
+ */
+export function responseStart(head: ResponseHead, options: ResponseForwardingOptions): string {
   const text = head.text;
   const bodyless = head.status < 200 || head.status === 204;
   const dropsChunked = bodyless || options.clientVersionMinor === 0;
@@ -55,25 +60,34 @@ export function forwardResponseHead(head: ResponseHead, options: ResponseForward
     from = marks[i + 2] as number;
   }
   if (from < head.fieldsEnd) out += text.slice(from, head.fieldsEnd);
-  out += viaLine(options.via, head.versionMinor);
   if (head.upgrade !== "" && (head.status === 101 || head.status === 426)) {
     const close = head.status === 426 && options.closeConnection ? ", close" : "";
     out += `Connection: upgrade${close}\r\nUpgrade: ${head.upgrade}\r\n`;
-  } else if (!head.informational) {
-    if (options.closeConnection || endsByClose(head, options.clientVersionMinor)) out += "Connection: close\r\n";
-    else if (options.clientVersionMinor === 0) out += "Connection: keep-alive\r\n";
   }
-  return `${out}${options.extraLines}\r\n`;
+  return out;
+}
+
+/** The rest of the head: Via, what becomes of the connection, and the blank line. */
+export function responseEnding(head: ResponseHead, options: ResponseForwardingOptions): string {
+  const { via, clientVersionMinor, closeConnection, extraLines } = options;
+  let connection = "";
+  const saysUpgrade = head.upgrade !== "" && (head.status === 101 || head.status === 426);
+  if (!saysUpgrade && !head.informational) {
+    if (closeConnection || endsByClose(head, clientVersionMinor)) connection = "Connection: close\r\n";
+    else if (clientVersionMinor === 0) connection = "Connection: keep-alive\r\n";
+  }
+  if (connection === "" && extraLines === "") return viaEnding(via, head.versionMinor);
+  return `Via: 1.${head.versionMinor} ${viaName(via)}\r\n${connection}${extraLines}\r\n`;
 }
 
 let lastVia = "";
-let lastViaLines: readonly [string, string] = ["", ""];
+let lastViaEndings: readonly [string, string] = ["", ""];
 
-/** One name serves a whole node, so its lines are made once. */
-function viaLine(via: string, versionMinor: 0 | 1): string {
+/** One name serves a whole node, so the usual endings are made once. */
+function viaEnding(via: string, versionMinor: 0 | 1): string {
   if (via !== lastVia) {
     lastVia = via;
-    lastViaLines = [`Via: 1.0 ${viaName(via)}\r\n`, `Via: 1.1 ${viaName(via)}\r\n`];
+    lastViaEndings = [`Via: 1.0 ${viaName(via)}\r\n\r\n`, `Via: 1.1 ${viaName(via)}\r\n\r\n`];
   }
-  return lastViaLines[versionMinor];
+  return lastViaEndings[versionMinor];
 }

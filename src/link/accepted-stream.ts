@@ -114,8 +114,8 @@ class AcceptedStream implements ByteStream {
     return this.#stream.write(chunk);
   }
 
-  writeLatin1(text: string): boolean {
-    return this.#stream.writeLatin1(text);
+  writeLatin1(text: string, second?: string, third?: string): boolean {
+    return this.#stream.writeLatin1(text, second, third);
   }
 
   end(): void {

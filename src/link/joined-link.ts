@@ -69,7 +69,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.dialled = side.kind === "dialler";
     this.preambleBytesMax = context.limits.preambleBytesMax;
     this.#handshake = this.dialled ? "awaiting-welcome" : "awaiting-hello";
-    this.#peer = { node: "", instance: "", identity: ANONYMOUS, address: transport.remoteAddress };
+    this.#peer = { node: "", instance: "", identity: ANONYMOUS, address: transport.remoteAddress, features: [] };
     this.#streamsMax = context.muxLimits.peerStreamsMax;
     this.#driver = new LinkDriver(transport, this.dialled ? "client" : "server", this, {
       clock: context.clock,
@@ -114,12 +114,12 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     return this.#state;
   }
 
-  open(request: StreamRequest, first: string, sink: ByteSink): ByteStream | undefined {
+  open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {
     const session = this.#driver.session;
     if (this.#state !== "up" || session.streamsOpen >= this.#streamsMax) return undefined;
     const stream = session.open(sink);
     if (stream === undefined) return undefined;
-    stream.writeLatin1(first === "" ? request.preamble : request.preamble + first);
+    stream.writeLatin1(request.preamble, first, second);
     return stream;
   }
 
@@ -273,7 +273,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 
   get #introduction(): Introduction {
     const { node, instance, muxLimits } = this.#context;
-    return { node, instance, offers: this.#context.offers(), streamsMax: muxLimits.peerStreamsMax };
+    const features = this.#side.kind === "acceptor" ? (this.#side.features ?? []) : [];
+    return { node, instance, offers: this.#context.offers(), streamsMax: muxLimits.peerStreamsMax, features };
   }
 
   #useControlStream(stream: MuxStream): void {
@@ -305,7 +306,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   #joined(from: Hello | Welcome, identity: string): void {
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
-    this.#peer = { node: from.node, instance: from.instance, identity, address: this.#transport.remoteAddress };
+    const { node, instance, features } = from;
+    this.#peer = { node, instance, identity, address: this.#transport.remoteAddress, features };
     if (from.streamsMax !== undefined) this.#streamsMax = from.streamsMax;
     this.#wasJoined = true;
     this.#state = "up";

@@ -12,9 +12,9 @@ import { errorResponse } from "../http/error-response.ts";
 import { HeadCollector } from "../http/head-collector.ts";
 import type { HeadLimits } from "../http/head-limits.ts";
 import { HttpProblem } from "../http/http-problem.ts";
-import { forwardRequestHead, type ForwardingContext, rewritePath } from "../http/request-forwarding.ts";
+import { forwardedEnding, forwardedStart, type ForwardingContext, rewritePath } from "../http/request-forwarding.ts";
 import { parseRequestHead, type RequestHead } from "../http/request-head.ts";
-import { endsByClose, forwardResponseHead, needsDechunking } from "../http/response-forwarding.ts";
+import { endsByClose, needsDechunking, responseEnding, responseStart } from "../http/response-forwarding.ts";
 import type { ResponseHead } from "../http/response-head.ts";
 import type { WaitHandle } from "../registry/offer-waiters.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
@@ -207,7 +207,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     if (head.status === 100) this.#continued = true;
     // RFC 9110 §15.2: HTTP/1.0 clients must not be sent any.
     if (this.#head?.versionMinor === 0) return true;
-    return this.#write(forwardResponseHead(head, this.#responseOptions(false)), EMPTY);
+    return this.#writeHead(head, false, EMPTY);
   }
 
   response(head: ResponseHead, body: Buffer): boolean {
@@ -220,11 +220,10 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     if (!request.keepAlive || this.#host.draining || bodyInDoubt || endsByClose(head, clientMinor)) {
       this.#closeAfterResponse = true;
     }
-    const text = forwardResponseHead(head, this.#responseOptions(this.#closeAfterResponse));
-    if (head.framing === "tunnel") return this.#beginTunnel(text, body);
-    if (!needsDechunking(head, clientMinor)) return this.#write(text, body);
+    if (head.framing === "tunnel") return this.#beginTunnel(head, body);
+    if (!needsDechunking(head, clientMinor)) return this.#writeHead(head, this.#closeAfterResponse, body);
     this.#decoder = new ChunkedDecoder("TARGET_PROTOCOL");
-    const room = this.#write(text, EMPTY);
+    const room = this.#writeHead(head, true, EMPTY);
     return this.responseBody(body) && room;
   }
 
@@ -236,7 +235,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     const payload: Buffer[] = [];
     this.#decoder.take(chunk, payload);
     let room = true;
-    for (const slice of payload) room = this.#write("", slice);
+    for (const slice of payload) room = this.#write("", "", slice);
     return room;
   }
 
@@ -404,15 +403,17 @@ export class Http1Connection implements ByteSink, ExchangeHost {
 
   #begin(head: RequestHead, resolution: Extract<Resolution, { kind: "found" }>): void {
     const { limits, context, waitForOfferMs, statistics } = this.#host;
-    if (this.#streamRequest?.service !== resolution.service) {
-      this.#streamRequest = new StreamRequest(resolution.service, "http/1.1", this.client.text);
+    const { service, node } = resolution;
+    if (this.#streamRequest?.service !== service || this.#streamRequest.node !== node) {
+      this.#streamRequest = new StreamRequest(service, "http/1.1", this.client.text, node, waitForOfferMs);
     }
     const path = resolution.stripPrefix === "" ? head.path : rewritePath(head.path, resolution.stripPrefix, "");
     const exchange = new HttpExchange(context, this, {
       stream: this.#streamRequest,
-      node: resolution.node,
+      node,
       method: head.method,
-      head: forwardRequestHead(head, this.#forwarding, path),
+      headStart: forwardedStart(head, this.#forwarding, path),
+      headEnding: forwardedEnding(head, this.#forwarding),
       upgrade: head.upgrade !== "",
       responseHeadBytesMax: limits.headBytesMax,
       offerDeadline: this.#requestStartedAt + waitForOfferMs,
@@ -509,9 +510,9 @@ export class Http1Connection implements ByteSink, ExchangeHost {
 
   // ── responses out ──
 
-  #beginTunnel(text: string, rest: Buffer): boolean {
+  #beginTunnel(head: ResponseHead, rest: Buffer): boolean {
     this.#phase = "tunnel";
-    const room = this.#write(text, rest);
+    const room = this.#writeHead(head, false, rest);
     if (this.#pending !== undefined) this.#takePending();
     if (this.#clientEnded) this.#exchange?.requestEnd();
     return room;
@@ -524,8 +525,10 @@ export class Http1Connection implements ByteSink, ExchangeHost {
     this.#closeAfterWrites();
   }
 
-  #responseOptions(closeConnection: boolean): Parameters<typeof forwardResponseHead>[1] {
-    return { via: this.#host.via, clientVersionMinor: this.#head!.versionMinor, closeConnection, extraLines: "" };
+  #writeHead(head: ResponseHead, closeConnection: boolean, body: Buffer): boolean {
+    const { versionMinor } = this.#head!;
+    const options = { via: this.#host.via, clientVersionMinor: versionMinor, closeConnection, extraLines: "" };
+    return this.#write(responseStart(head, options), responseEnding(head, options), body);
   }
 
   /** Our own answer. `close`: what follows on the connection cannot be understood. */
@@ -543,15 +546,16 @@ export class Http1Connection implements ByteSink, ExchangeHost {
         closeConnection,
         versionMinor: head?.versionMinor ?? 1,
       }),
+      "",
       EMPTY,
     );
     if (closeConnection) this.#linger();
     else this.#nextRequest();
   }
 
-  #write(text: string, chunk: Buffer): boolean {
-    this.#host.statistics.bytesOut += text.length + chunk.length;
-    return this.#stream.writeBoth(text, chunk);
+  #write(start: string, ending: string, chunk: Buffer): boolean {
+    this.#host.statistics.bytesOut += start.length + ending.length + chunk.length;
+    return this.#stream.writeMessage(start, ending, chunk);
   }
 
   /**

@@ -92,12 +92,13 @@ export class TcpListener implements Listener {
     const client = clientAddressOf(socket);
     const who = client.text === "" ? "the client" : `the client ${client.text}`;
     const stream = new SocketStream(socket, { code: "CLIENT_GONE", who }, NO_SINK);
+    const { service, node, waitForOfferMs } = this.#options;
     const session = new StreamSession(
       this.#context.sessions,
       stream,
-      new StreamRequest(this.#options.service, "tcp", client.text),
-      this.#options.node,
-      this.#options.waitForOfferMs,
+      new StreamRequest(service, "tcp", client.text, node, waitForOfferMs),
+      node,
+      waitForOfferMs,
       statistics,
       this,
     );

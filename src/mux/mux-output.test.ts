@@ -9,7 +9,7 @@ test("frames leave in the order in which they were put, small ones in one buffer
   const output = new MuxOutput();
   output.control(TYPE_PING, FLAG_SYN, 0, 9);
   output.data(FLAG_SYN, 1, Buffer.from("hello"));
-  output.dataLatin1(0, 1, "é");
+  output.dataLatin1(0, 1, "é", "", "");
   output.control(TYPE_WINDOW_UPDATE, FLAG_RST, 3, 0);
   assert.equal(output.bytes, 4 * 12 + 6);
   const parts = output.take();
@@ -53,7 +53,7 @@ test("bytes that a queueing transport still holds are never overwritten", () => 
   const held: { readonly part: Buffer; readonly copy: Buffer }[] = [];
   for (let round = 0; round < 300; round++) {
     output.data(0, 1, Buffer.alloc((round * 97) % 4096, round));
-    if (round % 3 === 0) output.dataLatin1(0, 1, String.fromCodePoint(round % 256).repeat((round * 211) % 50_000));
+    if (round % 3 === 0) output.dataLatin1(0, 1, String.fromCodePoint(round % 256).repeat((round * 211) % 30_000), "", "");
     for (const part of output.take()) held.push({ part, copy: Buffer.from(part) });
     if (round % 7 === 0) output.relinquish();
     // A neighbour that takes from the same pool all the while.
@@ -89,6 +89,6 @@ test("taken keeps what was written while the transport wrote", () => {
 test("text may fill an arena to its last byte", () => {
   const output = new MuxOutput();
   output.control(TYPE_PING, 0, 0, 1);
-  output.dataLatin1(0, 1, "x".repeat(MuxOutput.textBytesMax));
+  output.dataLatin1(0, 1, "x".repeat(MuxOutput.textBytesMax), "", "");
   assert.deepEqual(describeFrames(Buffer.concat(output.take())), ["PING - 0 1", `DATA - 1 ${MuxOutput.textBytesMax}`]);
 });

@@ -7,8 +7,9 @@
  */
 import { HEADER_BYTES, TYPE_DATA, writeHeader } from "./frame.ts";
 
-const ARENA_BYTES = 64 * 1024;
-const ARENAS_POOLED_MAX = 16;
+const ARENA_BYTES = 32 * 1024;
+/** As many as were ever needed in one turn, within reason: a thousand links that send one frame each need one each. */
+const ARENAS_POOLED_MAX = 256;
 /** Up to this size copying a payload is cheaper than one more entry in a gathered write. */
 const COPY_BYTES_MAX = 4 * 1024;
 
@@ -50,13 +51,18 @@ export class MuxOutput {
     this.#bytes += length;
   }
 
-  /** A payload of latin1 text that fits an arena: written there without a Buffer in between. */
-  dataLatin1(flags: number, streamId: number, text: string): void {
-    const length = text.length;
+  /** A payload of latin1 text that fits an arena: written there without a Buffer in between, nor a joined string. */
+  dataLatin1(flags: number, streamId: number, first: string, second: string, third: string): void {
+    const length = first.length + second.length + third.length;
     const offset = this.#reserve(HEADER_BYTES + length);
     const arena = this.#arena!;
     writeHeader(arena, offset, TYPE_DATA, flags, streamId, length);
-    arena.write(text, offset + HEADER_BYTES, length, "latin1");
+    let at = offset + HEADER_BYTES;
+    arena.write(first, at, "latin1");
+    at += first.length;
+    if (second !== "") arena.write(second, at, "latin1");
+    at += second.length;
+    if (third !== "") arena.write(third, at, "latin1");
   }
 
   /** Everything that waits, in order. Follow with `taken` if the transport kept no reference. */

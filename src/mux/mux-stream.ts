@@ -106,15 +106,16 @@ export class MuxStream implements ByteStream {
     return this.#enqueue(chunk);
   }
 
-  writeLatin1(text: string): boolean {
-    if (!this.#writable || text.length === 0) return true;
-    if (text.length <= MuxOutput.textBytesMax && this.#mayGoDirect(text.length)) {
-      this.#host.output.dataLatin1(this.#takeFlags(), this.id, text);
-      this.#sendWindow -= text.length;
+  writeLatin1(text: string, second = "", third = ""): boolean {
+    const length = text.length + second.length + third.length;
+    if (!this.#writable || length === 0) return true;
+    if (length <= MuxOutput.textBytesMax && this.#mayGoDirect(length)) {
+      this.#host.output.dataLatin1(this.#takeFlags(), this.id, text, second, third);
+      this.#sendWindow -= length;
       this.#host.wantsFlush(true);
       return true;
     }
-    return this.#enqueue(Buffer.from(text, "latin1"));
+    return this.#enqueue(Buffer.from(text + second + third, "latin1"));
   }
 
   /**
@@ -126,7 +127,7 @@ export class MuxStream implements ByteStream {
     if (!this.#writable || this.#queuedBytes > 0 || length > this.#sendWindow || length > FRAME_PAYLOAD_MAX / 2) {
       return this.writeLatin1(text);
     }
-    this.#host.output.dataLatin1(this.#takeFlags(), this.id, text);
+    this.#host.output.dataLatin1(this.#takeFlags(), this.id, text, "", "");
     this.#sendWindow -= length;
     this.#host.wantsFlush(true);
     return true;

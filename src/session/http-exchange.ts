@@ -37,8 +37,9 @@ export interface ExchangeRequest {
   readonly stream: StreamRequest;
   readonly node: string | undefined;
   readonly method: string;
-  /** The head to forward, blank line included. */
-  readonly head: string;
+  /** The head to forward, in two pieces, blank line included. */
+  readonly headStart: string;
+  readonly headEnding: string;
   /** The client asks to change protocols: a 101 may come, and bytes of the tunnel behind it. */
   readonly upgrade: boolean;
   readonly responseHeadBytesMax: number;
@@ -155,7 +156,7 @@ export class HttpExchange implements OfferSought, ByteSink {
 
   tryOffer(offer: Offer): boolean {
     const { request } = this;
-    const stream = offer.upstream.open(request.stream, request.head, this);
+    const stream = offer.upstream.open(request.stream, request.headStart, request.headEnding, this);
     if (stream === undefined) return false;
     this.#stream = stream;
     if (this.#statistics === undefined) {

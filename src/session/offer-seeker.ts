@@ -5,7 +5,7 @@
  * `finish` ends it before the next.
  */
 import type { Clock } from "../base/clock.ts";
-import { PolarityError } from "../base/errors.ts";
+import { type ErrorCode, PolarityError } from "../base/errors.ts";
 import type { StreamProtocol } from "../base/upstream.ts";
 import type { Offer, Picked } from "../registry/offer.ts";
 import type { OfferWaiters, WaitHandle } from "../registry/offer-waiters.ts";
@@ -31,6 +31,8 @@ export interface OfferSought {
 
 /** Offers that one session tries before it gives up, so that a broken fleet costs each request a bounded time. */
 const ATTEMPTS_MAX = 4;
+/** What a router says that was asked to relay and has nobody to relay to, now. */
+const FOUND_NOBODY: ReadonlySet<ErrorCode> = new Set(["NO_OFFER", "SERVICE_UNKNOWN", "LINK_DRAINING"]);
 
 export class OfferSeeker {
   readonly #context: SessionContext;
@@ -44,6 +46,9 @@ export class OfferSeeker {
   #wait: WaitHandle | undefined;
   #offer: Offer | undefined;
   #lastError: PolarityError | undefined;
+  readonly #directOnly: boolean;
+  /** A router that was asked to relay found nobody, so somebody may yet come. */
+  #mayYetCome = false;
 
   constructor(
     context: SessionContext,
@@ -52,6 +57,7 @@ export class OfferSeeker {
     protocol: StreamProtocol,
     node: string | undefined,
     deadline: number,
+    directOnly = false,
   ) {
     this.#context = context;
     this.#session = session;
@@ -59,6 +65,7 @@ export class OfferSeeker {
     this.#protocol = protocol;
     this.#node = node;
     this.#deadline = deadline;
+    this.#directOnly = directOnly;
   }
 
   /** The offer that the session uses now. */
@@ -73,7 +80,7 @@ export class OfferSeeker {
 
   seek(): void {
     for (;;) {
-      const picked = this.#context.registry.pick(this.#service, this.#protocol, this.#tried, this.#node);
+      const picked = this.#pick();
       if (picked.kind === "none") {
         this.#none(picked);
         return;
@@ -93,6 +100,7 @@ export class OfferSeeker {
     const offer = this.#offer;
     if (offer === undefined) return false;
     this.#lastError = error;
+    if (offer.relay && FOUND_NOBODY.has(error.code)) this.#mayYetCome = true;
     this.#leave(true);
     this.#exclude(offer);
     return this.failures < ATTEMPTS_MAX;
@@ -115,14 +123,19 @@ export class OfferSeeker {
   /** OfferWaiter */
   timedOut(): void {
     this.#wait = undefined;
-    const picked = this.#context.registry.pick(this.#service, this.#protocol, this.#tried, this.#node);
+    const picked = this.#pick();
     const detail = picked.kind === "none" ? picked.detail : "one came too late";
     this.#session.noOffer(this.#lastError ?? this.#noOffer(detail));
   }
 
+  #pick(): Picked {
+    return this.#context.registry.pick(this.#service, this.#protocol, this.#tried, this.#node, this.#directOnly);
+  }
+
   #none(picked: Extract<Picked, { kind: "none" }>): void {
     // What was tried and failed is worth another round only if something changes; the last failure says more than "none".
-    if (picked.reason === "exhausted" || this.#context.clock.now() >= this.#deadline) {
+    const hopeless = picked.reason === "exhausted" && !this.#mayYetCome;
+    if (hopeless || this.#context.clock.now() >= this.#deadline) {
       this.#session.noOffer(this.#lastError ?? this.#noOffer(picked.detail));
       return;
     }

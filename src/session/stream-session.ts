@@ -65,6 +65,7 @@ export class StreamSession implements OfferSought {
       request.protocol,
       node,
       this.startedAt + waitForOfferMs,
+      request.relay === "done",
     );
     client.sink = new ClientSide(this);
   }
@@ -91,7 +92,7 @@ export class StreamSession implements OfferSought {
   // ── OfferSought ──
 
   tryOffer(offer: Offer): boolean {
-    const service = offer.upstream.open(this.request, "", new ServiceSide(this));
+    const service = offer.upstream.open(this.request, "", "", new ServiceSide(this));
     if (service === undefined) return false;
     this.#service = service;
     if (this.#statistics === undefined) {

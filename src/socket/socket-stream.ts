@@ -76,26 +76,28 @@ export class SocketStream implements ByteStream, ReadReceiver {
     return this.#accepted();
   }
 
-  writeLatin1(text: string): boolean {
+  writeLatin1(text: string, second = "", third = ""): boolean {
     if (this.#writeEnded) return true;
-    this.bytesOut += text.length;
-    this.socket.write(text, "latin1");
+    this.bytesOut += text.length + second.length + third.length;
+    this.socket.write(second === "" ? text : text + second + third, "latin1");
     return this.#accepted();
   }
 
-  /** Latin1 text and the bytes behind it, in one system call. */
-  writeBoth(text: string, chunk: Buffer): boolean {
-    if (chunk.length === 0) return this.writeLatin1(text);
+  /** Latin1 text in two pieces and the bytes behind it, in one system call. */
+  writeMessage(start: string, ending: string, chunk: Buffer): boolean {
     if (this.#writeEnded) return true;
-    this.bytesOut += text.length + chunk.length;
-    if (text.length + chunk.length <= JOIN_BYTES_MAX) {
-      const joined = Buffer.allocUnsafe(text.length + chunk.length);
-      joined.write(text, 0, text.length, "latin1");
-      joined.set(chunk, text.length);
+    const textBytes = start.length + ending.length;
+    const bytes = textBytes + chunk.length;
+    this.bytesOut += bytes;
+    if (bytes <= JOIN_BYTES_MAX) {
+      const joined = Buffer.allocUnsafe(bytes);
+      joined.write(start, 0, "latin1");
+      if (ending !== "") joined.write(ending, start.length, "latin1");
+      if (chunk.length > 0) joined.set(chunk, textBytes);
       this.socket.write(joined);
     } else {
       this.socket.cork();
-      this.socket.write(text, "latin1");
+      this.socket.write(start + ending, "latin1");
       this.socket.write(chunk);
       this.socket.uncork();
     }

@@ -14,7 +14,7 @@ export class LocalUpstream implements Upstream {
     this.#find = find;
   }
 
-  open(request: StreamRequest, first: string, sink: ByteSink): ByteStream | undefined {
+  open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {
     const target = this.#find(request.service);
     if (target === undefined) return undefined;
     const [stream, far] = createByteStreamPair();
@@ -22,7 +22,7 @@ export class LocalUpstream implements Upstream {
     const early = new EarlyReset();
     stream.sink = early;
     target.accept(far, request.client);
-    if (first !== "") stream.writeLatin1(first);
+    if (first !== "") stream.writeLatin1(first, second);
     stream.sink = sink;
     const { error } = early;
     if (error !== undefined) queueMicrotask(() => sink.reset(error));

@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { BodyReader, ChunkedDecoder } from "../../src/http/body-framing.ts";
 import { HeadCollector } from "../../src/http/head-collector.ts";
 import { HttpProblem } from "../../src/http/http-problem.ts";
-import { ForwardingContext, forwardRequestHead } from "../../src/http/request-forwarding.ts";
+import { forwardedEnding, forwardedStart, ForwardingContext } from "../../src/http/request-forwarding.ts";
 import { parseRequestHead } from "../../src/http/request-head.ts";
 import type { RequestHead } from "../../src/http/request-head.ts";
 import { cut, generator, mutated } from "./mutation.ts";
@@ -84,7 +84,9 @@ async function compare(text: string): Promise<boolean> {
   const theirs = await askOracle(ends ? text : text + MARKER);
   assert.deepEqual(theirs, ends ? ours.messages : [...ours.messages, markerMessage()], describe("as sent", text));
 
-  const forwarded = ours.heads.map((each, index) => forwardRequestHead(each, context) + (ours.bodies[index] ?? ""));
+  const forwarded = ours.heads.map(
+    (each, index) => forwardedStart(each, context) + forwardedEnding(each, context) + (ours.bodies[index] ?? ""),
+  );
   const upgrades = head.upgrade !== "";
   const far = await askOracle(forwarded.join("") + (upgrades ? "" : MARKER));
   assert.equal(far.length, ours.messages.length + (upgrades ? 0 : 1), describe("forwarded", text));

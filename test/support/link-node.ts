@@ -192,7 +192,7 @@ export interface OpenedStream {
 /** Opens a stream that must open. */
 export function openStream(link: Link, service: string, first = "", client = ""): OpenedStream {
   const reader = new StreamReader();
-  const stream = link.open(new StreamRequest(service, "tcp", client), first, reader);
+  const stream = link.open(new StreamRequest(service, "tcp", client), first, "", reader);
   if (stream === undefined) throw new Error(`no stream on a link that is ${link.state}`);
   reader.consume = (bytes) => stream.consumed(bytes);
   return { stream, reader };

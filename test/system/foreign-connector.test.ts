@@ -39,7 +39,7 @@ test("a connector that shares no code with us joins, offers, answers and drains"
     Array.from({ length: 50 }, async (_, index) => {
       const reader = new StreamReader();
       const request = new StreamRequest("hello", "http/1.1", `203.0.113.9:${index}`);
-      const stream = router.link.open(request, `GET /${index} HTTP/1.1\r\nHost: a\r\n\r\n`, reader);
+      const stream = router.link.open(request, `GET /${index} HTTP/1.1\r\nHost: a\r\n\r\n`, "", reader);
       assert.ok(stream !== undefined);
       reader.consume = (bytes) => stream.consumed(bytes);
       stream.end();
