@@ -108,13 +108,13 @@ const cases: readonly Case[] = [
     "101 names its protocol",
     KEEP,
     ["HTTP/1.1 101 Switching", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Accept: k"],
-    ["HTTP/1.1 101 Switching", "Sec-WebSocket-Accept: k", VIA, "Connection: upgrade", "Upgrade: websocket"],
+    ["HTTP/1.1 101 Switching", "Sec-WebSocket-Accept: k", "Connection: upgrade", "Upgrade: websocket", VIA],
   ],
   [
     "426 names its protocol",
     CLOSE,
     ["HTTP/1.1 426 Upgrade Required", "Connection: upgrade", "Upgrade: foo/2", "Content-Length: 0"],
-    ["HTTP/1.1 426 Upgrade Required", "Content-Length: 0", VIA, "Connection: upgrade, close", "Upgrade: foo/2"],
+    ["HTTP/1.1 426 Upgrade Required", "Content-Length: 0", "Connection: upgrade, close", "Upgrade: foo/2", VIA],
   ],
   [
     "Upgrade ends here otherwise",
