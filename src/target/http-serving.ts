@@ -14,7 +14,7 @@ import { parseRequestHead, type RequestHead } from "../http/request-head.ts";
 import { parseResponseHead, type ResponseHead } from "../http/response-head.ts";
 import { ReplayBuffer } from "../session/replay-buffer.ts";
 import type { AppConnection, AppUser } from "./app-connection.ts";
-import type { HttpTarget } from "./http-target.ts";
+import type { HttpServingHost, HttpUnderWay } from "./http-serving-host.ts";
 
 /** Connections idle for longer are not given a request that must not be sent twice. */
 const FRESH_FOR_UNSAFE_MS = 1_000;
@@ -22,8 +22,8 @@ const FRESH_FOR_UNSAFE_MS = 1_000;
 type RequestPhase = "head" | "body" | "complete" | "tunnel";
 type ResponsePhase = "head" | "body" | "tunnel" | "over";
 
-export class HttpServing implements ByteSink, AppUser {
-  readonly #target: HttpTarget;
+export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
+  readonly #target: HttpServingHost;
   readonly #stream: ByteStream;
   readonly #requestCollector: HeadCollector;
   readonly #requestReader = new BodyReader("BAD_REQUEST");
@@ -47,7 +47,7 @@ export class HttpServing implements ByteSink, AppUser {
   /** The app was sent bytes of a tunnel that it may not agree to. */
   #tunnelBegunEarly = false;
 
-  constructor(target: HttpTarget, stream: ByteStream) {
+  constructor(target: HttpServingHost, stream: ByteStream) {
     this.#target = target;
     this.#stream = stream;
     const { headBytesMax } = target.options;

@@ -1,29 +1,17 @@
 /** Serves streams that carry one HTTP/1.1 exchange each, on keep-alive connections to an app. */
-import type { TargetAddress } from "../base/address.ts";
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
-import type { HeadLimits } from "../http/head-limits.ts";
 import { AppPool } from "./app-pool.ts";
 import { HttpServing } from "./http-serving.ts";
+import type { HttpServingHost, HttpTargetOptions, HttpUnderWay } from "./http-serving-host.ts";
 import type { Target, TargetContext } from "./target.ts";
 
-export interface HttpTargetOptions {
-  readonly address: TargetAddress;
-  readonly connectTimeoutMs: number;
-  /** How long the app may take to begin its answer. */
-  readonly responseTimeoutMs: number;
-  readonly idleConnectionsMax: number;
-  readonly idleMs: number;
-  readonly headLimits: HeadLimits;
-  readonly headBytesMax: number;
-}
-
-export class HttpTarget implements Target {
+export class HttpTarget implements Target, HttpServingHost {
   readonly url: string;
   readonly context: TargetContext;
   readonly options: HttpTargetOptions;
   readonly pool: AppPool;
-  readonly #serving = new Set<HttpServing>();
+  readonly #serving = new Set<HttpUnderWay>();
 
   constructor(context: TargetContext, options: HttpTargetOptions) {
     this.context = context;
@@ -46,7 +34,7 @@ export class HttpTarget implements Target {
     this.#serving.add(new HttpServing(this, stream));
   }
 
-  finished(serving: HttpServing): void {
+  finished(serving: HttpUnderWay): void {
     this.#serving.delete(serving);
   }
 

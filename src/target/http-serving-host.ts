@@ -1,0 +1,33 @@
+/** What the serving of one HTTP exchange asks of the target that it is for. */
+import type { TargetAddress } from "../base/address.ts";
+import type { PolarityError } from "../base/errors.ts";
+import type { HeadLimits } from "../http/head-limits.ts";
+import type { AppPool } from "./app-pool.ts";
+import type { TargetContext } from "./target.ts";
+
+export interface HttpTargetOptions {
+  readonly address: TargetAddress;
+  readonly connectTimeoutMs: number;
+  /** How long the app may take to begin its answer. */
+  readonly responseTimeoutMs: number;
+  readonly idleConnectionsMax: number;
+  readonly idleMs: number;
+  readonly headLimits: HeadLimits;
+  readonly headBytesMax: number;
+}
+
+/** One exchange under way, as its target sees it. */
+export interface HttpUnderWay {
+  /** What took too long ends. */
+  sweep(now: number): void;
+  abort(error: PolarityError): void;
+}
+
+export interface HttpServingHost {
+  readonly url: string;
+  readonly context: TargetContext;
+  readonly options: HttpTargetOptions;
+  readonly pool: AppPool;
+  /** Called once an exchange. */
+  finished(serving: HttpUnderWay): void;
+}
