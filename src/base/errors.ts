@@ -41,7 +41,7 @@ export const ERRORS = Object.freeze({
   TARGET_PROTOCOL: define("app", 502, false, "the app's answer breaks HTTP's rules or is ambiguous"),
   TARGET_TIMEOUT: define("app", 504, false, "the app did not answer in time"),
   // Offers and links.
-  NO_OFFER: define("connector", 503, false, "the service is known, but nothing offers it now"),
+  NO_OFFER: define("connector", 503, true, "the service is known, but nothing offers it now"),
   NO_CONNECTOR: define("connector", 503, false, "no connector has joined this router"),
   SERVICE_UNKNOWN: define("connector", 502, true, "the far side of the link does not serve that service"),
   LINK_LOST: define("network", 502, false, "the link broke while it carried this stream"),

@@ -24,6 +24,8 @@ export interface RouterFlags extends NodeFlags {
   readonly tlsKey?: string;
   readonly clientCa?: string;
   readonly insecure?: boolean;
+  /** False with --no-relay. */
+  readonly relay?: boolean;
 }
 
 /** Flags of every command that dials routers. */

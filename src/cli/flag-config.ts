@@ -27,7 +27,9 @@ export function routerConfig(flags: RouterFlags): NodeConfig {
   const links = given(flags.link)?.map(({ url }) => url) ?? [DEFAULT_LINK];
   return resolveFlags({
     ...nodeSections(flags),
-    links: { accept: links.map((url) => ({ url, tls, auth, insecure: flags.insecure === true })) },
+    links: {
+      accept: links.map((url) => ({ url, tls, auth, insecure: flags.insecure === true, relay: flags.relay !== false })),
+    },
     listeners: listenersOf(given(flags.listen)) ?? [{ url: DEFAULT_LISTENER }],
   });
 }

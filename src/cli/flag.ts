@@ -29,7 +29,7 @@ export function switchFlag(flags: string, help: string): Option {
   const value = (process.env[variable] ?? "").toLowerCase();
   const on = ["1", "true", "yes", "on"].includes(value);
   const option = new Option(flags, `${help} (env: ${variable})`);
-  return on ? option.default(true, `${variable}=${value}`) : option;
+  return on ? option.default(!option.negate, `${variable}=${value}`) : option;
 }
 
 export function choiceFlag(flags: string, help: string, choices: readonly string[]): Option {

@@ -40,7 +40,8 @@ export function addAcceptFlags(command: Command): Command {
     .addOption(valueFlag("--tls-cert <path>", "certificate chain for TLS links, PEM", text))
     .addOption(valueFlag("--tls-key <path>", "its private key, PEM", text))
     .addOption(valueFlag("--client-ca <path>", "authority that connectors need a certificate of, PEM", text))
-    .addOption(switchFlag("--insecure", "let anybody join, even beyond this machine"));
+    .addOption(switchFlag("--insecure", "let anybody join, even beyond this machine"))
+    .addOption(switchFlag("--no-relay", "do not let who joins reach services of other nodes through this one"));
 }
 
 export function addDialFlags(command: Command): Command {

@@ -36,7 +36,11 @@ function acceptSection(read: ReadFile) {
     tls: maybe(tls).describe("Makes the port take TLS links."),
     auth: maybe(auth).describe("Who may join."),
     insecure: flag(false, "Accept anybody, even beyond this machine."),
-  }).transform(({ url, tls: certificates, auth: known, insecure }, context) => {
+    relay: flag(
+      true,
+      "Pass on streams of who joins here to services of other nodes, so that `forward` and `dial` reach them.",
+    ),
+  }).transform(({ url, tls: certificates, auth: known, insecure, relay }, context) => {
     const open = known === undefined && certificates?.clientCa === undefined;
     if (open && !insecure && !isLocalPlace(url.place)) {
       context.issues.push({
@@ -47,7 +51,7 @@ function acceptSection(read: ReadFile) {
           "set auth.tokensFile (--tokens-file), tls.clientCa (--client-ca), or insecure: true (--insecure)",
       });
     }
-    return { address: url, tls: certificates, tokens: known?.tokensFile, insecure };
+    return { address: url, tls: certificates, tokens: known?.tokensFile, insecure, relay };
   });
 }
 

@@ -32,6 +32,8 @@ export interface AcceptorOptions {
   readonly tokens: TokenSet | undefined;
   /** Accept anybody, even from beyond this machine. */
   readonly insecure: boolean;
+  /** What this side can do beyond the first version of the protocol; told to who joins. */
+  readonly features?: readonly string[];
   /** Permission bits of a unix socket; undefined leaves them to the umask. */
   readonly unixMode?: number | undefined;
   readonly context: LinkContext;
@@ -246,7 +248,7 @@ export class Acceptor implements LinkOwner {
     const authenticate = (hello: Hello, transport: Transport): string => this.#authenticate(hello, transport);
     const link = new JoinedLink(
       create(arrival),
-      { kind: "acceptor", authenticate },
+      { kind: "acceptor", authenticate, features: this.#options.features ?? [] },
       this.#context,
       this,
       Math.max(1, left),

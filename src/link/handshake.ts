@@ -42,6 +42,8 @@ export interface Introduction {
   readonly offers: readonly Announcement[];
   /** Streams that the other side may have open at once. */
   readonly streamsMax: number;
+  /** What the side can do beyond the first version of the protocol. */
+  readonly features?: readonly string[];
 }
 
 /** The dialler's first line, and the `offer` lines that did not fit. */
@@ -64,7 +66,7 @@ export function checkProtocolVersion(version: number): void {
 }
 
 function formatIntroduction(type: string, introduction: Introduction, fields: Record<string, unknown>): string {
-  const { node, instance, streamsMax, offers } = introduction;
+  const { node, instance, streamsMax, offers, features = [] } = introduction;
   const early: unknown[] = [];
   let late = "";
   let bytes = 0;
@@ -75,5 +77,5 @@ function formatIntroduction(type: string, introduction: Introduction, fields: Re
     else late += line;
   }
   const limits = { streams: streamsMax };
-  return formatControlMessage(type, { ...fields, node, instance, offers: early, features: [], limits }) + late;
+  return formatControlMessage(type, { ...fields, node, instance, offers: early, features, limits }) + late;
 }

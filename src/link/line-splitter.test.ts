@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { LineSplitter } from "./line-splitter.ts";
+import { StreamRequest } from "../base/upstream.ts";
 import { parsePreamble, PreambleReader } from "./preamble.ts";
 
 const text = "one\n\ntwo and a half\nthree\nunfinished";
@@ -47,7 +48,14 @@ test("a preamble is read once for every client that repeats it, and UTF-8 is und
   const reader = new PreambleReader();
   const bytes = Buffer.from('xx{"service":"söme","protocol":"tcp","client":"a:1","more":1}yy');
   const first = reader.read(bytes, 2, bytes.length - 2);
-  assert.deepEqual(first, { service: "söme", protocol: "tcp", client: "a:1" });
+  assert.deepEqual(first, {
+    service: "söme",
+    protocol: "tcp",
+    client: "a:1",
+    relay: false,
+    node: undefined,
+    waitMs: 5_000,
+  });
   assert.equal(reader.read(bytes, 2, bytes.length - 2), first);
 });
 
@@ -60,6 +68,14 @@ test("thousands of different preambles leave the ones in use in the cache and th
     assert.equal(reader.read(other, 0, other.length).client, `c:${index}`);
     if (index % 100 === 0) assert.equal(reader.read(used, 0, used.length), first);
   }
+});
+
+test("what a request to relay says is what its opener wrote, and a wait has a limit", () => {
+  const request = new StreamRequest("db", "tcp", "", "phone0", 30_000);
+  const { relay, node, waitMs } = parsePreamble(request.ask(2_000).preamble);
+  assert.deepEqual([relay, node, waitMs], [true, "phone0", 2_000]);
+  assert.equal(request.preamble, '{"service":"db","protocol":"tcp"}\n', "others need not know");
+  assert.equal(parsePreamble('{"service":"a","protocol":"tcp","relay":true,"wait":1e9}').waitMs, 60_000);
 });
 
 for (const line of [
@@ -75,6 +91,11 @@ for (const line of [
   '{"service":1,"protocol":"tcp"}',
   '{"service":"a","protocol":"tcp","client":7}',
   `{"service":"${"a".repeat(254)}","protocol":"tcp"}`,
+  '{"service":"two\\nlines","protocol":"tcp"}',
+  '{"service":"a","protocol":"tcp","client":"two\\nlines"}',
+  '{"service":"a","protocol":"tcp","relay":"yes"}',
+  '{"service":"a","protocol":"tcp","node":""}',
+  '{"service":"a","protocol":"tcp","wait":-1}',
 ]) {
   test(`is no preamble: ${line.slice(0, 40)}`, () => {
     assert.throws(() => parsePreamble(line), { code: "PREAMBLE_INVALID" });

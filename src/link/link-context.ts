@@ -40,4 +40,4 @@ export type Authenticate = (hello: Hello, transport: Transport) => string;
 
 export type LinkSide =
   | { readonly kind: "dialler"; readonly token: string | undefined; readonly cost: number }
-  | { readonly kind: "acceptor"; readonly authenticate: Authenticate };
+  | { readonly kind: "acceptor"; readonly authenticate: Authenticate; readonly features?: readonly string[] };

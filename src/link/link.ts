@@ -1,10 +1,14 @@
 /** The contract of a link as the node sees it, after the handshake: symmetric, whoever dialled. */
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
-import type { StreamProtocol, Upstream } from "../base/upstream.ts";
+import type { Upstream } from "../base/upstream.ts";
 import type { Announcement } from "../registry/announcement.ts";
+import type { Preamble } from "./preamble.ts";
 
 export type { Announcement };
+
+/** A feature: streams whose preamble says `relay` are passed on to whoever offers the service to that node. */
+export const RELAY_FEATURE = "relay";
 
 /**
  * - `joining`: the handshake is under way.
@@ -21,6 +25,8 @@ export interface LinkPeer {
   /** Who the peer proved to be: a token's name, a certificate's subject, or `anonymous`. */
   readonly identity: string;
   readonly address: string;
+  /** What it can do beyond the first version of the protocol: `relay`. */
+  readonly features: readonly string[];
 }
 
 export interface LinkStatistics {
@@ -64,11 +70,7 @@ export interface LinkEvents {
    * The peer opened a stream; the preamble is read and checked. Set `stream.sink` before returning; payload that came with
    * the preamble is delivered right after.
    */
-  accepted(
-    link: Link,
-    preamble: { service: string; protocol: StreamProtocol; client: string },
-    stream: ByteStream,
-  ): void;
+  accepted(link: Link, preamble: Preamble, stream: ByteStream): void;
   /** After `joined`; called once, last. Streams have been reset already. */
   closed(link: Link, error: PolarityError): void;
 }

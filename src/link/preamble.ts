@@ -13,11 +13,20 @@ export interface Preamble {
   readonly protocol: StreamProtocol;
   /** The client's address as `host:port`; empty when there is none. */
   readonly client: string;
+  /** The opener asks a router to find somebody else who offers the service. */
+  readonly relay: boolean;
+  /** With `relay`: only this node's offers will do. */
+  readonly node: string | undefined;
+  /** With `relay`: how long to wait for an offer. */
+  readonly waitMs: number;
 }
 
 const CACHED_LENGTH_MAX = 512;
 const GENERATION_SIZE = 512;
 const CLIENT_LENGTH_MAX = 256;
+const RELAY_WAIT_MS = 5_000;
+/** However long the far side would wait, it takes one of the places for those who wait here. */
+const RELAY_WAIT_MAX_MS = 60_000;
 
 export class PreambleReader {
   #young = new Map<string, Preamble>();
@@ -50,15 +59,31 @@ export function parsePreamble(line: string): Preamble {
   if (typeof value !== "object" || value === null) {
     throw new PolarityError("PREAMBLE_INVALID", "the preamble is not a JSON object");
   }
-  const { service, protocol, client = "" } = value as { service?: unknown; protocol?: unknown; client?: unknown };
-  if (typeof service !== "string" || service === "" || service.length > NAME_LENGTH_MAX) {
-    throw new PolarityError("PREAMBLE_INVALID", `service: expected a name of 1 to ${NAME_LENGTH_MAX} characters`);
-  }
+  const fields = value as Readonly<Record<string, unknown>>;
+  const { service, protocol, client = "", relay = false, node, wait = RELAY_WAIT_MS } = fields;
+  if (!isName(service)) throw new PolarityError("PREAMBLE_INVALID", `service: ${NAME_EXPECTED}`);
   if (protocol !== "tcp" && protocol !== "http/1.1" && protocol !== "udp") {
     throw new PolarityError("PREAMBLE_INVALID", 'protocol: expected "tcp", "http/1.1" or "udp"');
   }
-  if (typeof client !== "string" || client.length > CLIENT_LENGTH_MAX) {
-    throw new PolarityError("PREAMBLE_INVALID", `client: expected a text of at most ${CLIENT_LENGTH_MAX} characters`);
+  if (typeof client !== "string" || client.length > CLIENT_LENGTH_MAX || CONTROL_CHARACTERS.test(client)) {
+    const expected = `expected a text of at most ${CLIENT_LENGTH_MAX} characters without control characters`;
+    throw new PolarityError("PREAMBLE_INVALID", `client: ${expected}`);
   }
-  return { service, protocol, client };
+  if (typeof relay !== "boolean") throw new PolarityError("PREAMBLE_INVALID", "relay: expected true or false");
+  if (node !== undefined && !isName(node)) throw new PolarityError("PREAMBLE_INVALID", `node: ${NAME_EXPECTED}`);
+  if (typeof wait !== "number" || !(wait >= 0)) {
+    throw new PolarityError("PREAMBLE_INVALID", "wait: expected a number of milliseconds");
+  }
+  return { service, protocol, client, relay, node, waitMs: Math.min(wait, RELAY_WAIT_MAX_MS) };
+}
+
+const NAME_EXPECTED = `expected a name of 1 to ${NAME_LENGTH_MAX} characters without control characters`;
+// What a preamble says ends up in logs, where it must not look like a line of its own.
+// oxlint-disable-next-line no-control-regex
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+
+function isName(value: unknown): value is string {
+  return (
+    typeof value === "string" && value !== "" && value.length <= NAME_LENGTH_MAX && !CONTROL_CHARACTERS.test(value)
+  );
 }

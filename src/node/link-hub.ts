@@ -2,17 +2,20 @@
 import type { Clock, Logger } from "../base/clock.ts";
 import type { ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { Upstream } from "../base/upstream.ts";
 import type { LimitsConfig, LinkAcceptConfig, LinkDialConfig, NodeConfig } from "../config/node-config.ts";
 import { Acceptor } from "../link/acceptor.ts";
 import { Dialer, type DialerStatus } from "../link/dialer.ts";
 import type { LinkContext } from "../link/link-context.ts";
 import { DEFAULT_LINK_LIMITS } from "../link/link-limits.ts";
-import type { Link, LinkEvents, LinkState } from "../link/link.ts";
+import { type Link, type LinkEvents, type LinkState, RELAY_FEATURE } from "../link/link.ts";
 import type { Preamble } from "../link/preamble.ts";
 import { DEFAULT_MUX_LIMITS, WindowBudget } from "../mux/mux-limits.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import type { Registry } from "../registry/registry.ts";
 import { configKey } from "./config-key.ts";
+import type { RelayOffers } from "./relay-offers.ts";
+import type { RelayedSessions } from "./relayed-sessions.ts";
 import type { LocalServices } from "./local-services.ts";
 
 export interface LinkHubOptions {
@@ -23,15 +26,25 @@ export interface LinkHubOptions {
   readonly logger: Logger;
   readonly random: () => number;
   readonly limits: LimitsConfig;
+  /** Routers that this node may ask. */
+  readonly relayOffers: RelayOffers;
+  /** What this node was asked to pass on. */
+  readonly relayed: RelayedSessions;
   services(): LocalServices;
   /** A link fell silent: what waits on it may look elsewhere. */
-  suspect(link: Link): void;
+  suspect(upstream: Upstream): void;
+}
+
+interface AcceptorEntry {
+  readonly acceptor: Acceptor;
+  /** Streams of its links may ask this node to relay. */
+  readonly relay: boolean;
 }
 
 export class LinkHub implements LinkEvents {
   readonly #options: LinkHubOptions;
   readonly #context: LinkContext;
-  readonly #acceptors = new Map<string, Acceptor>();
+  readonly #acceptors = new Map<string, AcceptorEntry>();
   readonly #dialers = new Map<string, Dialer>();
   readonly #links = new Set<Link>();
   #draining = false;
@@ -71,7 +84,7 @@ export class LinkHub implements LinkEvents {
 
   /** Where other nodes join, with the ports that the system chose. */
   get urls(): readonly string[] {
-    return [...this.#acceptors.values()].map((acceptor) => acceptor.url);
+    return [...this.#acceptors.values()].map(({ acceptor }) => acceptor.url);
   }
 
   get dialers(): readonly DialerStatus[] {
@@ -82,14 +95,15 @@ export class LinkHub implements LinkEvents {
   async configure(links: NodeConfig["links"]): Promise<void> {
     const accept = new Map(links.accept.map((config) => [configKey(config), config]));
     const dial = new Map(links.dial.map((config, index) => [`${index} ${configKey(config)}`, config]));
-    for (const [key, acceptor] of this.#acceptors) {
+    for (const [key, { acceptor }] of this.#acceptors) {
       if (accept.has(key)) continue;
       this.#acceptors.delete(key);
       await acceptor.close();
       for (const link of acceptor.links) link.drain();
     }
     for (const [key, config] of accept) {
-      if (!this.#acceptors.has(key)) this.#acceptors.set(key, await this.#listen(config));
+      if (this.#acceptors.has(key)) continue;
+      this.#acceptors.set(key, { acceptor: await this.#listen(config), relay: config.relay });
     }
     for (const [key, dialer] of this.#dialers) {
       if (dial.has(key)) continue;
@@ -118,7 +132,7 @@ export class LinkHub implements LinkEvents {
   async stopOffering(): Promise<void> {
     this.#draining = true;
     for (const dialer of this.#dialers.values()) dialer.stop();
-    await Promise.all([...this.#acceptors.values()].map((acceptor) => acceptor.close()));
+    await this.#closeAcceptors();
     for (const { service } of this.#options.services().announcements) this.withdraw(service);
   }
 
@@ -141,7 +155,7 @@ export class LinkHub implements LinkEvents {
       cut += link.statistics().streamsOpen;
       link.close(error);
     }
-    await Promise.all([...this.#acceptors.values()].map((acceptor) => acceptor.close()));
+    await this.#closeAcceptors();
     return cut;
   }
 
@@ -149,14 +163,17 @@ export class LinkHub implements LinkEvents {
 
   joined(link: Link): void {
     this.#links.add(link);
+    this.#options.relayOffers.joined(link);
     if (this.#draining) link.drain();
   }
 
   stateChanged(link: Link, state: LinkState): void {
+    const { relayOffers } = this.#options;
     this.#options.registry.setUsable(link, state === "up", state);
+    relayOffers.stateChanged(link, state);
     if (state === "suspect") {
       this.#options.logger.warn({ link: link.id, node: link.node }, `node "${link.node}" fell silent`);
-      this.#options.suspect(link);
+      for (const upstream of [link, ...relayOffers.upstreamsOf(link)]) this.#options.suspect(upstream);
     }
   }
 
@@ -175,8 +192,12 @@ export class LinkHub implements LinkEvents {
     this.#options.registry.withdraw(link, service);
   }
 
-  accepted(_link: Link, preamble: Preamble, stream: ByteStream): void {
+  accepted(link: Link, preamble: Preamble, stream: ByteStream): void {
     const { service, protocol, client } = preamble;
+    if (preamble.relay && this.#relaysFor(link)) {
+      this.#options.relayed.accept(link.node, preamble, stream);
+      return;
+    }
     const found = this.#options.services().find(service);
     if (found === undefined || found.announcement.protocol !== protocol) {
       const what =
@@ -192,7 +213,17 @@ export class LinkHub implements LinkEvents {
   closed(link: Link): void {
     this.#links.delete(link);
     this.#options.registry.removeUpstream(link);
+    this.#options.relayOffers.closed(link);
     if (this.#links.size === 0) this.#idle?.();
+  }
+
+  #relaysFor(link: Link): boolean {
+    for (const { acceptor, relay } of this.#acceptors.values()) if (acceptor.links.has(link)) return relay;
+    return false;
+  }
+
+  async #closeAcceptors(): Promise<void> {
+    await Promise.all([...this.#acceptors.values()].map(({ acceptor }) => acceptor.close()));
   }
 
   #listen(config: LinkAcceptConfig): Promise<Acceptor> {
@@ -202,6 +233,7 @@ export class LinkHub implements LinkEvents {
       tls: tls === undefined ? undefined : { cert: tls.cert.text, key: tls.key.text, clientCa: tls.clientCa?.text },
       tokens: config.tokens,
       insecure: config.insecure,
+      features: config.relay ? [RELAY_FEATURE] : [],
       context: this.#context,
     });
   }

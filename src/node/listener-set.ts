@@ -8,6 +8,7 @@ import type { Listener, ListenerContext } from "../listen/listener.ts";
 import { fixedRoute, type RouteTable, routeByName, routeByTable } from "../listen/route-table.ts";
 import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { RelayWish } from "./relay-offers.ts";
 
 export interface OpenListener {
   readonly listener: Http1Listener | TcpListener;
@@ -67,6 +68,15 @@ export class ListenerSet {
 
   close(error: PolarityError): number {
     return this.all.reduce((cut, listener) => cut + listener.close(error), 0);
+  }
+
+  /** What clients of these listeners may want; those that name their service themselves are not known before they do. */
+  get wishes(): readonly RelayWish[] {
+    return this.#open.flatMap(({ config }) => {
+      const protocol = config.address.scheme === "http" ? "http/1.1" : "tcp";
+      const services = config.service === undefined ? config.routes.map(({ service }) => service) : [config.service];
+      return services.map((service) => ({ service, protocol }) as const);
+    });
   }
 
   get sessionsActive(): number {

@@ -2,10 +2,13 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
 import type { Upstream } from "../base/upstream.ts";
+import type { ActiveSession } from "../listen/listener.ts";
 import type { OfferWaiters } from "../registry/offer-waiters.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { LinkHub } from "./link-hub.ts";
 import type { ListenerSet } from "./listener-set.ts";
+import type { RelayOffers } from "./relay-offers.ts";
+import { RELAY_LISTENER, type RelayedSessions } from "./relayed-sessions.ts";
 import { viewLink, viewListener, viewPeers, viewService } from "./traffic-view.ts";
 import type { ListenerView, NodeState, NodeView, ProcessView, SessionView, TotalsView } from "./view.ts";
 
@@ -15,12 +18,18 @@ export interface NodeReportOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly listeners: ListenerSet;
+  readonly relayOffers: RelayOffers;
+  readonly relayed: RelayedSessions;
   readonly hub: LinkHub;
   readonly registry: Registry;
   readonly waiters: OfferWaiters;
 }
 
 const SESSIONS_SHOWN_MAX = 1_000;
+
+interface SessionSource {
+  sessions(max: number): ActiveSession[];
+}
 
 export class NodeReport {
   readonly #options: NodeReportOptions;
@@ -39,15 +48,18 @@ export class NodeReport {
   }
 
   view(state: NodeState): NodeView {
-    const { name, instance, version, clock, hub, registry } = this.#options;
-    const linkIds = new Map<Upstream, string>([...hub.links].map((link) => [link, link.id]));
+    const { name, instance, version, clock, hub, registry, relayOffers, relayed } = this.#options;
+    const linkIds = new Map<Upstream, string>();
+    for (const link of hub.links) {
+      for (const upstream of [link, ...relayOffers.upstreamsOf(link)]) linkIds.set(upstream, link.id);
+    }
     const services = registry
       .services()
       .map((service) => viewService(service, (offer) => linkIds.get(offer.upstream) ?? null));
     const links = [...hub.links].map(viewLink);
     const listeners = this.#listeners();
     const sessions = this.#sessions(clock.now(), linkIds);
-    const active = this.#options.listeners.sessionsActive;
+    const active = this.#options.listeners.sessionsActive + relayed.active;
     return {
       node: {
         name,
@@ -69,20 +81,25 @@ export class NodeReport {
   }
 
   #listeners(): ListenerView[] {
-    return this.#options.listeners.open.map(({ listener, config }) =>
+    const shown = this.#options.listeners.open.map(({ listener, config }) =>
       viewListener({ url: listener.url, state: "listening", service: config.service ?? null }, listener.statistics),
     );
+    const { statistics } = this.#options.relayed;
+    if (statistics.connections === 0) return shown;
+    return [...shown, viewListener({ url: RELAY_LISTENER, state: "listening", service: null }, statistics)];
   }
 
   #sessions(now: number, linkIds: ReadonlyMap<Upstream, string>): SessionView[] {
     const shown: SessionView[] = [];
-    for (const [index, listener] of this.#options.listeners.all.entries()) {
-      for (const session of listener.sessions(SESSIONS_SHOWN_MAX - shown.length)) {
+    const { listeners, relayed } = this.#options;
+    const sources = listeners.all.map((listener) => ({ url: listener.url, source: listener as SessionSource }));
+    for (const [index, { url, source }] of [...sources, { url: RELAY_LISTENER, source: relayed }].entries()) {
+      for (const session of source.sessions(SESSIONS_SHOWN_MAX - shown.length)) {
         const { id, startedAt, upstream, ...rest } = session;
         shown.push({
           ...rest,
           id: `${index + 1}.${id}`,
-          listener: listener.url,
+          listener: url,
           node: upstream?.node ?? "",
           link: upstream === undefined ? null : (linkIds.get(upstream) ?? null),
           ageSeconds: Math.round((now - startedAt) / 100) / 10,
@@ -104,7 +121,7 @@ export class NodeReport {
       links: links.length,
       linksUp: links.filter((link) => link.state === "up").length,
       streamsOpen: links.reduce((total, link) => total + link.streamsOpen, 0),
-      waiting: this.#options.waiters.size,
+      waiting: this.#options.waiters.size + this.#options.relayed.waiting,
     };
   }
 

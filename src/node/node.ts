@@ -21,6 +21,8 @@ import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
 import { LocalServices } from "./local-services.ts";
 import { NodeReport } from "./node-report.ts";
+import { RelayOffers, type RelayWish } from "./relay-offers.ts";
+import { RelayedSessions } from "./relayed-sessions.ts";
 import type { NodeState, NodeView } from "./view.ts";
 
 export interface NodeEnvironment {
@@ -72,6 +74,10 @@ class Node implements PolarityNode, SessionContext {
   readonly #services: LocalServices;
   readonly #hub: LinkHub;
   readonly #listeners: ListenerSet;
+  readonly #relayOffers: RelayOffers;
+  readonly #relayed: RelayedSessions;
+  /** Of the listeners, as they are wanted now. */
+  #wishes: readonly RelayWish[] = [];
   readonly #report: NodeReport;
   readonly #startedAt: number;
   readonly #dialled = new ListenerStatistics();
@@ -105,6 +111,8 @@ class Node implements PolarityNode, SessionContext {
         withdrawn: (service) => this.#hub.withdraw(service),
       },
     });
+    this.#relayOffers = new RelayOffers(this.registry);
+    this.#relayed = new RelayedSessions(this, logger, name);
     this.#listeners = new ListenerSet({ sessions: this, logger, node: name }, this.registry);
     this.#hub = new LinkHub({
       node: name,
@@ -115,7 +123,9 @@ class Node implements PolarityNode, SessionContext {
       random,
       limits: config.limits,
       services: () => this.#services,
-      suspect: (link) => this.#listeners.upstreamSuspect(link),
+      relayOffers: this.#relayOffers,
+      relayed: this.#relayed,
+      suspect: (upstream) => this.#listeners.upstreamSuspect(upstream),
     });
     this.#report = new NodeReport({
       name,
@@ -123,6 +133,8 @@ class Node implements PolarityNode, SessionContext {
       version,
       clock,
       listeners: this.#listeners,
+      relayOffers: this.#relayOffers,
+      relayed: this.#relayed,
       hub: this.#hub,
       registry: this.registry,
       waiters: this.waiters,
@@ -151,6 +163,7 @@ class Node implements PolarityNode, SessionContext {
       // Our own services first: their names are ours before any link can offer them.
       this.#services.replaceAll(this.#config.services);
       await this.#listeners.configure(this.#config.listeners);
+      this.#updateWishes();
       await this.#hub.configure(this.#config.links);
     } catch (error) {
       await this.stop();
@@ -213,10 +226,13 @@ class Node implements PolarityNode, SessionContext {
   open(service: string, node: string | undefined, waitMs: number): Promise<ByteStream> {
     const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
     const [near, far] = createByteStreamPair();
-    this.registry.declare(service);
-    const session = new StreamSession(this, far, new StreamRequest(service, "tcp", ""), node, waitMs, this.#dialled, {
+    const wish = { service, protocol: "tcp" } as const;
+    this.#relayOffers.want(wish);
+    const request = new StreamRequest(service, "tcp", "", node, waitMs);
+    const session = new StreamSession(this, far, request, node, waitMs, this.#dialled, {
       opened: () => resolve(near),
       finished: (_session, error) => {
+        this.#relayOffers.unwant(wish);
         if (error !== undefined) reject(error);
       },
     });
@@ -227,7 +243,15 @@ class Node implements PolarityNode, SessionContext {
   async #apply(config: NodeConfig): Promise<void> {
     await this.#listeners.configure(config.listeners);
     this.#services.replaceAll(config.services);
+    this.#updateWishes();
     await this.#hub.configure(config.links);
+  }
+
+  #updateWishes(): void {
+    const old = this.#wishes;
+    this.#wishes = this.#listeners.wishes;
+    for (const wish of this.#wishes) this.#relayOffers.want(wish);
+    for (const wish of old) this.#relayOffers.unwant(wish);
   }
 
   async #drain(): Promise<{ cutOff: number }> {
@@ -247,9 +271,10 @@ class Node implements PolarityNode, SessionContext {
 
   async #drainInOrder(): Promise<void> {
     this.#listeners.drain();
+    this.#relayed.drain();
     await this.#hub.stopOffering();
     // Requests under way may still need a stream of a link, so the links go when no session is left.
-    await this.#until(() => this.#listeners.sessionsActive === 0);
+    await this.#until(() => this.#listeners.sessionsActive + this.#relayed.active === 0);
     await this.#hub.drain();
     await this.#until(() => this.#services.active === 0);
     // Clients that read slowly may not have all of their answer yet.
@@ -273,7 +298,7 @@ class Node implements PolarityNode, SessionContext {
     if (this.#state === "stopped") return 0;
     this.#state = "stopped";
     const error = new PolarityError("NODE_STOPPED", why);
-    const sessions = this.#listeners.close(error);
+    const sessions = this.#listeners.close(error) + this.#relayed.close(error);
     const streams = await this.#hub.close(error);
     this.#services.close(error);
     this.waiters.close();
@@ -286,6 +311,7 @@ class Node implements PolarityNode, SessionContext {
   #tick(): void {
     const now = this.clock.now();
     this.waiters.tick(now);
+    this.#relayed.tick(now);
     this.#listeners.sweep(now);
     this.#services.tick(now);
     this.#runIdleChecks();

@@ -58,6 +58,7 @@ test("a service shows its counters, and each offer with why it cannot be used", 
     {
       node: "phone",
       link: "link-1",
+      relay: false,
       identity: "team",
       protocol: "http/1.1",
       weight: 2,

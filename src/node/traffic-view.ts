@@ -66,8 +66,8 @@ export function viewLink(link: Link): LinkView {
 export function viewPeers(links: readonly LinkView[], services: readonly ServiceView[]): PeerView[] {
   const offered = new Map<string, Set<string>>();
   for (const service of services) {
-    for (const { node, link } of service.offers) {
-      if (link === null) continue;
+    for (const { node, link, relay } of service.offers) {
+      if (link === null || relay) continue;
       const names = offered.get(node);
       if (names === undefined) offered.set(node, new Set([service.name]));
       else names.add(service.name);
@@ -106,6 +106,7 @@ function viewOffer(offer: Offer, link: string | null): OfferView {
   return {
     node: offer.upstream.node,
     link,
+    relay: offer.relay,
     identity: offer.identity,
     protocol: offer.protocol,
     weight: offer.weight,

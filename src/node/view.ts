@@ -58,7 +58,7 @@ export interface StatusesView {
 }
 
 export interface ListenerView extends TrafficView {
-  /** As bound: the port is the real one. */
+  /** As bound: the port is the real one. `relay` for what other nodes asked this one to pass on. */
   readonly url: string;
   readonly state: "binding" | "listening" | "closed";
   /** The service that it is fixed to; null when requests say which they want. */
@@ -104,6 +104,8 @@ export interface OfferView {
   readonly node: string;
   /** The link it came over; null for a target of this node. */
   readonly link: string | null;
+  /** Nobody made it: the node is a router that may find somebody. */
+  readonly relay: boolean;
   readonly identity: string;
   readonly protocol: StreamProtocol;
   readonly weight: number;

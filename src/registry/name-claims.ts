@@ -19,14 +19,18 @@ export class NameClaims {
     return this.#owners.get(service);
   }
 
+  /** Undefined when the name is the identity's, or nobody's. */
+  check(service: string, identity: string): PolarityError | undefined {
+    const owner = this.#owners.get(service);
+    if (owner === undefined || owner === identity) return undefined;
+    // The owner is not named: the answer goes to a peer that need not know who else is here.
+    return new PolarityError("NAME_TAKEN", `service "${service}" belongs to another identity than "${identity}"`);
+  }
+
   /** Undefined when the name is the identity's, now or already. */
   claim(service: string, identity: string): PolarityError | undefined {
-    const owner = this.#owners.get(service);
-    if (owner === identity) return undefined;
-    // The owner is not named: the answer goes to a peer that need not know who else is here.
-    if (owner !== undefined) {
-      return new PolarityError("NAME_TAKEN", `service "${service}" belongs to another identity than "${identity}"`);
-    }
+    const taken = this.check(service, identity);
+    if (taken !== undefined || this.#owners.has(service)) return taken;
     const count = this.#counts.get(identity) ?? 0;
     if (count >= this.#perIdentityMax) {
       const limit = `${this.#perIdentityMax} service names that one identity may claim`;

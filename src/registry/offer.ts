@@ -30,6 +30,8 @@ export class Offer implements Candidate {
   /** Who the peer proved to be; `local` for targets of this node. */
   readonly identity: string;
   readonly cost: number;
+  /** It leads to a router that finds somebody who offers the service: any node's name will do, and the name is not claimed. */
+  readonly relay: boolean;
   /** Counters of the whole service. */
   readonly statistics: ServiceStatistics;
   /** The answer of a pick that chose this offer, made once so that picking allocates nothing. */
@@ -51,11 +53,13 @@ export class Offer implements Candidate {
     announcement: Announcement,
     usability: Usability,
     statistics: ServiceStatistics,
+    relay = false,
   ) {
     this.service = announcement.service;
     this.upstream = upstream;
     this.identity = identity;
     this.cost = cost;
+    this.relay = relay;
     this.statistics = statistics;
     this.#usability = usability;
     this.#announcement = announcement;
@@ -82,6 +86,11 @@ export class Offer implements Candidate {
   /** True when new streams may go there. */
   get usable(): boolean {
     return this.#health === "up" && this.#usability.usable;
+  }
+
+  /** True when a stream for `node` may go there. */
+  reaches(node: string | undefined): boolean {
+    return node === undefined || this.relay || this.upstream.node === node;
   }
 
   /** Why it is not usable: `draining`, `suspect`, `down`; empty when it is. */

@@ -175,7 +175,7 @@ test("announcements that no peer may make are refused with what is wrong", () =>
   assert.equal(refusal({ weight: Number.NaN }), 'LINK_PROTOCOL: service "web" has weight NaN, not 1 to 1000');
   assert.equal(refusal({ service: "" }), "LINK_PROTOCOL: the service's name is missing");
   assert.match(refusal({ service: "a\nb" }), /^LINK_PROTOCOL: .* no blanks or control characters \(got "a\\nb"\)$/);
-  assert.match(refusal({ service: "x".repeat(256) }), /^LINK_PROTOCOL: .* at most 255 bytes \(got 256\)$/);
+  assert.match(refusal({ service: "x".repeat(254) }), /^LINK_PROTOCOL: .* at most 253 bytes \(got 254\)$/);
   assert.match(refusal({ labels: { zone: "x".repeat(1024) } }), /^LINK_LIMIT: the labels of service "web" are longer/);
   assert.match(refusal({ protocol: "smtp" as StreamProtocol }), /^LINK_PROTOCOL: .* unknown protocol "smtp"$/);
   assert.equal(registry.services().length, 0);

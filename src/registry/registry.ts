@@ -84,6 +84,18 @@ export class Registry {
 
   /** Takes an offer, or the news of one that is known already: weight, protocol, labels and health change in place. */
   add(upstream: Upstream, identity: string, cost: number, announcement: Announcement): Added {
+    return this.#add(upstream, identity, cost, announcement, false);
+  }
+
+  /**
+   * Takes an offer that nobody made: this node may ask the router at the other end, which may find somebody. It claims no
+   * name, and stands only as long as the name is free or that router's.
+   */
+  addRelay(upstream: Upstream, identity: string, cost: number, announcement: Announcement): Added {
+    return this.#add(upstream, identity, cost, announcement, true);
+  }
+
+  #add(upstream: Upstream, identity: string, cost: number, announcement: Announcement, relay: boolean): Added {
     const invalid = checkAnnouncement(announcement);
     if (invalid !== undefined) return { kind: "refused", error: invalid };
 
@@ -101,12 +113,13 @@ export class Registry {
       const message = `service "${service}" is past the ${offersPerUpstreamMax} offers that one link may make`;
       return { kind: "refused", error: new PolarityError("LINK_LIMIT", message) };
     }
-    const notOwned = this.#claims.claim(service, identity);
+    const notOwned = relay ? this.#claims.check(service, identity) : this.#claims.claim(service, identity);
     if (notOwned !== undefined) return { kind: "refused", error: notOwned };
 
     this.#forgetOld();
     const entry = this.#entry(service);
-    const offer = new Offer(upstream, identity, cost, announcement, upstreamEntry, entry.statistics);
+    if (!relay && entry.hasRelays) this.#dropRelays(entry, identity);
+    const offer = new Offer(upstream, identity, cost, announcement, upstreamEntry, entry.statistics, relay);
     upstreamEntry.services.add(service);
     this.#serviceNames.acquire(service);
     this.#nodeNames.acquire(upstream.node);
@@ -186,11 +199,17 @@ export class Registry {
 
   /**
    * Chooses an offer for one stream. `excluded`: offers tried before. `node`: only offers of that node.
-   * The protocol must be the offer's own.
+   * `directOnly`: only offers that somebody made. The protocol must be the offer's own.
    */
-  pick(service: string, protocol: StreamProtocol, excluded: readonly Offer[] | undefined, node?: string): Picked {
-    const offer = this.#services.get(service)?.pick(protocol, excluded, node);
-    return offer === undefined ? this.#none(service, protocol, node) : offer.picked;
+  pick(
+    service: string,
+    protocol: StreamProtocol,
+    excluded: readonly Offer[] | undefined,
+    node?: string,
+    directOnly = false,
+  ): Picked {
+    const offer = this.#services.get(service)?.pick(protocol, excluded, node, directOnly);
+    return offer === undefined ? this.#none(service, protocol, node, directOnly) : offer.picked;
   }
 
   /** Counters of a known service; they live as long as the name is known. */
@@ -218,9 +237,16 @@ export class Registry {
       .sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
-  #none(service: string, protocol: StreamProtocol, node: string | undefined): Picked {
+  #none(service: string, protocol: StreamProtocol, node: string | undefined, directOnly: boolean): Picked {
     if (!this.knows(service)) return { kind: "none", reason: "unknown", detail: "no connector has offered it" };
-    return { kind: "none", ...this.#entry(service).explain(protocol, node) };
+    return { kind: "none", ...this.#entry(service).explain(protocol, node, directOnly) };
+  }
+
+  /** The name has become `owner`'s: what only might be served by somebody else does not count any more. */
+  #dropRelays(entry: ServiceEntry, owner: string): void {
+    for (const offer of entry.offers) {
+      if (offer.relay && offer.identity !== owner) this.withdraw(offer.upstream, entry.name);
+    }
   }
 
   #entry(service: string): ServiceEntry {

@@ -14,10 +14,12 @@ export class ServiceEntry {
   readonly statistics = new ServiceStatistics();
   /** Configuration names it, so it is known even when nothing offers it. */
   declared = false;
+  #relays = 0;
   readonly #random: () => number;
   readonly #offers = new Map<Upstream, Offer>();
-  readonly #pickers = new Map<StreamProtocol, Picker<Offer>>();
-  readonly #nodePickers = new Map<StreamProtocol, Map<string, Picker<Offer>>>();
+  readonly #pickers: Pickers = { any: new Map(), byNode: new Map() };
+  /** For what must not be relayed. */
+  readonly #directPickers: Pickers = { any: new Map(), byNode: new Map() };
 
   constructor(name: string, random: () => number) {
     this.name = name;
@@ -26,6 +28,11 @@ export class ServiceEntry {
 
   get offers(): readonly Offer[] {
     return [...this.#offers.values()];
+  }
+
+  /** Some offer leads to a router that may find somebody. */
+  get hasRelays(): boolean {
+    return this.#relays > 0;
   }
 
   get empty(): boolean {
@@ -42,29 +49,45 @@ export class ServiceEntry {
 
   add(offer: Offer): void {
     this.#offers.set(offer.upstream, offer);
+    if (offer.relay) this.#relays++;
     this.changed();
   }
 
   remove(upstream: Upstream): boolean {
-    const removed = this.#offers.delete(upstream);
-    if (removed) this.changed();
-    return removed;
+    const removed = this.#offers.get(upstream);
+    if (removed === undefined) return false;
+    this.#offers.delete(upstream);
+    if (removed.relay) this.#relays--;
+    this.changed();
+    return true;
   }
 
   /** Membership, weight, protocol, health or usability is not what the pickers were made of. */
   changed(): void {
-    this.#pickers.clear();
-    this.#nodePickers.clear();
+    for (const { any, byNode } of [this.#pickers, this.#directPickers]) {
+      any.clear();
+      byNode.clear();
+    }
   }
 
-  pick(protocol: StreamProtocol, excluded: readonly Offer[] | undefined, node: string | undefined): Offer | undefined {
-    const picker = node === undefined ? this.#picker(protocol) : this.#nodePicker(protocol, node);
+  pick(
+    protocol: StreamProtocol,
+    excluded: readonly Offer[] | undefined,
+    node: string | undefined,
+    directOnly: boolean,
+  ): Offer | undefined {
+    const picker =
+      node === undefined ? this.#picker(protocol, directOnly) : this.#nodePicker(protocol, node, directOnly);
     return picker.pick(excluded);
   }
 
   /** Why `pick` found nothing. */
-  explain(protocol: StreamProtocol, node: string | undefined): { reason: NoneReason; detail: string } {
-    const there = this.offers.filter((offer) => node === undefined || offer.upstream.node === node);
+  explain(
+    protocol: StreamProtocol,
+    node: string | undefined,
+    directOnly: boolean,
+  ): { reason: NoneReason; detail: string } {
+    const there = this.offers.filter((offer) => offer.reaches(node) && !(directOnly && offer.relay));
     if (there.length === 0) {
       return {
         reason: "empty",
@@ -82,35 +105,47 @@ export class ServiceEntry {
     };
   }
 
-  #picker(protocol: StreamProtocol): Picker<Offer> {
-    let picker = this.#pickers.get(protocol);
+  #picker(protocol: StreamProtocol, directOnly: boolean): Picker<Offer> {
+    const { any } = directOnly ? this.#directPickers : this.#pickers;
+    let picker = any.get(protocol);
     if (picker === undefined) {
-      picker = createPicker(this.#usableOffers(protocol, undefined), this.#random);
-      this.#pickers.set(protocol, picker);
+      picker = createPicker(this.#usableOffers(protocol, undefined, directOnly), this.#random);
+      any.set(protocol, picker);
     }
     return picker;
   }
 
-  #nodePicker(protocol: StreamProtocol, node: string): Picker<Offer> {
-    let pickers = this.#nodePickers.get(protocol);
+  #nodePicker(protocol: StreamProtocol, node: string, directOnly: boolean): Picker<Offer> {
+    const { byNode } = directOnly ? this.#directPickers : this.#pickers;
+    let pickers = byNode.get(protocol);
     if (pickers === undefined) {
       pickers = new Map();
-      this.#nodePickers.set(protocol, pickers);
+      byNode.set(protocol, pickers);
     }
     let picker = pickers.get(node);
     if (picker === undefined) {
-      picker = createPicker(this.#usableOffers(protocol, node), this.#random);
-      // Clients choose the node: a picker is kept only where there is something to pick.
-      if (picker.size > 0) pickers.set(node, picker);
+      picker = createPicker(this.#usableOffers(protocol, node, directOnly), this.#random);
+      // Clients choose the node: a picker is kept only where that node offers something.
+      if (this.#offersOf(node)) pickers.set(node, picker);
     }
     return picker;
   }
 
-  #usableOffers(protocol: StreamProtocol, node: string | undefined): Offer[] {
+  #offersOf(node: string): boolean {
+    return this.offers.some((offer) => offer.upstream.node === node);
+  }
+
+  #usableOffers(protocol: StreamProtocol, node: string | undefined, directOnly: boolean): Offer[] {
     return this.offers.filter(
-      (offer) => offer.usable && offer.protocol === protocol && (node === undefined || offer.upstream.node === node),
+      (offer) => offer.usable && offer.protocol === protocol && offer.reaches(node) && !(directOnly && offer.relay),
     );
   }
+}
+
+/** By protocol: for any node, and by the node that was asked for. */
+interface Pickers {
+  readonly any: Map<StreamProtocol, Picker<Offer>>;
+  readonly byNode: Map<StreamProtocol, Map<string, Picker<Offer>>>;
 }
 
 /** `1 connector, down`, `2 connectors, both draining`, `3 connectors: 2 tried, 1 down`. */

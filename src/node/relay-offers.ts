@@ -1,0 +1,141 @@
+/**
+ * The dialling half of relaying: routers that relay, as offers of what this node's clients want.
+ *
+ * Nobody announces these offers. They cost more than any that somebody makes, so they serve only what is not offered
+ * here; whether the router finds anybody shows when it is asked. A wish or a link: O(links) or O(wishes).
+ */
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import type { StreamProtocol, StreamRequest, Upstream } from "../base/upstream.ts";
+import { COST_MAX } from "../link/link-limits.ts";
+import { type Link, type LinkState, RELAY_FEATURE } from "../link/link.ts";
+import type { Registry } from "../registry/registry.ts";
+
+/** What some client of this node wants, or may want. */
+export interface RelayWish {
+  readonly service: string;
+  readonly protocol: StreamProtocol;
+}
+
+/** Sessions try no more offers than this, so a wait is shared out among no more. */
+const WAIT_SHARES_MAX = 4;
+
+export class RelayOffers {
+  readonly #registry: Registry;
+  readonly #wishes = new Map<string, { readonly wish: RelayWish; count: number }>();
+  readonly #routers = new Map<Link, RouterUpstreams>();
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  /** Links that take streams to relay. */
+  get linksUp(): number {
+    let up = 0;
+    for (const link of this.#routers.keys()) if (link.state === "up") up++;
+    return up;
+  }
+
+  /** Owes one `unwant`. */
+  want(wish: RelayWish): void {
+    const known = this.#wishes.get(keyOf(wish));
+    if (known !== undefined) {
+      known.count++;
+      return;
+    }
+    this.#wishes.set(keyOf(wish), { wish, count: 1 });
+    for (const [link, router] of this.#routers) this.#add(link, router, wish);
+  }
+
+  unwant(wish: RelayWish): void {
+    const known = this.#wishes.get(keyOf(wish));
+    if (known === undefined || --known.count > 0) return;
+    this.#wishes.delete(keyOf(wish));
+    for (const router of this.#routers.values()) {
+      this.#registry.withdraw(router.upstreamFor(wish.protocol), wish.service);
+    }
+  }
+
+  joined(link: Link): void {
+    if (!link.dialled || !link.peer.features.includes(RELAY_FEATURE)) return;
+    const router = new RouterUpstreams(link, this);
+    this.#routers.set(link, router);
+    for (const { wish } of this.#wishes.values()) this.#add(link, router, wish);
+  }
+
+  stateChanged(link: Link, state: LinkState): void {
+    for (const upstream of this.upstreamsOf(link)) this.#registry.setUsable(upstream, state === "up", state);
+  }
+
+  closed(link: Link): void {
+    for (const upstream of this.upstreamsOf(link)) this.#registry.removeUpstream(upstream);
+    this.#routers.delete(link);
+  }
+
+  /** What stands in the registry for asking over this link. */
+  upstreamsOf(link: Link): readonly Upstream[] {
+    return this.#routers.get(link)?.all ?? [];
+  }
+
+  #add(link: Link, router: RouterUpstreams, { service, protocol }: RelayWish): void {
+    const upstream = router.upstreamFor(protocol);
+    this.#registry.setUsable(upstream, link.state === "up", link.state);
+    // Refused when the name is somebody else's: then that one serves it or nobody does.
+    this.#registry.addRelay(upstream, link.peer.identity, COST_MAX + 1 + link.cost, {
+      service,
+      protocol,
+      weight: 1,
+      labels: {},
+      health: "up",
+    });
+  }
+}
+
+/** One link as upstreams, one a protocol, because an upstream offers a service in one. */
+class RouterUpstreams {
+  readonly #link: Link;
+  readonly #relays: RelayOffers;
+  readonly #upstreams = new Map<StreamProtocol, RelayUpstream>();
+
+  constructor(link: Link, relays: RelayOffers) {
+    this.#link = link;
+    this.#relays = relays;
+  }
+
+  get all(): readonly Upstream[] {
+    return [...this.#upstreams.values()];
+  }
+
+  upstreamFor(protocol: StreamProtocol): RelayUpstream {
+    let upstream = this.#upstreams.get(protocol);
+    if (upstream === undefined) {
+      upstream = new RelayUpstream(this.#link, this.#relays);
+      this.#upstreams.set(protocol, upstream);
+    }
+    return upstream;
+  }
+}
+
+class RelayUpstream implements Upstream {
+  readonly #link: Link;
+  readonly #relays: RelayOffers;
+
+  constructor(link: Link, relays: RelayOffers) {
+    this.#link = link;
+    this.#relays = relays;
+  }
+
+  get node(): string {
+    return this.#link.node;
+  }
+
+  open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {
+    if (request.relay !== "may") return undefined;
+    // Routers are asked one after the other: the wait is for all of them together.
+    const shares = Math.max(1, Math.min(this.#relays.linksUp, WAIT_SHARES_MAX));
+    return this.#link.open(request.ask(Math.floor(request.waitMs / shares)), first, second, sink);
+  }
+}
+
+function keyOf({ service, protocol }: RelayWish): string {
+  return `${protocol} ${service}`;
+}

@@ -1,0 +1,135 @@
+/**
+ * The accepting half of relaying: streams that a peer asks this node to pass on to whoever offers the service here.
+ *
+ * Each is a session like a listener's, except that its client is a stream of a link, its bytes pass as they are in any
+ * protocol, and it goes only to an offer that somebody made: a request takes one router, never a ring of them.
+ */
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import type { Logger } from "../base/clock.ts";
+import { PolarityError } from "../base/errors.ts";
+import { StreamRequest } from "../base/upstream.ts";
+import type { ActiveSession } from "../listen/listener.ts";
+import type { Preamble } from "../link/preamble.ts";
+import { OfferWaiters } from "../registry/offer-waiters.ts";
+import { ListenerStatistics } from "../registry/service-statistics.ts";
+import type { SessionContext } from "../session/offer-seeker.ts";
+import { StreamSession, type StreamSessionEvents } from "../session/stream-session.ts";
+
+/** What stands in the place of a listener's URL in statistics and logs. */
+export const RELAY_LISTENER = "relay";
+
+/** Waiting places of their own, so that peers that ask for what nobody offers leave those of listeners alone. */
+const WAITING_MAX = 16_384;
+
+export class RelayedSessions implements StreamSessionEvents {
+  readonly statistics = new ListenerStatistics();
+  readonly #context: SessionContext;
+  readonly #logger: Logger;
+  readonly #node: string;
+  readonly #sessions = new Map<StreamSession, string>();
+  #draining = false;
+
+  /** `node`: this node's name. */
+  constructor(sessions: SessionContext, logger: Logger, node: string) {
+    this.#context = {
+      registry: sessions.registry,
+      waiters: new OfferWaiters(sessions.registry, WAITING_MAX),
+      clock: sessions.clock,
+      noConnector: false,
+      mayStillLearn: true,
+    };
+    this.#logger = logger;
+    this.#node = node;
+  }
+
+  get active(): number {
+    return this.#sessions.size;
+  }
+
+  get waiting(): number {
+    return this.#context.waiters.size;
+  }
+
+  /** Passes on the stream that node `peer` opened. */
+  accept(peer: string, { service, protocol, client, node, waitMs }: Preamble, stream: ByteStream): void {
+    if (this.#draining) {
+      stream.reset(new PolarityError("LINK_DRAINING", `node "${this.#node}" is stopping and relays nothing more`));
+      return;
+    }
+    this.statistics.connections++;
+    this.statistics.connectionsOpen++;
+    const request = new StreamRequest(service, protocol, client, node, waitMs, "done");
+    const session = new StreamSession(this.#context, stream, request, node, waitMs, this.statistics, this);
+    stream.sink = new RelayedClient(session, peer);
+    this.#sessions.set(session, peer);
+    session.start();
+  }
+
+  sessions(max: number): ActiveSession[] {
+    return [...this.#sessions.keys().take(max)].map((session) => ({
+      id: session.id,
+      client: session.request.client,
+      service: session.request.service,
+      protocol: session.request.protocol,
+      upstream: session.offer?.upstream,
+      startedAt: session.startedAt,
+      bytesIn: session.bytesIn,
+      bytesOut: session.bytesOut,
+    }));
+  }
+
+  tick(now: number): void {
+    this.#context.waiters.tick(now);
+  }
+
+  /** Takes no more; what is under way goes on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Ends everything now; returns how many sessions that cut off. */
+  close(error: PolarityError): number {
+    this.drain();
+    const cut = this.#sessions.size;
+    for (const session of this.#sessions.keys()) session.abort(error);
+    this.#context.waiters.close();
+    return cut;
+  }
+
+  /** StreamSessionEvents */
+  finished(session: StreamSession, error: PolarityError | undefined): void {
+    const peer = this.#sessions.get(session);
+    this.#sessions.delete(session);
+    this.statistics.connectionsOpen--;
+    if (error === undefined || error.code === "CLIENT_GONE") return;
+    const { service, client } = session.request;
+    this.#logger.warn({ listener: RELAY_LISTENER, service, client, peer, code: error.code }, error.message);
+  }
+}
+
+/** The peer's side of a session: whatever breaks there, for the service it is a client that left. */
+class RelayedClient implements ByteSink {
+  readonly #session: StreamSession;
+  readonly #peer: string;
+
+  constructor(session: StreamSession, peer: string) {
+    this.#session = session;
+    this.#peer = peer;
+  }
+
+  data(chunk: Buffer): void {
+    this.#session.clientData(chunk);
+  }
+
+  end(): void {
+    this.#session.clientEnded();
+  }
+
+  reset(error: PolarityError): void {
+    this.#session.clientReset(new PolarityError("CLIENT_GONE", `node "${this.#peer}": ${error.message}`, error));
+  }
+
+  drain(): void {
+    this.#session.clientDrained();
+  }
+}
