@@ -1,7 +1,7 @@
 /**
  * Keep-alive connections to one HTTP app. The one used last is used first, so that a quiet app's surplus times out.
  *
- * take and give: O(1). sweep: O(idle connections that are over).
+ * take and give: O(1). sweep: O(idle connections).
  */
 import type { Place } from "../base/address.ts";
 import { AppConnection } from "./app-connection.ts";
@@ -71,9 +71,11 @@ export class AppPool {
 
   /** Closes the connections that have been idle too long. */
   sweep(now: number): void {
-    if (this.#idle.length === 0 || this.#idle[0]!.idleUntil > now) return;
-    const over = this.#idle.filter((connection) => connection.idleUntil <= now);
-    for (const connection of over) connection.destroy();
+    // Apps may keep each of them for a time of its own. From the end, because those that go leave the list.
+    for (let at = this.#idle.length - 1; at >= 0; at--) {
+      const connection = this.#idle[at]!;
+      if (connection.idleUntil <= now) connection.destroy();
+    }
   }
 
   close(): void {
