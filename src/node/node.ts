@@ -111,7 +111,7 @@ class Node implements PolarityNode, SessionContext {
         withdrawn: (service) => this.#hub.withdraw(service),
       },
     });
-    this.#relayOffers = new RelayOffers(this.registry);
+    this.#relayOffers = new RelayOffers(this.registry, logger);
     this.#relayed = new RelayedSessions(this, logger, name);
     this.#listeners = new ListenerSet({ sessions: this, logger, node: name }, this.registry);
     this.#hub = new LinkHub({

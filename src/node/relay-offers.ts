@@ -5,6 +5,7 @@
  * here; whether the router finds anybody shows when it is asked. A wish or a link: O(links) or O(wishes).
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import type { Logger } from "../base/clock.ts";
 import type { StreamProtocol, StreamRequest, Upstream } from "../base/upstream.ts";
 import { COST_MAX } from "../link/link-limits.ts";
 import { type Link, type LinkState, RELAY_FEATURE } from "../link/link.ts";
@@ -24,8 +25,13 @@ export class RelayOffers {
   readonly #wishes = new Map<string, { readonly wish: RelayWish; count: number }>();
   readonly #routers = new Map<Link, RouterUpstreams>();
 
-  constructor(registry: Registry) {
+  /** Names of nodes that were said not to relay; said once, however often they are joined. */
+  readonly #saidNotToRelay = new Set<string>();
+  readonly #logger: Logger;
+
+  constructor(registry: Registry, logger: Logger) {
     this.#registry = registry;
+    this.#logger = logger;
   }
 
   /** Links that take streams to relay. */
@@ -56,7 +62,11 @@ export class RelayOffers {
   }
 
   joined(link: Link): void {
-    if (!link.dialled || !link.peer.features.includes(RELAY_FEATURE)) return;
+    if (!link.dialled) return;
+    if (!link.peer.features.includes(RELAY_FEATURE)) {
+      this.#doesNotRelay(link);
+      return;
+    }
     const router = new RouterUpstreams(link, this);
     this.#routers.set(link, router);
     for (const { wish } of this.#wishes.values()) this.#add(link, router, wish);
@@ -74,6 +84,15 @@ export class RelayOffers {
   /** What stands in the registry for asking over this link. */
   upstreamsOf(link: Link): readonly Upstream[] {
     return this.#routers.get(link)?.all ?? [];
+  }
+
+  #doesNotRelay({ id, node }: Link): void {
+    if (this.#wishes.size === 0 || this.#saidNotToRelay.has(node)) return;
+    this.#saidNotToRelay.add(node);
+    this.#logger.warn(
+      { link: id, node },
+      `node "${node}" does not relay: only its own services are reached through it`,
+    );
   }
 
   #add(link: Link, router: RouterUpstreams, { service, protocol }: RelayWish): void {

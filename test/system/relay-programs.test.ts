@@ -1,0 +1,184 @@
+/** The commands and well-known programs on top of a relay: `dial`, `forward`, redis-cli, ssh. */
+import assert from "node:assert/strict";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer, type AddressInfo } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { promisify } from "node:util";
+import { startRawApp } from "../support/apps.ts";
+import { offered, startConnector, startRouter } from "../support/cluster.ts";
+import { until } from "../support/patience.ts";
+import { BIN, PolarityProcess, run } from "../support/polarity-process.ts";
+import { requireTool, toolPath } from "../support/tools.ts";
+
+const execute = promisify(execFile);
+const PROGRAM_TIMEOUT_MS = 20_000;
+
+test("dial reaches a service of another node through the router, with both half-closes", async (t) => {
+  const { link } = await startRouter(t, []);
+  const app = await startRawApp(t, (socket) => {
+    socket.write("hello ");
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk.toString();
+    });
+    socket.on("end", () => socket.end(`got ${text}`));
+  });
+  await startConnector(t, link, { raw: { target: app.url } }, { name: "phone0" });
+  for (const name of ["raw", "phone0.raw"]) {
+    const { code, stdout, stderr } = await run(t, ["dial", name, "--router", link], { input: "all of it" });
+    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "hello got all of it", stderr: "" });
+  }
+});
+
+test("dial waits for a connector that joins after it", async (t) => {
+  const router = await startRouter(t, []);
+  const dial = new PolarityProcess(t, ["dial", "late", "--router", router.link, "--wait", "30s"]);
+  dial.send("early");
+  dial.endInput();
+  await until("the router to be asked", () => router.node.view().totals.waiting === 1);
+  const app = await startRawApp(t, (socket) => socket.pipe(socket));
+  await startConnector(t, router.link, { late: { target: app.url } });
+  assert.deepEqual(await dial.exited, { code: 0, signal: null });
+  assert.equal(dial.stdout, "early");
+});
+
+for (const { name, why } of [
+  { name: "nope", why: 'no offer for service "nope" (no connector has offered it)' },
+  { name: "phone1.raw", why: 'no offer for service "raw" on node "phone1" (node "phone1" does not offer it)' },
+]) {
+  test(`dial ${name} says why it is not reached and exits 1`, async (t) => {
+    const router = await startRouter(t, []);
+    await startConnector(t, router.link, { raw: { target: "tcp://127.0.0.1:1" } }, { name: "phone0" });
+    await offered(router.node, "raw");
+    const dialled = await run(t, ["dial", name, "--router", router.link, "--wait", "500ms"]);
+    const { code, stdout, stderr } = dialled;
+    assert.deepEqual([code, stdout, stderr], [1, "", `polarity: node "edge": ${why}\n`]);
+  });
+}
+
+test("dial through a router that does not relay says so and exits 1", async (t) => {
+  const router = new PolarityProcess(t, ["router", "--link", "tcp://127.0.0.1:0", "--listen", ":0", "--no-relay"]);
+  const link = (await router.ready()).links[0] ?? "";
+  const { code, stderr } = await run(t, ["dial", "raw", "--router", link, "--wait", "300ms"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /does not relay/);
+});
+
+test(
+  "redis-cli works on a port that is forwarded through a router",
+  { skip: requireTool("redis-server") },
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const path = join(folder, "redis.sock");
+    startServer(t, "redis-server", ["--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]);
+    const { link } = await startRouter(t, []);
+    await startConnector(t, link, { cache: { target: `unix://${path}` } }, { name: "shed" });
+    const forward = new PolarityProcess(t, ["forward", "tcp://127.0.0.1:0=shed.cache", "--router", link]);
+    const port = new URL((await forward.ready()).listeners[0] ?? "").port;
+    const cli = async (...command: string[]): Promise<string> =>
+      (await execute("redis-cli", ["-p", port, ...command], { timeout: PROGRAM_TIMEOUT_MS })).stdout.trim();
+    await until("redis answers", () =>
+      cli("PING").then(
+        (text) => text === "PONG",
+        () => false,
+      ),
+    );
+    const big = "x".repeat(100_000);
+    assert.equal(await cli("SET", "big", big), "OK");
+    assert.equal(await cli("GET", "big"), big);
+  },
+);
+
+test(
+  "ssh reaches a machine behind a router with dial as its ProxyCommand",
+  { skip: requireTool("ssh", "sshd") },
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const server = await startSshServer(t, folder);
+    const { link } = await startRouter(t, []);
+    await startConnector(t, link, { ssh: { target: `tcp://127.0.0.1:${server.port}` } }, { name: "phone0" });
+    const proxy = [process.execPath, BIN, "dial", "phone0.ssh", "--router", link].map((word) => `'${word}'`).join(" ");
+    const options = [
+      `ProxyCommand=${proxy}`,
+      `UserKnownHostsFile=${join(folder, "known_hosts")}`,
+      "StrictHostKeyChecking=accept-new",
+      "BatchMode=yes",
+      "IdentitiesOnly=yes",
+      "LogLevel=ERROR",
+    ].flatMap((option) => ["-o", option]);
+    const destination = `${userInfo().username}@phone0`;
+    const asked = execute(toolPath("ssh")!, ["-F", "none", "-i", server.key, ...options, destination, "wc", "-c"], {
+      timeout: PROGRAM_TIMEOUT_MS,
+    });
+    asked.child.stdin?.end("x".repeat(300_000));
+    const { stdout } = await asked;
+    assert.equal(stdout.trim(), "300000");
+  },
+);
+
+/** An sshd of the current user's own, with keys made for the test. */
+async function startSshServer(
+  context: TestContext,
+  folder: string,
+): Promise<{ readonly port: number; readonly key: string }> {
+  const [hostKey, key] = [join(folder, "host"), join(folder, "client")];
+  for (const path of [hostKey, key]) execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path]);
+  // Where the system has not started one yet, root's sshd misses this folder.
+  if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
+  const port = await freePort();
+  const config = join(folder, "sshd_config");
+  const lines = [
+    "ListenAddress 127.0.0.1",
+    `Port ${port}`,
+    `HostKey ${hostKey}`,
+    `AuthorizedKeysFile ${key}.pub`,
+    "PidFile none",
+    "StrictModes no",
+    "UsePAM no",
+    "PasswordAuthentication no",
+    "PermitRootLogin prohibit-password",
+    "PrintMotd no",
+  ];
+  writeFileSync(config, `${lines.join("\n")}\n`);
+  startServer(context, "sshd", ["-D", "-f", config]);
+  await until("sshd listens", async () => {
+    const socket = connect(port, "127.0.0.1");
+    const listening = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    return listening;
+  });
+  return { port, key };
+}
+
+function startServer(context: TestContext, tool: Parameters<typeof toolPath>[0], settings: readonly string[]): void {
+  const server = spawn(toolPath(tool)!, settings, { stdio: "ignore" });
+  const exited = once(server, "close");
+  context.after(async () => {
+    server.kill("SIGKILL");
+    await exited;
+  });
+}
+
+/** Removed when the test ends, after what was started in it. */
+function temporaryFolder(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "polarity-relay-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
