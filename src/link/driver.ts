@@ -32,6 +32,8 @@ export interface DriverOptions {
   readonly firstStreamId?: number;
 }
 
+/** So much leaves before the turn is over: with nothing but one write a turn, the two sides would work in turns, too. */
+const EARLY_FLUSH_BYTES = 4096;
 const TICK_MS = 100;
 /** How long a closing link may take to send what is queued. */
 const CLOSE_WITHIN_MS = 1_000;
@@ -43,6 +45,7 @@ export class LinkDriver {
   readonly #clock: Clock;
   readonly #write: (buffers: Buffer[]) => WriteOutcome;
   #dirty = false;
+  #flushing = false;
   #transportClosed = false;
   /** Close when this many streams are open; negative while closing is not wanted. */
   #closeAtStreams = -1;
@@ -108,11 +111,19 @@ export class LinkDriver {
   }
 
   #flush(): void {
-    if (!this.#transportClosed) this.session.flush(this.#clock.now(), this.#write);
+    if (this.#transportClosed || this.#flushing) return;
+    this.#flushing = true;
+    this.session.flush(this.#clock.now(), this.#write);
+    this.#flushing = false;
   }
 
   #wantsFlush(): void {
-    if (this.#dirty || this.#transportClosed) return;
+    if (this.#transportClosed) return;
+    if (this.#dirty) {
+      // The peer may as well begin with these while the rest of the turn makes more.
+      if (this.session.output.bytes >= EARLY_FLUSH_BYTES) this.#flush();
+      return;
+    }
     this.#dirty = true;
     scheduleFlush(this);
   }
