@@ -49,7 +49,7 @@ export interface Http1Host {
  * - `head`: between requests, or in the middle of a head.
  * - `waiting`: the head is read, but its service is not known yet.
  * - `body`: the request's body is arriving.
- * - `response`: the request is complete, its response is not.
+ * - `response`: the request is complete, its response is not, or the client has yet to take it.
  * - `tunnel`: raw bytes both ways after a 101.
  * - `discard`: the response is complete, the rest of the request's body is read and dropped.
  * - `linger`: we said all; what the client still sends is dropped until it closes.
@@ -90,6 +90,8 @@ export class Http1Connection implements ByteSink, ExchangeHost {
   #continued = false;
   #closeAfterResponse = false;
   #clientEnded = false;
+  /** The next request waits until the client has taken enough of the answers before it. */
+  #awaitsReader = false;
   #owedToClient = 0;
   #discardedBytes = 0;
   /** What had arrived when the body's progress was last looked at. */
@@ -147,7 +149,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
       }
     } else if (this.#phase === "body") {
       this.#sweepBody(now);
-    } else if (this.#phase === "linger" || this.#phase === "discard") {
+    } else if (this.#phase === "linger" || this.#phase === "discard" || this.#awaitsReader) {
       this.#closeAfterWrites();
     } else if (this.#phase === "closing" && this.#stream.gone) {
       this.#close();
@@ -199,6 +201,9 @@ export class Http1Connection implements ByteSink, ExchangeHost {
 
   drain(): void {
     this.#exchange?.responseDrained();
+    if (!this.#awaitsReader || this.#phase !== "response") return;
+    this.#awaitsReader = false;
+    this.#nextRequest();
   }
 
   // ── ExchangeHost: the service ──
@@ -473,8 +478,14 @@ export class Http1Connection implements ByteSink, ExchangeHost {
 
   #nextRequest(): void {
     this.#head = undefined;
-    this.#phase = "head";
     this.#deadline = this.#host.context.clock.now() + this.#host.limits.idleTimeoutMs;
+    // Whoever asks without reading the answers would otherwise have all of them kept here.
+    this.#awaitsReader = this.#stream.full;
+    if (this.#awaitsReader) {
+      this.#phase = "response";
+      return;
+    }
+    this.#phase = "head";
     if (this.#pending !== undefined) this.#takePending();
     else if (this.#host.draining || (this.#clientEnded && !this.#processing)) this.#linger();
   }

@@ -62,6 +62,11 @@ export class SocketStream implements ByteStream, ReadReceiver {
     return this.#over;
   }
 
+  /** The last write returned false, and no `drain` has come since. */
+  get full(): boolean {
+    return this.#needsDrain;
+  }
+
   get readEnded(): boolean {
     return this.#readEnded;
   }

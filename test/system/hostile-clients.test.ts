@@ -81,6 +81,32 @@ test("two thousand mutated requests break nothing, and the next good one is answ
   assert.equal(router.node.view().services[0]?.offers[0]?.outstanding, 0);
 });
 
+test("a client that pipelines requests and does not read is asked to wait, and gets every answer once it reads", async (t) => {
+  const count = 3_000;
+  const body = "x".repeat(20_000);
+  let asked = 0;
+  const app = await startHttpApp(t, (_request, response) => {
+    asked++;
+    response.end(body);
+  });
+  const router = await startPair(t, app.url);
+  const client = new WireClient(t, router.port);
+  client.socket.pause();
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(count));
+  // It has come to a stand when a neighbour is served many times and nothing more was asked for meanwhile.
+  for (let still = 0, before = -1; still < 50; still++) {
+    assert.equal((await ask(router.port)).status, 200);
+    asked--;
+    if (asked !== before) still = 0;
+    before = asked;
+  }
+  // Some megabytes stand in the system's buffers for the two sockets.
+  assert.ok(asked < 1_000, `${asked} answers of 20 kB are kept for a client that reads nothing`);
+  client.socket.resume();
+  for (let index = 0; index < count; index++) assert.equal((await client.response()).body.length, body.length);
+  assert.equal(asked, count);
+});
+
 const MIB = 1024 * 1024;
 
 function residentBytes(pid: number): number {
