@@ -19,6 +19,8 @@ export class ListenerSet {
   readonly #context: ListenerContext;
   readonly #registry: Registry;
   #open: OpenListener[] = [];
+  /** Services that the configuration of a listener names. */
+  readonly #declared = new Set<string>();
   /** Listeners that the configuration dropped, until their last connection ends. */
   readonly #retired = new Set<Listener>();
 
@@ -55,11 +57,13 @@ export class ListenerSet {
       }
     } catch (error) {
       for (const { listener } of opened) listener.drain();
+      this.#undeclareRest();
       throw error;
     }
     for (const [index, open] of next.entries()) this.#update(open, configs[index]!);
     for (const open of this.#open) if (!next.includes(open)) this.#retire(open.listener);
     this.#open = next;
+    this.#undeclareRest();
   }
 
   drain(): void {
@@ -118,8 +122,19 @@ export class ListenerSet {
   }
 
   #declare(config: ListenerConfig): void {
-    if (config.service !== undefined) this.#registry.declare(config.service);
-    for (const { service } of config.routes) this.#registry.declare(service);
+    for (const service of servicesOf(config)) {
+      this.#declared.add(service);
+      this.#registry.declare(service);
+    }
+  }
+
+  #undeclareRest(): void {
+    const wanted = new Set(this.#open.flatMap(({ config }) => servicesOf(config)));
+    for (const service of this.#declared) {
+      if (wanted.has(service)) continue;
+      this.#declared.delete(service);
+      this.#registry.undeclare(service);
+    }
   }
 
   #httpOptions(config: ListenerConfig): Http1ListenerOptions {
@@ -156,6 +171,10 @@ function tcpOptions(config: ListenerConfig): TcpListenerOptions {
     waitForOfferMs: config.waitForOfferMs,
     connectionsMax: config.limits.connections,
   };
+}
+
+function servicesOf({ service, routes }: ListenerConfig): string[] {
+  return service === undefined ? routes.map((route) => route.service) : [service];
 }
 
 /** What cannot change while a listener is open. */

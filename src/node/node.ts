@@ -82,6 +82,7 @@ class Node implements PolarityNode, SessionContext {
   readonly #startedAt: number;
   readonly #dialled = new ListenerStatistics();
   #config: NodeConfig;
+  #noConnector: boolean | undefined;
   #state: NodeState = "starting";
   #ticking: NodeJS.Timeout | undefined;
   #draining: Promise<{ cutOff: number }> | undefined;
@@ -98,6 +99,10 @@ class Node implements PolarityNode, SessionContext {
       random,
       clock,
       limits: { ...REGISTRY_LIMITS, offersPerUpstreamMax: config.limits.offersPerLinkMax },
+    });
+    // Before whoever wakes requests at a change.
+    this.registry.watch(() => {
+      this.#noConnector = undefined;
     });
     this.waiters = new OfferWaiters(this.registry, WAITERS_MAX);
     this.#services = new LocalServices({
@@ -143,8 +148,10 @@ class Node implements PolarityNode, SessionContext {
 
   // ── SessionContext ──
 
+  /** Asked for with every 404, so it is looked up again only after a change. */
   get noConnector(): boolean {
-    return !this.registry.services().some((service) => service.offers.length > 0);
+    this.#noConnector ??= !this.registry.services().some((service) => service.offers.length > 0);
+    return this.#noConnector;
   }
 
   get mayStillLearn(): boolean {

@@ -249,6 +249,13 @@ test("a reload takes and drops listeners, routes and services, and no connection
   client.send("GET /one HTTP/1.1\r\nHost: x\r\n\r\n");
   assert.equal((await client.response()).body, "one", "on the connection that was there before");
   assert.equal((await ask(port, { path: "/two" })).status, 404);
+  assert.deepEqual(
+    again
+      .view()
+      .services.filter(({ declared }) => declared)
+      .map(({ name }) => name),
+    ["one"],
+  );
 
   await assert.rejects(
     again.reload(
