@@ -194,6 +194,23 @@ test("a draining router finishes what is under way, slow readers included, and t
   await connector.stop();
 });
 
+test("a connector that is told to stop finishes a download that its client takes slowly, and exits 0", async (t) => {
+  const size = 8 * 1024 * 1024;
+  const app = await startHttpApp(t, (_request, response) => response.end(Buffer.alloc(size, 120)));
+  const router = await startRouter(t, WEB);
+  const connector = new PolarityProcess(t, ["connect", `web=${app.url}`, "--router", router.link]);
+  await offered(router.node, "web");
+  const slow = new WireClient(t, router.port);
+  slow.socket.pause();
+  slow.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until("the download has begun", () => router.node.view().totals.bytesOutTotal > 0);
+  connector.signal("SIGTERM");
+  await offered(router.node, "web", 0);
+  slow.socket.resume();
+  assert.equal((await slow.response()).body.length, size);
+  assert.deepEqual(await soon("the exit", connector.exited), { code: 0, signal: null });
+});
+
 test("a name that belongs to one identity is refused to another", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "polarity-"));
   t.after(() => rmSync(folder, { recursive: true }));
