@@ -1,10 +1,8 @@
 /** The commands and well-known programs on top of a relay: `dial`, `forward`, redis-cli, ssh. */
 import assert from "node:assert/strict";
-import { execFile, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer, type AddressInfo } from "node:net";
-import { tmpdir, userInfo } from "node:os";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
@@ -12,6 +10,7 @@ import { startRawApp } from "../support/apps.ts";
 import { offered, startConnector, startRouter } from "../support/cluster.ts";
 import { until } from "../support/patience.ts";
 import { BIN, PolarityProcess, run } from "../support/polarity-process.ts";
+import { freePort, listens, startServer, temporaryFolder } from "../support/servers.ts";
 import { requireTool, toolPath } from "../support/tools.ts";
 
 const execute = promisify(execFile);
@@ -60,13 +59,20 @@ for (const { name, why } of [
   });
 }
 
-test("dial through a router that does not relay says so and exits 1", async (t) => {
-  const router = new PolarityProcess(t, ["router", "--link", "tcp://127.0.0.1:0", "--listen", ":0", "--no-relay"]);
-  const link = (await router.ready()).links[0] ?? "";
-  const { code, stderr } = await run(t, ["dial", "raw", "--router", link, "--wait", "300ms"]);
-  assert.equal(code, 1);
-  assert.match(stderr, /does not relay/);
-});
+for (const { how, flags, env } of [
+  { how: "by flag", flags: ["--no-relay"], env: {} },
+  { how: "by variable", flags: [], env: { POLARITY_NO_RELAY: "1" } },
+]) {
+  test(`dial through a router that does not relay, ${how}, says so and exits 1`, async (t) => {
+    const router = new PolarityProcess(t, ["router", "--link", "tcp://127.0.0.1:0", "--listen", ":0", ...flags], {
+      env,
+    });
+    const link = (await router.ready()).links[0] ?? "";
+    const { code, stderr } = await run(t, ["dial", "raw", "--router", link, "--wait", "300ms"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /does not relay/);
+  });
+}
 
 test(
   "redis-cli works on a port that is forwarded through a router",
@@ -145,40 +151,6 @@ async function startSshServer(
   ];
   writeFileSync(config, `${lines.join("\n")}\n`);
   startServer(context, "sshd", ["-D", "-f", config]);
-  await until("sshd listens", async () => {
-    const socket = connect(port, "127.0.0.1");
-    const listening = await once(socket, "connect").then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    return listening;
-  });
+  await listens(port);
   return { port, key };
-}
-
-function startServer(context: TestContext, tool: Parameters<typeof toolPath>[0], settings: readonly string[]): void {
-  const server = spawn(toolPath(tool)!, settings, { stdio: "ignore" });
-  const exited = once(server, "close");
-  context.after(async () => {
-    server.kill("SIGKILL");
-    await exited;
-  });
-}
-
-/** Removed when the test ends, after what was started in it. */
-function temporaryFolder(context: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), "polarity-relay-"));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -277,6 +277,18 @@ test("a router that does not relay is not asked, and refuses who asks all the sa
   assert.deepEqual([code, message], ["SERVICE_UNKNOWN", 'node "edge": node "edge" has no service "echo"']);
 });
 
+test("which listeners for links relay is said for each", async (t) => {
+  const accept = [{ url: "tcp://127.0.0.1:0", relay: false }, { url: "tcp://127.0.0.1:0" }];
+  const node = await startNode(t, { node: { name: "edge" }, links: { accept } });
+  const [forConnectors = "", forPeople = ""] = node.addresses.links;
+  const app = await startRawApp(t, (socket) => socket.pipe(socket));
+  await startConnector(t, forConnectors, { echo: { target: app.url } });
+  const { port } = await startForward(t, [forPeople], { service: "echo" });
+  assert.equal(await new WireClient(t, port).send("x").read(1), "x");
+  const other = await startForward(t, [forConnectors], { service: "echo", waitForOffer: "100ms" });
+  assert.equal(await new WireClient(t, other.port).ended, "reset");
+});
+
 test("two routers that would relay to each other do not send a request in circles", async (t) => {
   const accept = [{ url: "tcp://127.0.0.1:0" }];
   const listeners: Listener[] = [{ url: "tcp://127.0.0.1:0", service: "ball", waitForOffer: "300ms" }];
