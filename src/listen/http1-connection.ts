@@ -159,8 +159,9 @@ export class Http1Connection implements ByteSink, ExchangeHost {
   #sweepBody(now: number): void {
     const { idleTimeoutMs } = this.#host.limits;
     const { bytesIn } = this.#stream;
-    const waitsForUs = this.#owedToClient > 0 || (this.#head!.expectsContinue && !this.#continued);
-    if (bytesIn === this.#bytesInSeen && !waitsForUs) {
+    // Where the answer has begun, the two may be talking: a client that says nothing for a while is no fault.
+    const inTalk = this.#responseBegun || this.#owedToClient > 0 || (this.#head!.expectsContinue && !this.#continued);
+    if (bytesIn === this.#bytesInSeen && !inTalk) {
       const error = new PolarityError("SLOW_BODY", `no byte of the request body arrived for ${idleTimeoutMs} ms`);
       this.#exchange?.abort(error);
       this.failed(error);

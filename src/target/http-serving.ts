@@ -61,7 +61,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   }
 
   sweep(now: number): void {
-    if (now < this.#deadline || this.#answered) return;
+    if (now < this.#deadline || this.#response !== "head") return;
     const { responseTimeoutMs } = this.#target.options;
     if (this.#request === "body" && (this.#moved || this.#awaitsBody)) {
       this.#moved = false;
@@ -246,6 +246,8 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
       }
       collector.reset();
       const taken = bytes.length - rest.length;
+      const { clock } = this.#target.context;
+      this.#deadline = clock.now() + this.#target.options.responseTimeoutMs;
       // An app may send any number of these: they are held back like a body.
       if (this.#stream.writeLatin1(text)) this.#app?.stream.consumed(taken);
       else this.#owedToApp += taken;

@@ -173,6 +173,23 @@ test("an app that never asks for a body that waits to be asked for is timed out"
   assert.equal(stream.resetBy?.code, "TARGET_TIMEOUT");
 });
 
+test("interim answers give the app new time, and are no answer", async (t) => {
+  let app: Socket | undefined;
+  const { open, time, sweep } = await setUp(t, (_head, socket) => (app = socket), { responseTimeoutMs: 1000 });
+  const stream = open().deliver(GET);
+  await until("the app was asked", () => app !== undefined);
+  for (let round = 1; round <= 3; round++) {
+    time.now += 900;
+    app?.write("HTTP/1.1 102 Processing\r\n\r\n");
+    await until("another interim answer", () => stream.written.split("102").length === round + 1);
+    sweep();
+    assert.ok(!stream.over);
+  }
+  time.now += 1000;
+  sweep();
+  assert.equal(stream.resetBy?.code, "TARGET_TIMEOUT");
+});
+
 test("a reset from the peer takes the app's connection with it, at any time", async (t) => {
   const arrived: Socket[] = [];
   const { open, target } = await setUp(t, (_head, socket) => arrived.push(socket));

@@ -146,6 +146,25 @@ test("a head or a body that stops arriving is a 408", async (t) => {
   assert.equal(idle.arrived, "");
 });
 
+test("two sides that talk within one exchange may be silent for longer than an upload may stall", async (t) => {
+  const app = await startHttpApp(t, (request, response) => {
+    response.write("hello");
+    request.on("data", (chunk: Buffer) => response.write(chunk));
+    request.on("end", () => response.end());
+  });
+  const router = await startPair(t, app.url, { limits: { idleTimeout: "20ms" } });
+  const client = new WireClient(t, router.port);
+  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n");
+  await client.readTo("hello");
+  // What must not happen is the passing of time.
+  await new Promise((resolve) => {
+    setTimeout(resolve, 200);
+  });
+  client.send("word");
+  await client.readTo("word");
+  await client.readTo("0\r\n\r\n");
+});
+
 test("what is too large is told apart: head 431, fields 431, target 414, body 413", async (t) => {
   const app = await startHttpApp(t, (request, response) => {
     request.resume();
