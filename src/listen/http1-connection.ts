@@ -20,7 +20,7 @@ import type { WaitHandle } from "../registry/offer-waiters.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import { type ExchangeHost, HttpExchange } from "../session/http-exchange.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
-import type { SocketStream } from "../socket/socket-stream.ts";
+import { QUIET_PROBE_MS, type SocketStream } from "../socket/socket-stream.ts";
 import type { ClientAddress } from "./server-socket.ts";
 import type { Resolution, RouteTable } from "./route-table.ts";
 
@@ -188,7 +188,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
       case "waiting":
       case "response":
         // A client may close its side behind its requests and still read the answers; or it is gone, which probes tell.
-        this.#stream.socket.setKeepAlive(true, PROBE_AFTER_MS);
+        this.#stream.probeAfter(PROBE_AFTER_MS);
         return;
       default:
         this.#endOfRequests();
@@ -524,6 +524,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
 
   #beginTunnel(head: ResponseHead, rest: Buffer): boolean {
     this.#phase = "tunnel";
+    this.#stream.probeAfter(QUIET_PROBE_MS);
     const room = this.#writeHead(head, false, rest);
     if (this.#pending !== undefined) this.#takePending();
     if (this.#clientEnded) this.#exchange?.requestEnd();

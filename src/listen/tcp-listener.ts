@@ -6,7 +6,7 @@ import type { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import { StreamSession } from "../session/stream-session.ts";
-import { resetSocket, SocketStream } from "../socket/socket-stream.ts";
+import { QUIET_PROBE_MS, resetSocket, SocketStream } from "../socket/socket-stream.ts";
 import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
 import { clientAddressOf, listenAt, type ServerSocket } from "./server-socket.ts";
 
@@ -92,6 +92,7 @@ export class TcpListener implements Listener {
     const client = clientAddressOf(socket);
     const who = client.text === "" ? "the client" : `the client ${client.text}`;
     const stream = new SocketStream(socket, { code: "CLIENT_GONE", who }, NO_SINK);
+    stream.probeAfter(QUIET_PROBE_MS);
     const { service, node, waitForOfferMs } = this.#options;
     const session = new StreamSession(
       this.#context.sessions,

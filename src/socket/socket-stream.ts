@@ -20,6 +20,9 @@ const CLOSE_STALLED_MS = 30_000;
 const STREAM = Symbol("polarity.stream");
 type StreamSocket = Socket & { [STREAM]: SocketStream };
 
+/** When quiet raw connections are probed: below the time after which gateways on the way forget them. */
+export const QUIET_PROBE_MS = 60_000;
+
 /** What a broken socket means, which depends on who is at its other end. */
 export interface SocketFault {
   readonly code: ErrorCode;
@@ -60,6 +63,11 @@ export class SocketStream implements ByteStream, ReadReceiver {
   /** Both directions are over. */
   get over(): boolean {
     return this.#over;
+  }
+
+  /** After so long without a byte the system asks the peer whether it is still there, and breaks the connection if not. */
+  probeAfter(ms: number): void {
+    this.socket.setKeepAlive(true, ms);
   }
 
   /** The last write returned false, and no `drain` has come since. */
