@@ -126,9 +126,9 @@ export class LocalServices {
   }
 
   #createTarget(config: ServiceConfig): Target {
-    const context: TargetContext = { node: this.#options.node, clock: this.#options.clock };
+    const context: TargetContext = { clock: this.#options.clock };
     const { target: address, connectTimeoutMs, responseTimeoutMs, keepAlive } = config;
-    if (config.protocol !== "http/1.1") return new TcpTarget(context, { address, connectTimeoutMs });
+    if (config.protocol !== "http/1.1") return new TcpTarget({ address, connectTimeoutMs });
     return new HttpTarget(context, {
       address,
       connectTimeoutMs,

@@ -15,6 +15,7 @@ import { parseResponseHead, type ResponseHead } from "../http/response-head.ts";
 import { ReplayBuffer } from "../session/replay-buffer.ts";
 import type { AppConnection, AppUser } from "./app-connection.ts";
 import type { HttpServingHost, HttpUnderWay } from "./http-serving-host.ts";
+import { unreachable } from "./target.ts";
 
 /** Connections idle for longer are not given a request that must not be sent twice. */
 const FRESH_FOR_UNSAFE_MS = 1_000;
@@ -170,9 +171,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     const head = problem ?? parseRequestHead(text, this.#target.options.headLimits);
     this.#stream.consumed(chunk.length - rest.length);
     if (head instanceof HttpProblem) {
-      this.#refuse(
-        new PolarityError("BAD_REQUEST", `node "${this.#target.context.node}" refuses the request: ${head.reason}`),
-      );
+      this.#refuse(new PolarityError("BAD_REQUEST", `the request to ${this.#who} is refused: ${head.reason}`));
       return;
     }
     // The app must read the request as we did, so it gets it in the one form that leaves no choice.
@@ -323,9 +322,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     const app = this.#app;
     if (this.#response === "over") return;
     if (app !== undefined && !app.connected) {
-      const { node } = this.#target.context;
-      const message = `node "${node}" could not reach ${this.#target.url}: ${error.message}`;
-      this.#refuse(new PolarityError("TARGET_UNREACHABLE", message, error));
+      this.#refuse(unreachable(this.#target.url, error));
       return;
     }
     // A kept connection that ends without a byte was closed by the app before it saw the request.

@@ -1,11 +1,9 @@
 /** The contract of a target: what serves the streams that ask for one of this node's services. */
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
-import type { PolarityError } from "../base/errors.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
 
 export interface TargetContext {
-  /** This node, as its errors call it. */
-  readonly node: string;
   readonly clock: Clock;
 }
 
@@ -20,4 +18,9 @@ export interface Target {
   sweep(now: number): void;
   /** Ends idle connections, and what is under way with `error`. */
   close(error: PolarityError): void;
+}
+
+/** Why an app could not be connected to. Which node could not is said by the link that carries this. */
+export function unreachable(url: string, error: PolarityError): PolarityError {
+  return new PolarityError("TARGET_UNREACHABLE", `cannot reach ${url}: ${messageOf(error.cause ?? error)}`, error);
 }

@@ -1,10 +1,10 @@
 /** Serves streams as raw bytes: one connection to the app each, over tcp or a unix socket. */
 import type { TargetAddress } from "../base/address.ts";
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
-import { PolarityError } from "../base/errors.ts";
+import type { PolarityError } from "../base/errors.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
 import { connectApp } from "./app-socket.ts";
-import type { Target, TargetContext } from "./target.ts";
+import { type Target, unreachable } from "./target.ts";
 
 export interface TcpTargetOptions {
   readonly address: TargetAddress;
@@ -13,12 +13,10 @@ export interface TcpTargetOptions {
 
 export class TcpTarget implements Target {
   readonly url: string;
-  readonly #context: TargetContext;
   readonly #options: TcpTargetOptions;
   readonly #serving = new Set<TcpServing>();
 
-  constructor(context: TargetContext, options: TcpTargetOptions) {
-    this.#context = context;
+  constructor(options: TcpTargetOptions) {
     this.#options = options;
     this.url = options.address.url;
   }
@@ -30,7 +28,7 @@ export class TcpTarget implements Target {
   accept(stream: ByteStream): void {
     const socket = connectApp(this.#options.address.place, this.#options.connectTimeoutMs);
     const app = new SocketStream(socket, { code: "TARGET_FAILED", who: `the app ${this.url}` }, NO_SINK);
-    const serving = new TcpServing(this.#context.node, this.url, stream, app, () => this.#serving.delete(serving));
+    const serving = new TcpServing(this.url, stream, app, () => this.#serving.delete(serving));
     this.#serving.add(serving);
     socket.once("connect", () => serving.connected());
   }
@@ -44,7 +42,6 @@ export class TcpTarget implements Target {
 
 /** Two streams joined: what one delivers, the other is written, with the credit of the slower. */
 class TcpServing {
-  readonly #node: string;
   readonly #url: string;
   readonly #stream: ByteStream;
   readonly #app: SocketStream;
@@ -53,8 +50,7 @@ class TcpServing {
   #streamEnded = false;
   #appEnded = false;
 
-  constructor(node: string, url: string, stream: ByteStream, app: SocketStream, done: () => void) {
-    this.#node = node;
+  constructor(url: string, stream: ByteStream, app: SocketStream, done: () => void) {
     this.#url = url;
     this.#stream = stream;
     this.#app = app;
@@ -105,13 +101,7 @@ class TcpServing {
   }
 
   #appReset(error: PolarityError): void {
-    const reason = this.#connected
-      ? error
-      : new PolarityError(
-          "TARGET_UNREACHABLE",
-          `node "${this.#node}" could not reach ${this.#url}: ${error.message}`,
-          error,
-        );
+    const reason = this.#connected ? error : unreachable(this.#url, error);
     this.#stream.reset(reason);
     this.#done();
   }

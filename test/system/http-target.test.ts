@@ -20,7 +20,7 @@ async function setUp(t: TestContext, answer: (head: string, socket: Socket) => v
   const app = await startWireApp(t, answer);
   const time = { now: 0 };
   const target = new HttpTarget(
-    { node: "shed", clock: { now: () => time.now } },
+    { clock: { now: () => time.now } },
     {
       address: parseTargetAddress(app.url),
       connectTimeoutMs: 5_000,

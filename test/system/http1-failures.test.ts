@@ -33,7 +33,7 @@ test("an app that cannot be reached is a 502 that names node and target, as JSON
   const json = await ask(router.port);
   assert.deepEqual([json.status, json.headers["x-polarity-error"]], [502, "TARGET_UNREACHABLE"]);
   const { message, failed, code } = JSON.parse(json.text) as Record<string, string>;
-  assert.match(message ?? "", new RegExp(`node "shed" could not reach ${url}.*ECONNREFUSED`));
+  assert.match(message ?? "", new RegExp(`^node "shed": cannot reach ${url}: connect ECONNREFUSED`));
   assert.deepEqual([code, failed], ["TARGET_UNREACHABLE", "the app behind the connector"]);
   const html = await ask(router.port, { headers: { accept: "text/html,*/*;q=0.1" } });
   assert.match(html.headers["content-type"] ?? "", /^text\/html/);
