@@ -102,7 +102,7 @@ function serviceRows(service: ServiceView): Cell[][] {
     service.name,
     offer.node,
     offer.protocol,
-    offer.usable ? "up" : offer.unusableReason || "unusable",
+    offer.usable ? (offer.relay ? "relay" : "up") : offer.unusableReason || "unusable",
     offer.weight,
     offer.cost,
     offer.outstanding,

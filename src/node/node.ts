@@ -130,7 +130,10 @@ class Node implements PolarityNode, SessionContext {
       services: () => this.#services,
       relayOffers: this.#relayOffers,
       relayed: this.#relayed,
-      suspect: (upstream) => this.#listeners.upstreamSuspect(upstream),
+      suspect: (upstream) => {
+        this.#listeners.upstreamSuspect(upstream);
+        this.#relayed.upstreamSuspect(upstream);
+      },
     });
     this.#report = new NodeReport({
       name,

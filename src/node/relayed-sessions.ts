@@ -7,7 +7,7 @@
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { Logger } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
-import { StreamRequest } from "../base/upstream.ts";
+import { StreamRequest, type Upstream } from "../base/upstream.ts";
 import type { ActiveSession } from "../listen/listener.ts";
 import type { Preamble } from "../link/preamble.ts";
 import { OfferWaiters } from "../registry/offer-waiters.ts";
@@ -76,6 +76,11 @@ export class RelayedSessions implements StreamSessionEvents {
       bytesIn: session.bytesIn,
       bytesOut: session.bytesOut,
     }));
+  }
+
+  /** An upstream fell silent: what may be asked elsewhere is. */
+  upstreamSuspect(upstream: Upstream): void {
+    for (const session of this.#sessions.keys()) if (session.offer?.upstream === upstream) session.upstreamSuspect();
   }
 
   tick(now: number): void {

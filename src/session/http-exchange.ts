@@ -6,7 +6,7 @@
  * its app is replaced by another, and so is any that breaks under a safe request (RFC 9110 §9.2.1).
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
-import { type ErrorCode, PolarityError } from "../base/errors.ts";
+import { PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import { BodyReader } from "../http/body-framing.ts";
 import { HeadCollector } from "../http/head-collector.ts";
@@ -16,6 +16,7 @@ import type { Offer } from "../registry/offer.ts";
 import type { ServiceStatistics } from "../registry/service-statistics.ts";
 import { OfferSeeker, type OfferSought, type SessionContext } from "./offer-seeker.ts";
 import { ReplayBuffer } from "./replay-buffer.ts";
+import { isSafeMethod, MAY_BREAK_UNDER_SAFE } from "./safe-requests.ts";
 
 /** The client's connection, as the exchange sees it. */
 export interface ExchangeHost {
@@ -76,7 +77,7 @@ export class HttpExchange implements OfferSought, ByteSink {
     this.#context = context;
     this.#host = host;
     this.request = request;
-    this.#safe = isSafe(request.method);
+    this.#safe = isSafeMethod(request.method);
     this.#collector = new HeadCollector(request.responseHeadBytesMax, "response");
     const { service, protocol } = request.stream;
     this.#seeker = new OfferSeeker(context, this, service, protocol, request.node, request.offerDeadline);
@@ -332,18 +333,3 @@ export class HttpExchange implements OfferSought, ByteSink {
 }
 
 const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");
-
-/** RFC 9110 §9.2.1. */
-function isSafe(method: string): boolean {
-  return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "TRACE";
-}
-
-/** Errors that leave open whether the app saw the request, which a safe request need not care about. */
-const MAY_BREAK_UNDER_SAFE: ReadonlySet<ErrorCode> = new Set([
-  "LINK_LOST",
-  "LINK_TIMEOUT",
-  "LINK_PROTOCOL",
-  "LINK_LIMIT",
-  "TARGET_FAILED",
-  "NODE_STOPPED",
-]);

@@ -103,6 +103,8 @@ export class OfferSeeker {
     if (offer.relay && FOUND_NOBODY.has(error.code)) this.#mayYetCome = true;
     this.#leave(true);
     this.#exclude(offer);
+    // A router that found nobody has waited on our behalf.
+    if (this.#mayYetCome && this.#context.clock.now() >= this.#deadline) return false;
     return this.failures < ATTEMPTS_MAX;
   }
 

@@ -5,12 +5,13 @@
  * kept (up to 64 KiB), and an offer that fails without having reached its app is replaced by another.
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
-import type { PolarityError } from "../base/errors.ts";
+import { PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";
 import { OfferSeeker, type OfferSought, type SessionContext } from "./offer-seeker.ts";
 import { ReplayBuffer } from "./replay-buffer.ts";
+import { beginsSafely, MAY_BREAK_UNDER_SAFE } from "./safe-requests.ts";
 
 export interface StreamSessionEvents {
   /** An offer was found and a stream opened on it; called once. */
@@ -26,6 +27,7 @@ export class StreamSession implements OfferSought {
   readonly request: StreamRequest;
   readonly startedAt: number;
   readonly #context: SessionContext;
+  readonly #node: string | undefined;
   readonly #client: ByteStream;
   readonly #events: StreamSessionEvents;
   readonly #seeker: OfferSeeker;
@@ -53,6 +55,7 @@ export class StreamSession implements OfferSought {
     events: StreamSessionEvents,
   ) {
     this.#context = context;
+    this.#node = node;
     this.#client = client;
     this.request = request;
     this.#events = events;
@@ -87,6 +90,21 @@ export class StreamSession implements OfferSought {
     this.#service?.reset(error);
     this.#client.reset(error);
     this.#finish(error);
+  }
+
+  /** The upstream fell silent: what may be asked twice is asked elsewhere, if there is an elsewhere. */
+  upstreamSuspect(): void {
+    const { offer, request } = this;
+    if (offer === undefined || this.#answered || !this.#safe) return;
+    const { service, protocol, relay } = request;
+    const other = this.#context.registry.pick(service, protocol, [offer], this.#node, relay === "done");
+    if (other.kind === "none") return;
+    const stream = this.#service;
+    const error = new PolarityError("LINK_TIMEOUT", `node "${offer.upstream.node}" fell silent`);
+    if (!this.#seeker.fail(error)) return;
+    this.#service = undefined;
+    stream?.reset(error);
+    this.#seeker.seek();
   }
 
   // ── OfferSought ──
@@ -166,7 +184,8 @@ export class StreamSession implements OfferSought {
   serviceReset(error: PolarityError): void {
     this.#service = undefined;
     // An offer that never reached its app may be replaced, as long as all that the client sent is still here.
-    if (!this.#answered && error.retryable && this.#replay.complete && this.#seeker.fail(error)) {
+    const mayRetry = error.retryable || (MAY_BREAK_UNDER_SAFE.has(error.code) && this.#safe);
+    if (!this.#answered && mayRetry && this.#replay.complete && this.#seeker.fail(error)) {
       this.#seeker.seek();
       return;
     }
@@ -178,6 +197,12 @@ export class StreamSession implements OfferSought {
     const owed = this.#owedToClient;
     this.#owedToClient = 0;
     if (owed > 0) this.#client.consumed(owed);
+  }
+
+  /** Raw bytes cannot be asked again. A relayed HTTP request can, if it is safe and all of it is here. */
+  get #safe(): boolean {
+    const [start] = this.#replay.chunks;
+    return this.request.protocol === "http/1.1" && start !== undefined && beginsSafely(start);
   }
 
   #countIn(bytes: number): void {

@@ -6,8 +6,9 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
-import { startRawApp } from "../support/apps.ts";
+import { startHttpApp, startRawApp } from "../support/apps.ts";
 import { offered, startConnector, startRouter } from "../support/cluster.ts";
+import { ask } from "../support/http-client.ts";
 import { until } from "../support/patience.ts";
 import { BIN, PolarityProcess, run } from "../support/polarity-process.ts";
 import { freePort, listens, startServer, temporaryFolder } from "../support/servers.ts";
@@ -73,6 +74,25 @@ for (const { how, flags, env } of [
     assert.match(stderr, /does not relay/);
   });
 }
+
+test("a connector that freezes behind a router costs safe requests through it little time and no failure", async (t) => {
+  const router = await startRouter(t, []);
+  const frozenApp = await startHttpApp(t, (_request, response) => response.end("frozen"));
+  const awakeApp = await startHttpApp(t, (_request, response) => response.end("awake"));
+  const service = `web=${frozenApp.url}`;
+  const frozen = new PolarityProcess(t, ["connect", service, "--router", router.link, "--name", "frozen"]);
+  await startConnector(t, router.link, { web: { target: awakeApp.url } }, { name: "awake", cost: 10 });
+  await offered(router.node, "web", 2);
+  const forward = new PolarityProcess(t, ["forward", "http://127.0.0.1:0=web", "--router", router.link]);
+  const port = Number(new URL((await forward.ready()).listeners[0] ?? "").port);
+  assert.equal((await ask(port)).text, "frozen");
+  frozen.signal("SIGSTOP");
+  const started = performance.now();
+  const { status, text } = await ask(port);
+  frozen.signal("SIGCONT");
+  assert.deepEqual([status, text], [200, "awake"]);
+  assert.ok(performance.now() - started < 5_000, "long before the link counts as dead");
+});
 
 test(
   "redis-cli works on a port that is forwarded through a router",
