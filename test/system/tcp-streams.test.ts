@@ -134,7 +134,8 @@ async function pour(socket: Socket): Promise<string> {
 /** Reads to the end, a turn of the loop between any two chunks so that the reader is the slower side. */
 async function drink(socket: Socket): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of socket) {
+  // Reading to the end must not end the other direction, as it would by default.
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
     hash.update(chunk as Buffer);
     await new Promise(setImmediate);
   }
@@ -153,8 +154,12 @@ test("64 MiB up and 64 MiB down at once arrive whole at slow readers, in bounded
     highest = Math.max(highest, rss);
   }, 20);
   const before = process.memoryUsage().rss;
-  const [sentUp, gotDown] = await Promise.all([pour(client.socket), drink(client.socket)]);
-  const [sentDown, gotUp] = await Promise.all(await atApp.promise);
+  const [sentUp, gotDown] = await soon(
+    "both directions at the client",
+    Promise.all([pour(client.socket), drink(client.socket)]),
+    60_000,
+  );
+  const [sentDown, gotUp] = await soon("both directions at the app", Promise.all(await atApp.promise));
   clearInterval(sampling);
   assert.equal(gotUp, sentUp);
   assert.equal(gotDown, sentDown);
