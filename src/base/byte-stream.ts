@@ -9,7 +9,7 @@ import type { PolarityError } from "./errors.ts";
 /** What the user of a stream is told. Calls come one at a time, never from inside the constructor. */
 export interface ByteSink {
   /**
-   * Bytes arrived. The chunk is the receiver's to keep and nobody changes it. The receiver owes exactly one
+   * Bytes arrived. The chunk is only lent for the call: whoever keeps bytes copies them. The receiver owes exactly one
    * `stream.consumed(n)` per byte, when it has passed the bytes on (or dropped them): that is what lets the peer send more.
    */
   data(chunk: Buffer): void;
@@ -24,7 +24,7 @@ export interface ByteSink {
 export interface ByteStream {
   sink: ByteSink;
   /**
-   * Sends bytes; the stream owns the chunk from now on. False: it was taken, but the caller should wait for `drain`.
+   * Sends bytes, which are copied where they cannot leave within the call: the chunk stays the caller's. False: it was taken, but the caller should wait for `drain`.
    * After `end` or a reset, writes are dropped silently.
    */
   write(chunk: Buffer): boolean;

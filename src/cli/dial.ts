@@ -73,7 +73,7 @@ class OutputSink implements ByteSink {
 
   data(chunk: Buffer): void {
     // Credit goes back when the bytes have left, so that a slow reader behind a pipe slows the far side.
-    this.#output.write(chunk, () => this.#stream.consumed(chunk.length));
+    this.#output.write(Buffer.from(chunk), () => this.#stream.consumed(chunk.length));
   }
 
   end(): void {

@@ -79,7 +79,7 @@ export class PreambleSink implements ByteSink {
   #keep(chunk: Buffer): void {
     this.#bytes += chunk.length;
     this.#pieces ??= [];
-    this.#pieces.push(chunk);
+    this.#pieces.push(Buffer.from(chunk));
     // A line sent byte by byte must not hold a Buffer per byte.
     if (this.#pieces.length >= 64) this.#pieces = [Buffer.concat(this.#pieces)];
   }

@@ -81,6 +81,7 @@ export class LinkDriver {
     this.transport.start({
       received: (chunk) => this.session.receive(chunk, this.#clock.now()),
       drained: () => {
+        if (this.transport.settled) this.session.settled();
         this.session.unblocked();
         this.#flush();
       },
@@ -107,6 +108,7 @@ export class LinkDriver {
   }
 
   tick(): void {
+    if (this.transport.settled) this.session.settled();
     this.session.tick(this.#clock.now());
   }
 

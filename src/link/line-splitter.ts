@@ -30,7 +30,7 @@ export class LineSplitter {
 
   /** Many small pieces are joined now and then, so that a line sent byte by byte does not hold a Buffer per byte. */
   #keep(piece: Buffer): void {
-    this.#parts.push(piece);
+    this.#parts.push(Buffer.from(piece));
     this.#bytes += piece.length;
     if (this.#parts.length >= 256) this.#parts = [Buffer.concat(this.#parts)];
   }

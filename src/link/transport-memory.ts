@@ -24,6 +24,7 @@ class MemoryTransport implements Transport {
   readonly kind = "memory";
   readonly remoteAddress = "memory";
   readonly certificateIdentity = undefined;
+  readonly settled = true;
   readonly #split: Split;
   #peer: MemoryTransport | undefined;
   #handler: TransportHandler | undefined;
@@ -52,12 +53,12 @@ class MemoryTransport implements Transport {
   write(buffers: readonly Buffer[]): WriteOutcome {
     if (this.#closed || this.#ended) return "taken";
     for (const buffer of buffers) {
-      this.#queue.push(buffer);
+      this.#queue.push(Buffer.from(buffer));
       this.#queuedBytes += buffer.length;
     }
     this.#schedule();
     this.#full = this.#queuedBytes >= HIGH_WATER_BYTES;
-    return this.#full ? "full" : "queued";
+    return this.#full ? "full" : "taken";
   }
 
   end(): void {

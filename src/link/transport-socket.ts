@@ -1,5 +1,6 @@
 /** A link over a `net.Socket`: tcp, unix, and tls (a `TLSSocket` is one too). */
 import type { Socket } from "node:net";
+import { withSharedRead } from "../socket/shared-read.ts";
 import type { Transport, TransportHandler, WriteOutcome } from "./transport.ts";
 
 export interface SocketTransportOptions {
@@ -14,7 +15,7 @@ export class SocketTransport implements Transport {
   readonly kind: string;
   readonly remoteAddress: string;
   readonly certificateIdentity: string | undefined;
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #head: Buffer | undefined;
   /** Plain sockets hand their bytes to the kernel within `write`; a TLS socket encrypts later. */
   readonly #writesAtOnce: boolean;
@@ -30,6 +31,7 @@ export class SocketTransport implements Transport {
   }
 
   start(handler: TransportHandler): void {
+    if (this.#writesAtOnce) this.#socket = withSharedRead(this.#socket, handler);
     const socket = this.#socket;
     let cause: Error | undefined;
     socket.on("data", (chunk: Buffer) => handler.received(chunk));
@@ -57,6 +59,10 @@ export class SocketTransport implements Transport {
     }
     if (this.#writesAtOnce && socket.writableLength === 0) return "taken";
     return room ? "queued" : "full";
+  }
+
+  get settled(): boolean {
+    return this.#socket.writableLength === 0;
   }
 
   end(): void {

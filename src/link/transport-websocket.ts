@@ -77,6 +77,10 @@ export class WebSocketTransport implements Transport {
     return socket.writableNeedDrain ? "full" : "queued";
   }
 
+  get settled(): boolean {
+    return this.#socket.writableLength === 0 && this.#webSocket.bufferedAmount === 0;
+  }
+
   end(): void {
     this.#webSocket.close(NORMAL_CLOSURE);
   }

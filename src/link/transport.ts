@@ -5,7 +5,7 @@
  */
 
 export interface TransportHandler {
-  /** Bytes arrived; the handler keeps the chunk, nobody changes it afterwards. */
+  /** Bytes arrived. The chunk is only lent for the call. */
   received(chunk: Buffer): void;
   /** After `write` returned "full": writing may go on. */
   drained(): void;
@@ -23,6 +23,8 @@ export type WriteOutcome = "taken" | "queued" | "full";
 export interface Transport {
   /** Set before anything else; the transport starts reading when it is set through `start`. */
   start(handler: TransportHandler): void;
+  /** Nothing that was ever written is still in use; its buffers may be used again. */
+  readonly settled: boolean;
   /** One or more buffers, sent in order, in one system call where possible. */
   write(buffers: readonly Buffer[]): WriteOutcome;
   /** Sends what is queued, then closes. */

@@ -304,7 +304,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
   // ── requests in ──
 
   #receive(chunk: Buffer): void {
-    if (this.#pending !== undefined) this.#pending.push(chunk);
+    if (this.#pending !== undefined) this.#pending.push(Buffer.from(chunk));
     else this.#process(chunk);
   }
 
@@ -324,7 +324,7 @@ export class Http1Connection implements ByteSink, ExchangeHost {
           break;
         case "waiting":
         case "response":
-          (this.#pending ??= []).push(rest);
+          (this.#pending ??= []).push(Buffer.from(rest));
           rest = EMPTY;
           break;
         case "tunnel":

@@ -3,12 +3,19 @@ import { test } from "node:test";
 
 import { describeFrames } from "../../test/support/mux-recorder.ts";
 import { FLAG_RST, FLAG_SYN, TYPE_PING, TYPE_WINDOW_UPDATE } from "./frame.ts";
+import { BLOCK_BYTES } from "../base/block-pool.ts";
 import { MuxOutput } from "./mux-output.ts";
+
+const TEXT_BYTES_MAX = BLOCK_BYTES - 12;
+
+function put(output: MuxOutput, flags: number, streamId: number, payload: Buffer): void {
+  output.data(flags, streamId, payload, 0, payload.length);
+}
 
 test("frames leave in the order in which they were put, small ones in one buffer", () => {
   const output = new MuxOutput();
   output.control(TYPE_PING, FLAG_SYN, 0, 9);
-  output.data(FLAG_SYN, 1, Buffer.from("hello"));
+  put(output, FLAG_SYN, 1, Buffer.from("hello"));
   output.dataLatin1(0, 1, "é", "", "");
   output.control(TYPE_WINDOW_UPDATE, FLAG_RST, 3, 0);
   assert.equal(output.bytes, 4 * 12 + 6);
@@ -19,29 +26,35 @@ test("frames leave in the order in which they were put, small ones in one buffer
   assert.deepEqual(output.take(), []);
 });
 
-test("a payload up to 4 KiB is copied, a larger one passed on as it is", () => {
+test("payloads are copied, so that the writer's buffer is its own again", () => {
   const output = new MuxOutput();
-  const small = Buffer.alloc(4096, "s");
-  const large = Buffer.alloc(4097, "l");
-  output.data(0, 1, small);
-  output.data(0, 1, large);
-  output.data(0, 1, small);
+  const payload = Buffer.alloc(32 * 1024, "p");
+  put(output, 0, 1, payload);
+  output.data(0, 3, payload, 10, 20);
+  payload.fill("x");
+  const parts = output.take();
+  assert.equal(parts.length, 1);
+  assert.equal(parts[0]!.length, 12 + 32 * 1024 + 12 + 10);
+  assert.ok(!parts[0]!.includes("x"));
+});
+
+test("what does not fit the block any more goes into another, in order", () => {
+  const output = new MuxOutput();
+  for (const id of [1, 3, 5, 7]) put(output, 0, id, Buffer.alloc(32 * 1024, id));
   const parts = output.take();
   assert.deepEqual(
     parts.map((part) => part.length),
-    [12 + 4096 + 12, 4097, 12 + 4096],
+    [2 * (12 + 32 * 1024), 2 * (12 + 32 * 1024)],
   );
-  assert.equal(parts[1], large);
-  small.fill("x");
-  assert.ok(parts[0]!.includes("sss") && parts[2]!.includes("sss"), "the writer's buffer is its own again");
+  assert.equal(parts[1]!.readUInt32BE(4), 5);
 });
 
-test("an arena is used again once the transport has taken it", () => {
+test("a block is used again once the transport has taken it", () => {
   const output = new MuxOutput();
-  output.data(0, 1, Buffer.from("first"));
+  put(output, 0, 1, Buffer.from("first"));
   const [first] = output.take();
-  output.taken();
-  output.data(0, 1, Buffer.from("again"));
+  output.settled();
+  put(output, 0, 1, Buffer.from("again"));
   const [second] = output.take();
   assert.equal(second!.buffer, first!.buffer);
   assert.equal(second!.byteOffset, first!.byteOffset);
@@ -52,43 +65,43 @@ test("bytes that a queueing transport still holds are never overwritten", () => 
   const other = new MuxOutput();
   const held: { readonly part: Buffer; readonly copy: Buffer }[] = [];
   for (let round = 0; round < 300; round++) {
-    output.data(0, 1, Buffer.alloc((round * 97) % 4096, round));
-    if (round % 3 === 0) output.dataLatin1(0, 1, String.fromCodePoint(round % 256).repeat((round * 211) % 30_000), "", "");
+    put(output, 0, 1, Buffer.alloc((round * 97) % 4096, round));
+    if (round % 3 === 0)
+      output.dataLatin1(0, 1, String.fromCodePoint(round % 256).repeat((round * 211) % 30_000), "", "");
     for (const part of output.take()) held.push({ part, copy: Buffer.from(part) });
-    if (round % 7 === 0) output.relinquish();
     // A neighbour that takes from the same pool all the while.
-    other.data(0, 2, Buffer.alloc(1000, 255));
+    put(other, 0, 2, Buffer.alloc(1000, 255));
     other.take();
-    other.taken();
+    other.settled();
   }
   for (const { part, copy } of held) assert.ok(part.equals(copy));
 });
 
 test("a transport that took everything lets go of what was queued before, and only then", () => {
   const output = new MuxOutput();
-  output.data(0, 1, Buffer.from("queued"));
+  put(output, 0, 1, Buffer.from("queued"));
   const [queued] = output.take();
-  output.data(0, 1, Buffer.from("taken"));
+  put(output, 0, 1, Buffer.from("taken"));
   const [taken] = output.take();
   assert.equal(queued!.buffer, taken!.buffer);
   assert.ok(taken!.byteOffset >= queued!.byteOffset + queued!.length);
-  output.taken();
-  output.data(0, 1, Buffer.from("new"));
+  output.settled();
+  put(output, 0, 1, Buffer.from("new"));
   assert.equal(output.take()[0]!.byteOffset, queued!.byteOffset);
 });
 
 test("taken keeps what was written while the transport wrote", () => {
   const output = new MuxOutput();
-  output.data(0, 1, Buffer.from("a"));
+  put(output, 0, 1, Buffer.from("a"));
   output.take();
-  output.data(0, 1, Buffer.from("b"));
-  output.taken();
+  put(output, 0, 1, Buffer.from("b"));
+  output.settled();
   assert.deepEqual(describeFrames(Buffer.concat(output.take())), ['DATA - 1 "b"']);
 });
 
-test("text may fill an arena to its last byte", () => {
+test("text may fill a block to its last byte", () => {
   const output = new MuxOutput();
   output.control(TYPE_PING, 0, 0, 1);
-  output.dataLatin1(0, 1, "x".repeat(MuxOutput.textBytesMax), "", "");
-  assert.deepEqual(describeFrames(Buffer.concat(output.take())), ["PING - 0 1", `DATA - 1 ${MuxOutput.textBytesMax}`]);
+  output.dataLatin1(0, 1, "x".repeat(TEXT_BYTES_MAX), "", "");
+  assert.deepEqual(describeFrames(Buffer.concat(output.take())), ["PING - 0 1", `DATA - 1 ${TEXT_BYTES_MAX}`]);
 });

@@ -180,7 +180,7 @@ export class MuxSession implements StreamHost {
       this.#liveness.sent(now);
     }
     const outcome = write(this.output.take());
-    if (outcome === "taken") this.output.taken();
+    if (outcome === "taken") this.output.settled();
     else if (outcome === "full") this.#blocked = true;
     this.#turns.notifyDrained();
     if (!this.#blocked && this.#turns.someReady) this.#events.wantsFlush();
@@ -189,6 +189,11 @@ export class MuxSession implements StreamHost {
   /** The transport drained: call `flush` next. */
   unblocked(): void {
     this.#blocked = false;
+  }
+
+  /** The transport refers to no buffer that it was ever given. */
+  settled(): void {
+    this.output.settled();
   }
 
   /** Time passes: pings, suspicion, death, late acknowledgements. */
@@ -206,7 +211,6 @@ export class MuxSession implements StreamHost {
     }
     if (verdict === "ping") this.ping(now);
     if (!wasSuspect && this.#liveness.suspect) this.#events.silence(true);
-    if (this.output.bytes === 0) this.output.relinquish();
   }
 
   // ── StreamHost ──

@@ -8,12 +8,13 @@ import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_WINDOW_UPDATE } from "./frame.ts";
 import type { WindowBudget } from "./mux-limits.ts";
-import { MuxOutput } from "./mux-output.ts";
+import type { MuxOutput } from "./mux-output.ts";
 import { ReceiveWindow } from "./receive-window.ts";
+import { SendQueue } from "./send-queue.ts";
 import { maySend, nextStreamState, type StreamEvent, type StreamState } from "./stream-state.ts";
 
 /** The most that one frame carries, so that streams take turns. */
-export const FRAME_PAYLOAD_MAX = 64 * 1024;
+export const FRAME_PAYLOAD_MAX = 32 * 1024;
 /** Above this many queued bytes `write` asks the caller to wait; `drain` comes below half of it. */
 const QUEUE_HIGH_BYTES = 64 * 1024;
 /** The same in chunks: a chunk costs far more memory than its bytes when it has only a few. */
@@ -38,7 +39,6 @@ export interface StreamHost {
 }
 
 const SEND_WINDOW_MAX = 0xffff_ffff;
-const NO_CHUNKS: Buffer[] = [];
 
 export class MuxStream implements ByteStream {
   readonly id: number;
@@ -57,9 +57,7 @@ export class MuxStream implements ByteStream {
   /** SYN or ACK that the next frame carries. */
   #pendingFlags: number;
   #sendWindow = INITIAL_WINDOW_BYTES;
-  #queue: Buffer[] = NO_CHUNKS;
-  #queueHead = 0;
-  #queuedBytes = 0;
+  readonly #queue = new SendQueue();
   #finQueued = false;
   #needsDrain = false;
   #awaitsAnswer: boolean;
@@ -83,7 +81,7 @@ export class MuxStream implements ByteStream {
   }
 
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#queue.bytes;
   }
 
   get receiveWindowBytes(): number {
@@ -96,26 +94,33 @@ export class MuxStream implements ByteStream {
   }
 
   write(chunk: Buffer): boolean {
-    if (!this.#writable || chunk.length === 0) return true;
-    if (this.#mayGoDirect(chunk.length)) {
-      this.#host.output.data(this.#takeFlags(), this.id, chunk);
-      this.#sendWindow -= chunk.length;
+    const { length } = chunk;
+    if (!this.#writable || length === 0) return true;
+    let sent = 0;
+    while (sent < length && this.#queue.bytes === 0 && this.#host.roomForDirect) {
+      const bytes = Math.min(length - sent, this.#sendWindow, FRAME_PAYLOAD_MAX);
+      if (bytes <= 0) break;
+      this.#host.output.data(this.#takeFlags(), this.id, chunk, sent, sent + bytes);
+      this.#sendWindow -= bytes;
+      sent += bytes;
       this.#host.wantsFlush(true);
-      return true;
+      // Flushing may have called back into whoever ended the stream.
+      if (!this.#writable) return true;
     }
-    return this.#enqueue(chunk);
+    return sent === length || this.#enqueue(sent === 0 ? chunk : chunk.subarray(sent));
   }
 
   writeLatin1(text: string, second = "", third = ""): boolean {
     const length = text.length + second.length + third.length;
     if (!this.#writable || length === 0) return true;
-    if (length <= MuxOutput.textBytesMax && this.#mayGoDirect(length)) {
+    if (length <= FRAME_PAYLOAD_MAX && this.#mayGoDirect(length)) {
       this.#host.output.dataLatin1(this.#takeFlags(), this.id, text, second, third);
       this.#sendWindow -= length;
       this.#host.wantsFlush(true);
       return true;
     }
-    return this.#enqueue(Buffer.from(text + second + third, "latin1"));
+    this.#queue.pushLatin1(text + second + third);
+    return this.#enqueued();
   }
 
   /**
@@ -124,7 +129,7 @@ export class MuxStream implements ByteStream {
    */
   writeUrgently(text: string): boolean {
     const length = text.length;
-    if (!this.#writable || this.#queuedBytes > 0 || length > this.#sendWindow || length > FRAME_PAYLOAD_MAX / 2) {
+    if (!this.#writable || this.#queue.bytes > 0 || length > this.#sendWindow || length > FRAME_PAYLOAD_MAX / 2) {
       return this.writeLatin1(text);
     }
     this.#host.output.dataLatin1(this.#takeFlags(), this.id, text, "", "");
@@ -135,7 +140,7 @@ export class MuxStream implements ByteStream {
 
   end(): void {
     if (!this.#writable) return;
-    if (this.#queuedBytes > 0) {
+    if (this.#queue.bytes > 0) {
       this.#finQueued = true;
       return;
     }
@@ -197,7 +202,7 @@ export class MuxStream implements ByteStream {
     const opened = this.#sendWindow <= 0 && bytes > 0;
     this.#sendWindow += bytes;
     if (this.#sendWindow > SEND_WINDOW_MAX) return false;
-    if (opened && this.#queuedBytes > 0) this.#host.schedule(this);
+    if (opened && this.#queue.bytes > 0) this.#host.schedule(this);
     return true;
   }
 
@@ -220,26 +225,23 @@ export class MuxStream implements ByteStream {
 
   /** Puts one frame of the queue into the output. True: there is more to send now. */
   sendFrame(): boolean {
-    const chunk = this.#queue[this.#queueHead];
+    const chunk = this.#queue.first;
     if (chunk === undefined) return false;
     const length = Math.min(chunk.length, this.#sendWindow, FRAME_PAYLOAD_MAX);
     if (length <= 0) return false;
     this.#sendWindow -= length;
-    this.#queuedBytes -= length;
-    if (length === chunk.length) this.#dropHead();
-    else this.#queue[this.#queueHead] = chunk.subarray(length);
-    const payload = length === chunk.length ? chunk : chunk.subarray(0, length);
-    this.#host.output.data(this.#takeFlags(), this.id, payload);
-    if (this.#queuedBytes === 0 && this.#finQueued) this.#sendFin();
-    return this.#queuedBytes > 0 && this.#sendWindow > 0;
+    this.#host.output.data(this.#takeFlags(), this.id, chunk, 0, length);
+    this.#queue.drop(length);
+    if (this.#queue.bytes === 0 && this.#finQueued) this.#sendFin();
+    return this.#queue.bytes > 0 && this.#sendWindow > 0;
   }
 
   /** The writer was told to wait and need not any more. */
   get drainDue(): boolean {
     return (
       this.#needsDrain &&
-      this.#queuedBytes <= QUEUE_HIGH_BYTES / 2 &&
-      this.#queue.length - this.#queueHead <= QUEUE_HIGH_CHUNKS / 2 &&
+      this.#queue.bytes <= QUEUE_HIGH_BYTES / 2 &&
+      this.#queue.chunks <= QUEUE_HIGH_CHUNKS / 2 &&
       this.#state !== "closed"
     );
   }
@@ -260,7 +262,7 @@ export class MuxStream implements ByteStream {
 
   #mayGoDirect(bytes: number): boolean {
     return (
-      this.#queuedBytes === 0 && bytes <= this.#sendWindow && bytes <= FRAME_PAYLOAD_MAX && this.#host.roomForDirect
+      this.#queue.bytes === 0 && bytes <= this.#sendWindow && bytes <= FRAME_PAYLOAD_MAX && this.#host.roomForDirect
     );
   }
 
@@ -273,27 +275,15 @@ export class MuxStream implements ByteStream {
   }
 
   #enqueue(chunk: Buffer): boolean {
-    if (this.#queue === NO_CHUNKS) this.#queue = [];
     this.#queue.push(chunk);
-    this.#queuedBytes += chunk.length;
-    if (this.#sendWindow > 0) this.#host.schedule(this);
-    if (this.#queuedBytes < QUEUE_HIGH_BYTES && this.#queue.length - this.#queueHead < QUEUE_HIGH_CHUNKS) return true;
-    this.#needsDrain = true;
-    return false;
+    return this.#enqueued();
   }
 
-  #dropHead(): void {
-    this.#queueHead++;
-    if (this.#queueHead === this.#queue.length) {
-      this.#queue = NO_CHUNKS;
-      this.#queueHead = 0;
-    } else if (this.#queueHead >= 32) {
-      this.#queue = this.#queue.slice(this.#queueHead);
-      this.#queueHead = 0;
-    } else {
-      // Let go of the sent chunk at once: it may pin a whole read buffer.
-      this.#queue[this.#queueHead - 1] = EMPTY;
-    }
+  #enqueued(): boolean {
+    if (this.#sendWindow > 0) this.#host.schedule(this);
+    if (this.#queue.bytes < QUEUE_HIGH_BYTES && this.#queue.chunks < QUEUE_HIGH_CHUNKS) return true;
+    this.#needsDrain = true;
+    return false;
   }
 
   /** FIN in a frame of its own: common peers act on a frame's flags before its payload, and would lose the payload. */
@@ -308,13 +298,9 @@ export class MuxStream implements ByteStream {
     if (next === undefined) return false;
     this.#state = next;
     if (next !== "closed") return false;
-    this.#queue = NO_CHUNKS;
-    this.#queueHead = 0;
-    this.#queuedBytes = 0;
+    this.#queue.clear();
     this.#finQueued = false;
     this.peerAnswered();
     return true;
   }
 }
-
-const EMPTY = Buffer.alloc(0);

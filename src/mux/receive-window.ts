@@ -8,6 +8,9 @@ import { INITIAL_WINDOW_BYTES } from "./frame.ts";
 import type { WindowBudget } from "./mux-limits.ts";
 
 const GROW_WITHIN_ROUND_TRIPS = 2;
+/** A window need not hold more than 1 GB/s delivers in two round trips; on short paths that is little. */
+const FAST_BYTES_PER_MS = 1_000_000;
+const SHORT_PATH_WINDOW_MAX = 1024 * 1024;
 
 export class ReceiveWindow {
   #sizeBytes = INITIAL_WINDOW_BYTES;
@@ -41,7 +44,8 @@ export class ReceiveWindow {
     const elapsedMs = now - this.#lastUpdateAt;
     this.#lastUpdateAt = now;
     if (roundTripMs !== undefined && elapsedMs < roundTripMs * GROW_WITHIN_ROUND_TRIPS) {
-      const growth = Math.min(this.#sizeBytes, maxBytes - this.#sizeBytes);
+      const useful = Math.max(SHORT_PATH_WINDOW_MAX, 2 * roundTripMs * FAST_BYTES_PER_MS);
+      const growth = Math.min(this.#sizeBytes, Math.min(maxBytes, useful) - this.#sizeBytes);
       if (growth > 0 && takeAll(budgets, growth)) {
         this.#sizeBytes += growth;
         credit += growth;

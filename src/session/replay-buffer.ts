@@ -20,13 +20,13 @@ export class ReplayBuffer {
     if (this.#chunks === undefined) return;
     this.#bytes += chunk.length;
     if (this.#bytes > REPLAY_BYTES_MAX) this.#chunks = undefined;
-    else this.#chunks.push(chunk);
+    else this.#chunks.push(Buffer.from(chunk));
   }
 
   /** A chunk that nobody has been sent yet. It must be kept; the client's credit bounds how much that can be. */
   pushUnsent(chunk: Buffer): void {
     this.#bytes += chunk.length;
-    this.#chunks?.push(chunk);
+    this.#chunks?.push(Buffer.from(chunk));
   }
 
   /** Something came back, so nothing will be sent again. */

@@ -1,14 +1,15 @@
 /**
- * Reading without a buffer per read: all sockets read into one shared buffer, and what arrived is copied out in its size.
+ * Reading without a buffer per read: all sockets read into one shared buffer, which is lent to the receiver for the call.
  *
- * Node otherwise allocates 64 KiB for every read of every socket, cuts it to size and passes it through a Readable; on a
- * small request that costs more than parsing it, and under load the garbage doubles the memory of the process. Reads are
- * synchronous and end before the next begins, so sharing is safe.
+ * Node otherwise allocates 64 KiB for every read of every socket, cuts it to size and passes it through a Readable. On a
+ * small request that costs more than parsing it, and in bulk the garbage, which is outside of the heap, makes the collector
+ * mark the whole heap again and again. Reads are synchronous and end before the next begins, so sharing is safe.
  */
 import { type OnReadOpts, type Server, Socket } from "node:net";
 
 /** Who gets what is read; set as the socket's `[RECEIVER]` before the first read. */
 export interface ReadReceiver {
+  /** The chunk is lent for the call only. */
   received(chunk: Buffer): void;
 }
 
@@ -22,9 +23,7 @@ const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
 export const SHARED_READ: OnReadOpts = {
   buffer: shared,
   callback(this: ReceivingSocket, bytes: number): boolean {
-    const chunk = Buffer.allocUnsafe(bytes);
-    shared.copy(chunk, 0, 0, bytes);
-    this[RECEIVER]?.received(chunk);
+    this[RECEIVER]?.received(bytes === SHARED_BYTES ? shared : shared.subarray(0, bytes));
     return true;
   },
 };
@@ -49,4 +48,20 @@ export function acceptWithSharedRead(server: Server, accepted: (socket: Socket) 
     else accepted(new Socket({ handle: connection, allowHalfOpen: true, onread: SHARED_READ } as object));
   };
   return true;
+}
+
+/**
+ * A connected socket's connection in a socket that reads this way, with `receiver` to get it; the given one is an empty shell
+ * from then on. Where that cannot be, the same socket comes back and says `data`.
+ */
+export function withSharedRead(socket: Socket, receiver: ReadReceiver): Socket {
+  const shell = socket as Socket & { _handle?: object | null };
+  const handle = shell._handle;
+  const busy = socket.connecting || socket.destroyed || socket.readableEnded || socket.readableLength > 0;
+  if (busy || socket.writableLength > 0 || handle === undefined || handle === null) return socket;
+  shell._handle = null;
+  const fresh: ReceivingSocket = new Socket({ handle, allowHalfOpen: false, onread: SHARED_READ } as object);
+  fresh[RECEIVER] = receiver;
+  fresh.setNoDelay(true);
+  return fresh;
 }

@@ -5,14 +5,14 @@
  * shared functions that find their stream through a symbol, so an idle connection costs no closures.
  */
 import type { Socket } from "node:net";
+import { BLOCK_BYTES } from "../base/block-pool.ts";
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { type ErrorCode, messageOf, PolarityError } from "../base/errors.ts";
+import { OutgoingBlocks } from "../base/outgoing-blocks.ts";
 import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "./shared-read.ts";
 
 /** Un-consumed bytes at which reading stops; it goes on below half of it. */
 const READ_AHEAD_BYTES = 64 * 1024;
-/** Head and first body bytes up to this size leave as one buffer; above it a gathered write is cheaper than the copy. */
-const JOIN_BYTES_MAX = 16 * 1024;
 
 /** How long a closing connection may go without taking any of its last bytes. */
 const CLOSE_STALLED_MS = 30_000;
@@ -40,6 +40,9 @@ export class SocketStream implements ByteStream, ReadReceiver {
   #readEnded = false;
   #writeEnded = false;
   #over = false;
+  /** Copies of what the socket may not have written yet. */
+  readonly #blocks = new OutgoingBlocks();
+  #settling = false;
   #closing = false;
   bytesIn = 0;
   bytesOut = 0;
@@ -81,11 +84,11 @@ export class SocketStream implements ByteStream, ReadReceiver {
 
   write(chunk: Buffer): boolean {
     if (this.#writeEnded) return true;
-    const socket = this.socket;
     this.bytesOut += chunk.length;
-    // A small slice that has to wait would pin the whole buffer that it was read into.
-    const pins = socket.writableLength > 0 && chunk.length * 4 < chunk.buffer.byteLength;
-    socket.write(pins ? Buffer.from(chunk) : chunk);
+    for (let at = 0; at < chunk.length; at += BLOCK_BYTES) {
+      const piece = chunk.length <= BLOCK_BYTES ? chunk : chunk.subarray(at, at + BLOCK_BYTES);
+      this.socket.write(this.#blocks.copy(piece));
+    }
     return this.#accepted();
   }
 
@@ -101,17 +104,20 @@ export class SocketStream implements ByteStream, ReadReceiver {
     if (this.#writeEnded) return true;
     const textBytes = start.length + ending.length;
     const bytes = textBytes + chunk.length;
-    this.bytesOut += bytes;
-    if (bytes <= JOIN_BYTES_MAX) {
-      const joined = Buffer.allocUnsafe(bytes);
-      joined.write(start, 0, "latin1");
-      if (ending !== "") joined.write(ending, start.length, "latin1");
-      if (chunk.length > 0) joined.set(chunk, textBytes);
-      this.socket.write(joined);
+    if (bytes <= BLOCK_BYTES) {
+      this.bytesOut += bytes;
+      const blocks = this.#blocks;
+      blocks.reserve(bytes);
+      const { block, cursor } = blocks;
+      block.write(start, cursor, "latin1");
+      if (ending !== "") block.write(ending, cursor + start.length, "latin1");
+      if (chunk.length > 0) block.set(chunk, cursor + textBytes);
+      blocks.advance(bytes);
+      this.socket.write(block.subarray(cursor, cursor + bytes));
     } else {
       this.socket.cork();
-      this.socket.write(start + ending, "latin1");
-      this.socket.write(chunk);
+      this.writeLatin1(start, ending);
+      this.write(chunk);
       this.socket.uncork();
     }
     return this.#accepted();
@@ -179,6 +185,7 @@ export class SocketStream implements ByteStream, ReadReceiver {
   }
 
   drained(): void {
+    this.#settle();
     if (!this.#needsDrain || this.#over) return;
     this.#needsDrain = false;
     this.sink.drain();
@@ -195,10 +202,29 @@ export class SocketStream implements ByteStream, ReadReceiver {
   }
 
   #accepted(): boolean {
+    const { socket } = this;
     // Plain sockets write within the call: nothing left waiting means that the kernel has it all.
-    if (this.socket.writableLength === 0 || !this.socket.writableNeedDrain) return true;
-    this.#needsDrain = true;
-    return false;
+    if (socket.writableLength === 0) {
+      this.#blocks.settle();
+      return true;
+    }
+    if (socket.writableNeedDrain) {
+      this.#needsDrain = true;
+      return false;
+    }
+    // Too little for a `drain`: an empty write behind it tells when it is gone.
+    if (!this.#settling) {
+      this.#settling = true;
+      socket.write(EMPTY, () => {
+        this.#settling = false;
+        this.#settle();
+      });
+    }
+    return true;
+  }
+
+  #settle(): void {
+    if (this.socket.writableLength === 0) this.#blocks.settle();
   }
 
   /** Both sides have said all: only what the peer has not taken yet keeps the socket, and not for ever. */
@@ -252,3 +278,5 @@ function onError(this: Socket): void {}
 function onClose(this: Socket): void {
   (this as StreamSocket)[STREAM].closed();
 }
+
+const EMPTY = Buffer.alloc(0);

@@ -13,7 +13,13 @@ export function connectApp(place: Place, timeoutMs: number): Socket {
   const socket =
     place.kind === "unix"
       ? connect({ path: place.path, allowHalfOpen: true, onread: SHARED_READ })
-      : connect({ host: place.host, port: place.port, allowHalfOpen: true, autoSelectFamily: true, onread: SHARED_READ });
+      : connect({
+          host: place.host,
+          port: place.port,
+          allowHalfOpen: true,
+          autoSelectFamily: true,
+          onread: SHARED_READ,
+        });
   const timer = setTimeout(() => {
     socket.destroy(new ConnectTimeout(`no connection within ${timeoutMs} ms`));
   }, timeoutMs);

@@ -18,6 +18,7 @@ class Socketless implements Transport {
   readonly kind = "memory";
   readonly remoteAddress = "fuzz";
   readonly certificateIdentity = undefined;
+  readonly settled = true;
   handler: TransportHandler | undefined;
   #closed = false;
 

@@ -148,7 +148,7 @@ export class StreamReader implements ByteSink {
   }
 
   data(chunk: Buffer): void {
-    this.chunks.push(chunk);
+    this.chunks.push(Buffer.from(chunk));
     this.bytes += chunk.length;
     this.consume(chunk.length);
     this.#wake();
