@@ -7,6 +7,23 @@ export interface Clock {
 
 export const systemClock: Clock = { now: () => performance.now() };
 
+/** Time as of its owner's last tick: for timeouts of many milliseconds, where asking the system each time would cost more. */
+export class CoarseClock implements Clock {
+  #now: number;
+
+  constructor(now: number) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  tick(now: number): void {
+    this.#now = now;
+  }
+}
+
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** What the engine logs with; pino fits. Fields first, then a lower-case message. */

@@ -1,5 +1,5 @@
 /** The services of this node: their targets, their health, and what is announced of them. */
-import type { Clock, Logger } from "../base/clock.ts";
+import { type Clock, CoarseClock, type Logger } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import { Health } from "../balance/health.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
@@ -45,9 +45,12 @@ export class LocalServices {
   readonly #services = new Map<string, LocalService>();
   /** Targets of services that are gone, until their last stream ends. */
   readonly #retired = new Set<Target>();
+  /** The timeouts of targets are judged in ticks, so they are measured in ticks. */
+  readonly #coarse: CoarseClock;
 
   constructor(options: LocalServicesOptions) {
     this.#options = options;
+    this.#coarse = new CoarseClock(options.clock.now());
     this.#upstream = new LocalUpstream(options.node, (service) => this.#services.get(service)?.target);
   }
 
@@ -104,6 +107,7 @@ export class LocalServices {
   }
 
   tick(now: number): void {
+    this.#coarse.tick(now);
     for (const { target, health } of this.#services.values()) {
       target.sweep(now);
       health?.tick(now);
@@ -126,7 +130,7 @@ export class LocalServices {
   }
 
   #createTarget(config: ServiceConfig): Target {
-    const context: TargetContext = { clock: this.#options.clock };
+    const context: TargetContext = { clock: this.#coarse };
     const { target: address, connectTimeoutMs, responseTimeoutMs, keepAlive } = config;
     if (config.protocol !== "http/1.1") return new TcpTarget({ address, connectTimeoutMs });
     return new HttpTarget(context, {
