@@ -65,27 +65,47 @@ function listenerSection() {
 
 function listenerLimitsSection() {
   return section({
-    connections: integer(1, 1_000_000, 65_536, "Client connections at once; further ones are closed at once."),
-    head: size({ min: "1KiB", max: "1MiB", byDefault: "32KiB", help: "A request's or response's head." }),
-    fields: integer(1, 1000, 100, "Header fields in a head."),
-    target: size({ min: "64B", max: "1MiB", byDefault: "8KiB", help: "A request's target (path and query)." }),
+    connections: integer(
+      1,
+      1_000_000,
+      65_536,
+      "Client connections at once; further ones are closed at once. Stops taking every descriptor.",
+    ),
+    head: size({
+      min: "1KiB",
+      max: "1MiB",
+      byDefault: "32KiB",
+      help: "A request's or response's head. Stops heads without end.",
+    }),
+    fields: integer(
+      1,
+      1000,
+      100,
+      "Header fields in a head. Stops heads that cost us more to check than others to send.",
+    ),
+    target: size({
+      min: "64B",
+      max: "1MiB",
+      byDefault: "8KiB",
+      help: "A request's target (path and query). Stops the same.",
+    }),
     body: size({
       min: "1B",
       max: "1048576GiB",
       byDefault: "1048576GiB",
-      help: "A request's body; by default in effect without limit.",
+      help: "A request's body; by default in effect without limit. Stops uploads that an app cannot take.",
     }),
     headTimeout: duration({
       min: "10ms",
       max: "10m",
       byDefault: "10s",
-      help: "How long a request's head may take to arrive.",
+      help: "How long a request's head may take to arrive. Stops slow heads that hold connections.",
     }),
     idleTimeout: duration({
       min: "10ms",
       max: "24h",
       byDefault: "60s",
-      help: "How long an idle client connection is kept between requests.",
+      help: "How long a client's connection is kept between requests, or while no byte of a request's body arrives. Stops connections that are held and not used.",
     }),
   })
     .transform(({ connections, head, fields, target, body, headTimeout, idleTimeout }) => ({

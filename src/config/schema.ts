@@ -95,10 +95,20 @@ function limitsSection() {
       min: "256KiB",
       max: "256MiB",
       byDefault: "8MiB",
-      help: "What the receive window of one stream may grow to.",
+      help: "What the receive window of one stream may grow to. Stops one stalled reader taking what the others need.",
     }),
-    streams: integer(1, 1_000_000, 16_384, "Streams that a peer may have open on one link."),
-    resets: integer(10, 1_000_000, 5000, "Resets a second that a peer may send on one link (the rapid-reset attack)."),
+    streams: integer(
+      1,
+      1_000_000,
+      16_384,
+      "Streams that a peer may have open on one link. Stops opening streams without end.",
+    ),
+    resets: integer(
+      10,
+      1_000_000,
+      5000,
+      "Resets a second that a peer may send on one link. Stops rapid reset: work begun and dropped at no cost.",
+    ),
     offers: integer(1, 100_000, 10_000, "Services that a peer may offer over one link. Stops filling the registry."),
     handshakes: integer(
       1,
