@@ -8,7 +8,8 @@ import { ForwardingContext } from "../http/request-forwarding.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
 import { resetSocket, SocketStream } from "../socket/socket-stream.ts";
-import { Http1Connection, type Http1Host, type Http1Limits } from "./http1-connection.ts";
+import { Http1Connection, type Http1ConnectionHost } from "./http1-connection.ts";
+import type { Http1Limits } from "./http1-host.ts";
 import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
 import type { RouteTable } from "./route-table.ts";
 import { clientAddressOf, listenAt, type ServerSocket } from "./server-socket.ts";
@@ -23,7 +24,7 @@ export interface Http1ListenerOptions {
   readonly connectionsMax: number;
 }
 
-export class Http1Listener implements Listener, Http1Host {
+export class Http1Listener implements Listener, Http1ConnectionHost {
   readonly statistics = new ListenerStatistics();
   readonly context: SessionContext;
   readonly via: string;
@@ -122,19 +123,15 @@ export class Http1Listener implements Listener, Http1Host {
     }
   }
 
-  // ── Http1Host ──
+  // ── Http1ConnectionHost ──
 
   closed(connection: Http1Connection): void {
     if (this.#connections.delete(connection)) this.statistics.connectionsOpen--;
   }
 
-  failed(connection: Http1Connection, error: PolarityError): void {
+  failed(client: string, service: string, error: PolarityError): void {
     if (error.fault === "client") return;
-    const service = connection.exchange?.request.stream.service;
-    this.#context.logger.warn(
-      { listener: this.url, service, client: connection.client.text, code: error.code },
-      error.message,
-    );
+    this.#context.logger.warn({ listener: this.url, service, client, code: error.code }, error.message);
   }
 
   #accept(socket: Socket): void {

@@ -1,0 +1,26 @@
+/** What the HTTP/1.1 connections of one listener share. */
+import type { PolarityError } from "../base/errors.ts";
+import type { HeadLimits } from "../http/head-limits.ts";
+import type { ListenerStatistics } from "../registry/service-statistics.ts";
+import type { SessionContext } from "../session/offer-seeker.ts";
+import type { RouteTable } from "./route-table.ts";
+
+export interface Http1Limits extends HeadLimits {
+  readonly headBytesMax: number;
+  readonly bodyBytesMax: number;
+  readonly headTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+export interface Http1Host {
+  readonly context: SessionContext;
+  readonly routes: RouteTable;
+  readonly limits: Http1Limits;
+  readonly waitForOfferMs: number;
+  readonly via: string;
+  readonly statistics: ListenerStatistics;
+  /** Connections end after the response under way. */
+  readonly draining: boolean;
+  /** A request to `service` was not answered by it. `client`: its address, empty on a unix socket. */
+  failed(client: string, service: string, error: PolarityError): void;
+}

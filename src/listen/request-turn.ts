@@ -1,0 +1,303 @@
+/**
+ * One request's turn on a client's connection, from its head to the end of its answer; then the next one's.
+ *
+ * Finds the route, waits for one that may still become known, runs the exchange and writes what the client gets, be it
+ * the app's or ours. A response that has begun is never padded out or mended: if it breaks, the connection is cut.
+ */
+import { PolarityError } from "../base/errors.ts";
+import { StreamRequest } from "../base/upstream.ts";
+import { ChunkedDecoder } from "../http/body-framing.ts";
+import { errorResponse } from "../http/error-response.ts";
+import { forwardedEnding, forwardedStart, type ForwardingContext, rewritePath } from "../http/request-forwarding.ts";
+import type { RequestHead } from "../http/request-head.ts";
+import { endsByClose, needsDechunking, responseEnding, responseStart } from "../http/response-forwarding.ts";
+import type { ResponseHead } from "../http/response-head.ts";
+import type { OfferWaiter, WaitHandle } from "../registry/offer-waiters.ts";
+import { type ExchangeHost, HttpExchange } from "../session/http-exchange.ts";
+import type { SessionContext } from "../session/offer-seeker.ts";
+import type { SocketStream } from "../socket/socket-stream.ts";
+import type { Http1Host } from "./http1-host.ts";
+import type { Resolution } from "./route-table.ts";
+
+/** The connection, as the turn sees it. */
+export interface TurnHost {
+  /** The request's body is not here whole. */
+  readonly bodyComplete: boolean;
+  /** The request is with a service, and its body still arriving. */
+  readonly bodyArriving: boolean;
+  /** The request waits for its service to become known. */
+  waits(): void;
+  /** The exchange is to be started. */
+  begins(exchange: HttpExchange): void;
+  /** A 101 comes: its head is to be written, then bytes pass both ways. */
+  tunnelBegins(head: ResponseHead, rest: Buffer): boolean;
+  /** Both directions of the tunnel have ended. */
+  tunnelEnded(): void;
+  /** The answer is written. `close`: it was the last one on this connection. */
+  answered(close: boolean): void;
+  /** The answer broke in its middle. */
+  cut(error: PolarityError): void;
+  requestDrained(): void;
+}
+
+type Found = Extract<Resolution, { kind: "found" }>;
+type NoRoute = Extract<Resolution, { kind: "none" }>;
+
+const EMPTY = Buffer.alloc(0);
+
+export class RequestTurn implements ExchangeHost, OfferWaiter {
+  readonly #connection: TurnHost;
+  readonly #host: Http1Host;
+  readonly #stream: SocketStream;
+  readonly #client: string;
+  readonly #forwarding: ForwardingContext;
+  #head: RequestHead | undefined;
+  #startedAt = 0;
+  #exchange: HttpExchange | undefined;
+  #wait: WaitHandle | undefined;
+  #streamRequest: StreamRequest | undefined;
+  #decoder: ChunkedDecoder | undefined;
+  #responseBegun = false;
+  #continued = false;
+  #tunnel = false;
+  #closeAfterResponse = false;
+
+  /** `client`: its address, empty on a unix socket. */
+  constructor(
+    connection: TurnHost,
+    host: Http1Host,
+    stream: SocketStream,
+    client: string,
+    forwarding: ForwardingContext,
+  ) {
+    this.#connection = connection;
+    this.#host = host;
+    this.#stream = stream;
+    this.#client = client;
+    this.#forwarding = forwarding;
+  }
+
+  get exchange(): HttpExchange | undefined {
+    return this.#exchange;
+  }
+
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+
+  /** The service has begun to answer, or the client waits to be told to go on: either may be silent without fault. */
+  get inTalk(): boolean {
+    return this.#responseBegun || (this.#head !== undefined && this.#head.expectsContinue && !this.#continued);
+  }
+
+  /** The next request. `problem`: why its body cannot be taken. */
+  start(head: RequestHead, problem: PolarityError | undefined): void {
+    this.#head = head;
+    this.#startedAt = this.#host.context.clock.now();
+    this.#responseBegun = false;
+    this.#continued = false;
+    this.#tunnel = false;
+    this.#decoder = undefined;
+    this.#closeAfterResponse = false;
+    if (problem !== undefined) {
+      this.#answer(problem, true);
+      return;
+    }
+    const resolution = this.#host.routes.resolve(head);
+    if (resolution.kind === "found") this.#begin(head, resolution);
+    else this.#waitForRoute(resolution);
+  }
+
+  /** There is no head to speak of: it is broken, or too slow. */
+  refuseHead(error: PolarityError): void {
+    this.#head = undefined;
+    this.#answer(error, true);
+  }
+
+  /** After a 101: the client's direction has ended. */
+  endTunnel(): void {
+    this.#exchange?.requestEnd();
+    this.#concludeTunnel();
+  }
+
+  /** The connection is gone. */
+  forget(): void {
+    if (this.#wait !== undefined) this.#host.context.waiters.cancel(this.#wait);
+    this.#wait = undefined;
+    if (this.#exchange !== undefined) this.#release();
+  }
+
+  writeHead(head: ResponseHead, closeConnection: boolean, body: Buffer): boolean {
+    const { versionMinor } = this.#head!;
+    const options = { via: this.#host.via, clientVersionMinor: versionMinor, closeConnection, extraLines: "" };
+    return this.#write(responseStart(head, options), responseEnding(head, options), body);
+  }
+
+  // ── ExchangeHost: the service ──
+
+  interim(head: ResponseHead): boolean {
+    if (head.status === 100) this.#continued = true;
+    // RFC 9110 §15.2: HTTP/1.0 clients must not be sent any.
+    if (this.#head?.versionMinor === 0) return true;
+    return this.writeHead(head, false, EMPTY);
+  }
+
+  response(head: ResponseHead, body: Buffer): boolean {
+    const request = this.#head!;
+    const clientMinor = request.versionMinor;
+    this.#responseBegun = true;
+    this.#host.statistics.countStatus(head.status);
+    // A client that still waits for 100 may never send its body: what comes next on this connection would be a guess.
+    const bodyInDoubt = this.#connection.bodyArriving && request.expectsContinue && !this.#continued;
+    if (!request.keepAlive || this.#host.draining || bodyInDoubt || endsByClose(head, clientMinor)) {
+      this.#closeAfterResponse = true;
+    }
+    if (head.framing === "tunnel") {
+      this.#tunnel = true;
+      return this.#connection.tunnelBegins(head, body);
+    }
+    if (!needsDechunking(head, clientMinor)) return this.writeHead(head, this.#closeAfterResponse, body);
+    this.#decoder = new ChunkedDecoder("TARGET_PROTOCOL");
+    const room = this.writeHead(head, true, EMPTY);
+    return this.responseBody(body) && room;
+  }
+
+  responseBody(chunk: Buffer): boolean {
+    if (this.#decoder === undefined) {
+      this.#host.statistics.bytesOut += chunk.length;
+      return this.#stream.write(chunk);
+    }
+    const payload: Buffer[] = [];
+    this.#decoder.take(chunk, payload);
+    let room = true;
+    for (const slice of payload) room = this.#write("", "", slice);
+    return room;
+  }
+
+  responseEnded(): void {
+    if (this.#tunnel) {
+      this.#stream.end();
+      this.#concludeTunnel();
+      return;
+    }
+    this.#release();
+    this.#head = undefined;
+    this.#connection.answered(this.#closeAfterResponse);
+  }
+
+  failed(error: PolarityError): void {
+    this.#host.failed(this.#client, this.#streamRequest?.service ?? "", error);
+    this.#release();
+    this.#host.statistics.countError(error.code);
+    if (this.#responseBegun) this.#connection.cut(error);
+    else this.#answer(error, this.#connection.bodyArriving);
+  }
+
+  requestDrained(): void {
+    this.#connection.requestDrained();
+  }
+
+  // ── OfferWaiter: a service that is not known yet ──
+
+  ready(): void {
+    this.#wait = undefined;
+    const resolution = this.#host.routes.resolve(this.#head!);
+    if (resolution.kind === "found") this.#begin(this.#head!, resolution);
+    else this.#waitForRoute(resolution);
+  }
+
+  timedOut(): void {
+    this.#wait = undefined;
+    const resolution = this.#host.routes.resolve(this.#head!);
+    if (resolution.kind === "found") this.#begin(this.#head!, resolution);
+    else this.#noRoute(resolution);
+  }
+
+  // ── inside ──
+
+  #waitForRoute(none: NoRoute): void {
+    const { routes, context, waitForOfferMs } = this.#host;
+    const deadline = this.#startedAt + waitForOfferMs;
+    // A node that has just started cannot know yet what its connectors will offer.
+    const wait =
+      routes.dependsOnOffers && context.mayStillLearn && context.clock.now() < deadline
+        ? context.waiters.wait(undefined, deadline, this)
+        : undefined;
+    if (wait === undefined) {
+      this.#noRoute(none);
+      return;
+    }
+    this.#wait = wait;
+    this.#connection.waits();
+  }
+
+  #noRoute({ tried, hostNotServed }: NoRoute): void {
+    const error = noRouteError(tried, hostNotServed, this.#host.context);
+    this.#host.statistics.countError(error.code);
+    this.#answer(error, !this.#connection.bodyComplete);
+  }
+
+  #begin(head: RequestHead, { service, node, stripPrefix }: Found): void {
+    const { limits, context, waitForOfferMs, statistics } = this.#host;
+    if (this.#streamRequest?.service !== service || this.#streamRequest.node !== node) {
+      this.#streamRequest = new StreamRequest(service, "http/1.1", this.#client, node, waitForOfferMs);
+    }
+    const path = stripPrefix === "" ? head.path : rewritePath(head.path, stripPrefix, "");
+    this.#exchange = new HttpExchange(context, this, {
+      stream: this.#streamRequest,
+      node,
+      method: head.method,
+      headStart: forwardedStart(head, this.#forwarding, path),
+      headEnding: forwardedEnding(head, this.#forwarding),
+      upgrade: head.upgrade !== "",
+      responseHeadBytesMax: limits.headBytesMax,
+      offerDeadline: this.#startedAt + waitForOfferMs,
+      startedAt: this.#startedAt,
+    });
+    statistics.active++;
+    this.#connection.begins(this.#exchange);
+  }
+
+  #concludeTunnel(): void {
+    if (this.#exchange === undefined || !this.#exchange.over) return;
+    this.#release();
+    this.#connection.tunnelEnded();
+  }
+
+  #release(): void {
+    this.#exchange = undefined;
+    this.#host.statistics.active--;
+  }
+
+  /** Our own answer. `close`: what follows on the connection cannot be understood. */
+  #answer(error: PolarityError, close: boolean): void {
+    const head = this.#head;
+    const closeConnection =
+      close || head === undefined || !head.keepAlive || this.#host.draining || this.#closeAfterResponse;
+    this.#host.statistics.countStatus(error.status);
+    const text = errorResponse({
+      code: error.code,
+      message: error.message,
+      method: head?.method ?? "",
+      accept: head?.header("accept") ?? "",
+      closeConnection,
+      versionMinor: head?.versionMinor ?? 1,
+    });
+    this.#write(text, "", EMPTY);
+    this.#head = undefined;
+    this.#connection.answered(closeConnection);
+  }
+
+  #write(start: string, ending: string, chunk: Buffer): boolean {
+    this.#host.statistics.bytesOut += start.length + ending.length + chunk.length;
+    return this.#stream.writeMessage(start, ending, chunk);
+  }
+}
+
+function noRouteError(tried: readonly string[], hostNotServed: boolean, context: SessionContext): PolarityError {
+  if (hostNotServed)
+    return new PolarityError("HOST_NOT_SERVED", `no route of this listener is for ${tried.join(", ")}`);
+  return context.noConnector
+    ? new PolarityError("NO_CONNECTOR", "no connector has joined this router, so that no service is known yet")
+    : new PolarityError("NO_ROUTE", `no service for this request; tried ${tried.join(", ")}`);
+}
