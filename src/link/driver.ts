@@ -121,13 +121,12 @@ export class LinkDriver {
 
   #wantsFlush(): void {
     if (this.#transportClosed) return;
-    if (this.#dirty) {
-      // The peer may as well begin with these while the rest of the turn makes more.
-      if (this.session.output.bytes >= EARLY_FLUSH_BYTES) this.#flush();
-      return;
+    if (!this.#dirty) {
+      this.#dirty = true;
+      scheduleFlush(this);
     }
-    this.#dirty = true;
-    scheduleFlush(this);
+    // The peer may as well begin with these while the rest of the turn makes more.
+    if (this.session.output.bytes >= EARLY_FLUSH_BYTES) this.#flush();
   }
 
   #streamClosed(open: number): void {

@@ -135,17 +135,13 @@ test("streams with much to send take turns of one frame", () => {
   a.end();
   // What there is room for goes straight into the flush; the rest waits for its turns.
   assert.deepEqual(client.flush(), [
-    "DATA SYN 1 32768",
-    "DATA - 1 32768",
-    "DATA - 1 32768",
-    "DATA SYN 3 32768",
-    "DATA - 1 32768",
-    "DATA - 3 32768",
+    "DATA SYN 1 65536",
+    "DATA - 1 65536",
+    "DATA SYN 3 65536",
     'DATA - 1 "\\u0000"',
     "WINDOW FIN 1 0",
     "DATA - 3 4096",
-    "DATA - 3 32768",
-    "DATA - 3 28673",
+    "DATA - 3 61441",
   ]);
 });
 
@@ -199,7 +195,7 @@ test("empty writes send nothing, and an end without bytes opens the stream", () 
 test("text longer than a block arrives whole", () => {
   const client = new MuxRecorder({ role: "client" });
   client.open().writeLatin1("é".repeat(70_000));
-  assert.deepEqual(client.flush(), ["DATA SYN 1 32768", "DATA - 1 32768", "DATA - 1 4464"]);
+  assert.deepEqual(client.flush(), ["DATA SYN 1 65536", "DATA - 1 4464"]);
 });
 
 // ── silence ──

@@ -29,6 +29,7 @@ import { type MuxLimits, WindowBudget } from "./mux-limits.ts";
 import { MuxOutput } from "./mux-output.ts";
 import { MuxStream, type StreamHost } from "./mux-stream.ts";
 import { PeerAllowance } from "./peer-allowance.ts";
+import { StreamTable } from "./stream-table.ts";
 import { StreamTurns } from "./stream-turns.ts";
 
 export type { MuxEvents, MuxOptions } from "./mux-events.ts";
@@ -46,7 +47,7 @@ export class MuxSession implements StreamHost {
   readonly #limits: MuxLimits;
   readonly #budgets: readonly WindowBudget[];
   readonly #liveness: Liveness;
-  readonly #streams = new Map<number, MuxStream>();
+  readonly #streams = new StreamTable();
   readonly #turns = new StreamTurns();
   readonly #peerParity: number;
   readonly #reader = new FrameReader();
@@ -108,7 +109,7 @@ export class MuxSession implements StreamHost {
     }
     const stream = new MuxStream(this, this.#nextId, true, sink);
     this.#nextId += 2;
-    this.#streams.set(stream.id, stream);
+    this.#streams.add(stream);
     this.streamsTotal++;
     this.#awaiting++;
     return stream;
@@ -130,7 +131,7 @@ export class MuxSession implements StreamHost {
   close(error: PolarityError, goAwayCode: number = GO_AWAY_NORMAL): void {
     if (this.#closed) return;
     this.#closed = true;
-    const streams = [...this.#streams.values()];
+    const streams = this.#streams.all();
     for (const stream of streams) stream.peerReset(error);
     this.output.control(TYPE_GO_AWAY, 0, 0, goAwayCode);
     this.#events.wantsFlush();
@@ -242,7 +243,7 @@ export class MuxSession implements StreamHost {
   }
 
   released(stream: MuxStream): void {
-    this.#streams.delete(stream.id);
+    this.#streams.delete(stream);
     if (!stream.openedLocally) this.#peerStreams--;
     this.#turns.remove(stream);
     stream.releaseWindow(this.#budgets);
@@ -322,7 +323,7 @@ export class MuxSession implements StreamHost {
       this.#fail(`stream ${streamId} opened by the side that does not own its id`);
       return undefined;
     }
-    if (this.#streams.has(streamId)) {
+    if (this.#streams.get(streamId) !== undefined) {
       this.#fail(`stream ${streamId} opened twice`);
       return undefined;
     }
@@ -335,7 +336,7 @@ export class MuxSession implements StreamHost {
       return undefined;
     }
     const stream = new MuxStream(this, streamId, false, UNSET_SINK);
-    this.#streams.set(streamId, stream);
+    this.#streams.add(stream);
     this.#peerStreams++;
     this.streamsTotal++;
     this.#turns.accepted(stream);

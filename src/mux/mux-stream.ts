@@ -14,7 +14,7 @@ import { SendQueue } from "./send-queue.ts";
 import { maySend, nextStreamState, type StreamEvent, type StreamState } from "./stream-state.ts";
 
 /** The most that one frame carries, so that streams take turns. */
-export const FRAME_PAYLOAD_MAX = 32 * 1024;
+export const FRAME_PAYLOAD_MAX = 64 * 1024;
 /** Above this many queued bytes `write` asks the caller to wait; `drain` comes below half of it. */
 const QUEUE_HIGH_BYTES = 64 * 1024;
 /** The same in chunks: a chunk costs far more memory than its bytes when it has only a few. */
@@ -44,6 +44,8 @@ export class MuxStream implements ByteStream {
   readonly id: number;
   readonly openedLocally: boolean;
   sink: ByteSink;
+  /** The next stream in its chain of the session's `StreamTable`, which alone changes it. */
+  nextInBucket: MuxStream | undefined;
   /** The stream's places in the session's `StreamTurns`, which alone changes them. */
   nextReady: MuxStream | undefined;
   previousReady: MuxStream | undefined;

@@ -16,17 +16,25 @@ export interface ReadReceiver {
 export const RECEIVER = Symbol("polarity.receiver");
 export type ReceivingSocket = Socket & { [RECEIVER]?: ReadReceiver };
 
+/** What one client or app may send before others have their turn. */
 const SHARED_BYTES = 64 * 1024;
-const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+/** A link carries many of them. */
+const LINK_SHARED_BYTES = 256 * 1024;
 
 /** Goes into the options of `net.connect`. */
-export const SHARED_READ: OnReadOpts = {
-  buffer: shared,
-  callback(this: ReceivingSocket, bytes: number): boolean {
-    this[RECEIVER]?.received(bytes === SHARED_BYTES ? shared : shared.subarray(0, bytes));
-    return true;
-  },
-};
+export const SHARED_READ = sharedRead(SHARED_BYTES);
+const LINK_SHARED_READ = sharedRead(LINK_SHARED_BYTES);
+
+function sharedRead(bytesMax: number): OnReadOpts {
+  const shared = Buffer.allocUnsafeSlow(bytesMax);
+  return {
+    buffer: shared,
+    callback(this: ReceivingSocket, bytes: number): boolean {
+      this[RECEIVER]?.received(bytes === bytesMax ? shared : shared.subarray(0, bytes));
+      return true;
+    },
+  };
+}
 
 /** What a listening handle of Node's calls for each connection. */
 interface ListeningHandle {
@@ -51,7 +59,7 @@ export function acceptWithSharedRead(server: Server, accepted: (socket: Socket) 
 }
 
 /**
- * A connected socket's connection in a socket that reads this way, with `receiver` to get it; the given one is an empty shell
+ * A link's connection in a socket that reads this way, with `receiver` to get it; the given one is an empty shell
  * from then on. Where that cannot be, the same socket comes back and says `data`.
  */
 export function withSharedRead(socket: Socket, receiver: ReadReceiver): Socket {
@@ -60,7 +68,7 @@ export function withSharedRead(socket: Socket, receiver: ReadReceiver): Socket {
   const busy = socket.connecting || socket.destroyed || socket.readableEnded || socket.readableLength > 0;
   if (busy || socket.writableLength > 0 || handle === undefined || handle === null) return socket;
   shell._handle = null;
-  const fresh: ReceivingSocket = new Socket({ handle, allowHalfOpen: false, onread: SHARED_READ } as object);
+  const fresh: ReceivingSocket = new Socket({ handle, allowHalfOpen: false, onread: LINK_SHARED_READ } as object);
   fresh[RECEIVER] = receiver;
   fresh.setNoDelay(true);
   return fresh;

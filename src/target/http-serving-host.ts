@@ -1,5 +1,6 @@
 /** What the serving of one HTTP exchange asks of the target that it is for. */
 import type { TargetAddress } from "../base/address.ts";
+import type { DenseMember } from "../base/dense-set.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { HeadLimits } from "../http/head-limits.ts";
 import type { AppPool } from "./app-pool.ts";
@@ -17,7 +18,7 @@ export interface HttpTargetOptions {
 }
 
 /** One exchange under way, as its target sees it. */
-export interface HttpUnderWay {
+export interface HttpUnderWay extends DenseMember {
   /** What took too long ends. */
   sweep(now: number): void;
   abort(error: PolarityError): void;

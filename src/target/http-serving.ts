@@ -24,6 +24,7 @@ type RequestPhase = "head" | "body" | "complete" | "tunnel";
 type ResponsePhase = "head" | "body" | "tunnel" | "over";
 
 export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
+  denseIndex = -1;
   readonly #target: HttpServingHost;
   readonly #stream: ByteStream;
   readonly #requestCollector: HeadCollector;

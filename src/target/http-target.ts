@@ -1,5 +1,6 @@
 /** Serves streams that carry one HTTP/1.1 exchange each, on keep-alive connections to an app. */
 import type { ByteStream } from "../base/byte-stream.ts";
+import { DenseSet } from "../base/dense-set.ts";
 import type { PolarityError } from "../base/errors.ts";
 import { AppPool } from "./app-pool.ts";
 import { HttpServing } from "./http-serving.ts";
@@ -11,7 +12,7 @@ export class HttpTarget implements Target, HttpServingHost {
   readonly context: TargetContext;
   readonly options: HttpTargetOptions;
   readonly pool: AppPool;
-  readonly #serving = new Set<HttpUnderWay>();
+  readonly #serving = new DenseSet<HttpUnderWay>();
 
   constructor(context: TargetContext, options: HttpTargetOptions) {
     this.context = context;
@@ -40,11 +41,11 @@ export class HttpTarget implements Target, HttpServingHost {
 
   sweep(now: number): void {
     this.pool.sweep(now);
-    for (const serving of this.#serving) serving.sweep(now);
+    this.#serving.forEach((serving) => serving.sweep(now));
   }
 
   close(error: PolarityError): void {
-    for (const serving of this.#serving) serving.abort(error);
+    this.#serving.forEach((serving) => serving.abort(error));
     this.pool.close();
   }
 }
