@@ -41,6 +41,9 @@ export interface ByteStream {
   consumed(bytes: number): void;
 }
 
+/** For streams whose user is yet to come: hears nothing, keeps nothing, returns no credit. */
+export const NO_SINK: ByteSink = Object.freeze({ data: () => {}, end: () => {}, reset: () => {}, drain: () => {} });
+
 /** For streams whose user has gone: takes everything, gives the credit back. */
 export class DiscardSink implements ByteSink {
   readonly #stream: ByteStream;

@@ -17,7 +17,7 @@ import { JoinedLink } from "./joined-link.ts";
 import type { LinkContext, LinkOwner } from "./link-context.ts";
 import type { Link } from "./link.ts";
 import { QuietLog } from "./quiet-log.ts";
-import { removeStaleSocket } from "./stale-socket.ts";
+import { removeStaleSocket } from "../socket/stale-socket.ts";
 import { createTlsGate, type TlsGate, type TlsServerOptions } from "./tls-gate.ts";
 import type { TokenSet } from "./tokens.ts";
 import { SocketTransport } from "./transport-socket.ts";

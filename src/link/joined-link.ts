@@ -5,7 +5,7 @@
  * once per link or once per control line. Whoever dialled or accepted the link owns it and hears how it ends; the node
  * hears of it only between `joined` and `closed`.
  */
-import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
 import { type ErrorCode, isErrorCode, PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
@@ -374,5 +374,3 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 function peerError(code: string, otherwise: ErrorCode, message: string): PolarityError {
   return isErrorCode(code) ? new PolarityError(code, message) : new PolarityError(otherwise, `${message} (${code})`);
 }
-
-const NO_SINK: ByteSink = { data: () => {}, end: () => {}, reset: () => {}, drain: () => {} };

@@ -306,7 +306,7 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
         this.#closeAfterWrites();
         return;
       case "body":
-        this.abort(new PolarityError("CLIENT_GONE", `${this.#who} closed in the middle of its request`));
+        this.abort(new PolarityError("CLIENT_GONE", `${this.client.who} closed in the middle of its request`));
         return;
       case "waiting":
       case "response":
@@ -347,9 +347,5 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     this.#intake.dropHeld();
     this.#turn.forget();
     this.#host.closed(this);
-  }
-
-  get #who(): string {
-    return this.client.text === "" ? "the client" : `the client ${this.client.text}`;
   }
 }

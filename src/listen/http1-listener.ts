@@ -1,7 +1,7 @@
 /** Where HTTP/1.1 comes in, over tcp or a unix socket: accepts connections and keeps them to their deadlines. */
 import { BlockList, isIPv6, type Socket } from "node:net";
 import type { ListenerAddress } from "../base/address.ts";
-import type { ByteSink } from "../base/byte-stream.ts";
+import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { ForwardingContext } from "../http/request-forwarding.ts";
@@ -152,13 +152,10 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
       trusted: client.host !== "" && this.#trusted.check(client.host, isIPv6(client.host) ? "ipv6" : "ipv4"),
       defaultHost: this.#server?.address ?? "localhost",
     });
-    const who = client.text === "" ? "the client" : `the client ${client.text}`;
-    const stream = new SocketStream(socket, { code: "CLIENT_GONE", who }, NO_SINK);
+    const stream = new SocketStream(socket, { code: "CLIENT_GONE", who: client.who }, NO_SINK);
     this.#connections.add(new Http1Connection(this, stream, client, forwarding));
   }
 }
-
-const NO_SINK: ByteSink = { data: () => {}, end: () => {}, reset: () => {}, drain: () => {} };
 
 function addressList(networks: readonly string[]): BlockList {
   const list = new BlockList();

@@ -4,6 +4,7 @@ import type { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
+import type { StreamSession } from "../session/stream-session.ts";
 
 export interface ListenerContext {
   readonly sessions: SessionContext;
@@ -43,4 +44,10 @@ export interface Listener {
   sweep(now: number): void;
   /** An upstream fell silent: what may move elsewhere does. */
   upstreamSuspect(upstream: Upstream): void;
+}
+
+/** How a conversation in raw bytes is shown. */
+export function activeSession({ id, request, offer, startedAt, bytesIn, bytesOut }: StreamSession): ActiveSession {
+  const { client, service, protocol } = request;
+  return { id, client, service, protocol, upstream: offer?.upstream, startedAt, bytesIn, bytesOut };
 }

@@ -1,9 +1,9 @@
 /** A listening socket at a place: bound, limited, and closed without leaving a socket file behind. */
-import { lstat, unlink } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
-import type { Place } from "../base/address.ts";
+import { createServer, type Server, type Socket } from "node:net";
+import { formatPlace, type Place } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { acceptWithSharedRead } from "../socket/shared-read.ts";
+import { removeStaleSocket } from "../socket/stale-socket.ts";
 
 export interface ServerSocket {
   /** Where it listens, with the port that the system chose: `127.0.0.1:8001`, `[::1]:8001` or a path. */
@@ -18,9 +18,7 @@ export async function listenAt(place: Place, accepted: (socket: Socket) => void)
   if (place.kind === "unix") await removeStaleSocket(place.path);
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error): void => {
-      reject(
-        new PolarityError("ADDRESS_IN_USE", `cannot listen on ${describePlace(place)}: ${messageOf(cause)}`, cause),
-      );
+      reject(new PolarityError("ADDRESS_IN_USE", `cannot listen on ${formatPlace(place)}: ${messageOf(cause)}`, cause));
     };
     server.once("error", failed);
     const listening = (): void => {
@@ -47,38 +45,21 @@ export interface ClientAddress {
   readonly port: number;
   /** `host:port` with IPv6 in brackets; empty on a unix socket. */
   readonly text: string;
+  /** For messages: `the client 203.0.113.9:5501`. */
+  readonly who: string;
 }
 
 export function clientAddressOf(socket: Socket): ClientAddress {
   const host = socket.remoteAddress;
-  if (host === undefined) return { host: "", port: 0, text: "" };
+  if (host === undefined) return { host: "", port: 0, text: "", who: "the client" };
   const plain = host.startsWith("::ffff:") && host.includes(".") ? host.slice("::ffff:".length) : host;
   const port = socket.remotePort ?? 0;
-  return { host: plain, port, text: plain.includes(":") ? `[${plain}]:${port}` : `${plain}:${port}` };
-}
-
-export function describePlace(place: Place): string {
-  if (place.kind === "unix") return place.path;
-  return place.host.includes(":") ? `[${place.host}]:${place.port}` : `${place.host}:${place.port}`;
+  const text = formatPlace({ kind: "tcp", host: plain, port });
+  return { host: plain, port, text, who: `the client ${text}` };
 }
 
 function addressOf(server: Server, place: Place): string {
   const address = server.address();
-  if (address === null || typeof address === "string") return describePlace(place);
-  return describePlace({ kind: "tcp", host: address.address, port: address.port });
-}
-
-/** A socket file that nobody answers on is what a killed process left. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const stats = await lstat(path).catch(() => undefined);
-  if (stats === undefined || !stats.isSocket()) return;
-  const answered = await new Promise<boolean>((resolve) => {
-    const probe = connect(path);
-    probe.once("connect", () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once("error", () => resolve(false));
-  });
-  if (!answered) await unlink(path).catch(() => {});
+  if (address === null || typeof address === "string") return formatPlace(place);
+  return formatPlace({ kind: "tcp", host: address.address, port: address.port });
 }

@@ -1,13 +1,13 @@
 /** Where raw byte streams come in, over tcp or a unix socket: every connection is one session with one service. */
 import type { Socket } from "node:net";
 import type { ListenerAddress } from "../base/address.ts";
-import type { ByteSink } from "../base/byte-stream.ts";
+import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import { StreamSession } from "../session/stream-session.ts";
 import { QUIET_PROBE_MS, resetSocket, SocketStream } from "../socket/socket-stream.ts";
-import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
+import { type ActiveSession, activeSession, type Listener, type ListenerContext } from "./listener.ts";
 import { clientAddressOf, listenAt, type ServerSocket } from "./server-socket.ts";
 
 export interface TcpListenerOptions {
@@ -52,16 +52,7 @@ export class TcpListener implements Listener {
   }
 
   sessions(max: number): ActiveSession[] {
-    return [...this.#sessions.values().take(max)].map((session) => ({
-      id: session.id,
-      client: session.request.client,
-      service: session.request.service,
-      protocol: session.request.protocol,
-      upstream: session.offer?.upstream,
-      startedAt: session.startedAt,
-      bytesIn: session.bytesIn,
-      bytesOut: session.bytesOut,
-    }));
+    return [...this.#sessions.values().take(max)].map(activeSession);
   }
 
   drain(): void {
@@ -90,8 +81,7 @@ export class TcpListener implements Listener {
     }
     statistics.connectionsOpen++;
     const client = clientAddressOf(socket);
-    const who = client.text === "" ? "the client" : `the client ${client.text}`;
-    const stream = new SocketStream(socket, { code: "CLIENT_GONE", who }, NO_SINK);
+    const stream = new SocketStream(socket, { code: "CLIENT_GONE", who: client.who }, NO_SINK);
     stream.probeAfter(QUIET_PROBE_MS);
     const { service, node, waitForOfferMs } = this.#options;
     const session = new StreamSession(
@@ -118,5 +108,3 @@ export class TcpListener implements Listener {
     );
   }
 }
-
-const NO_SINK: ByteSink = { data: () => {}, end: () => {}, reset: () => {}, drain: () => {} };

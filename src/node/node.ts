@@ -117,7 +117,7 @@ class Node implements PolarityNode, SessionContext {
       },
     });
     this.#relayOffers = new RelayOffers(this.registry, logger);
-    this.#relayed = new RelayedSessions(this, logger, name);
+    this.#relayed = new RelayedSessions(this, logger);
     this.#listeners = new ListenerSet({ sessions: this, logger, node: name }, this.registry);
     this.#hub = new LinkHub({
       node: name,

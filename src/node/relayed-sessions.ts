@@ -8,7 +8,7 @@ import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { Logger } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import { StreamRequest, type Upstream } from "../base/upstream.ts";
-import type { ActiveSession } from "../listen/listener.ts";
+import { type ActiveSession, activeSession } from "../listen/listener.ts";
 import type { Preamble } from "../link/preamble.ts";
 import { OfferWaiters } from "../registry/offer-waiters.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
@@ -25,12 +25,10 @@ export class RelayedSessions implements StreamSessionEvents {
   readonly statistics = new ListenerStatistics();
   readonly #context: SessionContext;
   readonly #logger: Logger;
-  readonly #node: string;
   readonly #sessions = new Map<StreamSession, string>();
   #draining = false;
 
-  /** `node`: this node's name. */
-  constructor(sessions: SessionContext, logger: Logger, node: string) {
+  constructor(sessions: SessionContext, logger: Logger) {
     this.#context = {
       registry: sessions.registry,
       waiters: new OfferWaiters(sessions.registry, WAITING_MAX),
@@ -39,7 +37,6 @@ export class RelayedSessions implements StreamSessionEvents {
       mayStillLearn: true,
     };
     this.#logger = logger;
-    this.#node = node;
   }
 
   get active(): number {
@@ -53,7 +50,7 @@ export class RelayedSessions implements StreamSessionEvents {
   /** Passes on the stream that node `peer` opened. */
   accept(peer: string, { service, protocol, client, node, waitMs }: Preamble, stream: ByteStream): void {
     if (this.#draining) {
-      stream.reset(new PolarityError("LINK_DRAINING", `node "${this.#node}" is stopping and relays nothing more`));
+      stream.reset(new PolarityError("LINK_DRAINING", "it is stopping and relays nothing more"));
       return;
     }
     this.statistics.connections++;
@@ -66,16 +63,7 @@ export class RelayedSessions implements StreamSessionEvents {
   }
 
   sessions(max: number): ActiveSession[] {
-    return [...this.#sessions.keys().take(max)].map((session) => ({
-      id: session.id,
-      client: session.request.client,
-      service: session.request.service,
-      protocol: session.request.protocol,
-      upstream: session.offer?.upstream,
-      startedAt: session.startedAt,
-      bytesIn: session.bytesIn,
-      bytesOut: session.bytesOut,
-    }));
+    return [...this.#sessions.keys().take(max)].map(activeSession);
   }
 
   /** An upstream fell silent: what may be asked elsewhere is. */

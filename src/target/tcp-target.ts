@@ -1,6 +1,6 @@
 /** Serves streams as raw bytes: one connection to the app each, over tcp or a unix socket. */
 import type { TargetAddress } from "../base/address.ts";
-import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
 import { connectApp } from "./app-socket.ts";
@@ -146,5 +146,3 @@ class PipeSide implements ByteSink {
     if (owed > 0) this.#from.consumed(owed);
   }
 }
-
-const NO_SINK: ByteSink = { data: () => {}, end: () => {}, reset: () => {}, drain: () => {} };
