@@ -200,11 +200,12 @@ export class LinkHub implements LinkEvents {
     }
     const found = this.#options.services().find(service);
     if (found === undefined || found.announcement.protocol !== protocol) {
-      const what =
+      // Who hears this puts our name before it.
+      const why =
         found === undefined
-          ? `has no service "${service}"`
-          : `serves "${service}" as ${found.announcement.protocol}, not ${protocol}`;
-      stream.reset(new PolarityError("SERVICE_UNKNOWN", `node "${this.#options.node}" ${what}`));
+          ? `there is no service "${service}"`
+          : `service "${service}" is ${found.announcement.protocol}, not ${protocol}`;
+      stream.reset(new PolarityError("SERVICE_UNKNOWN", why));
       return;
     }
     found.target.accept(stream, client);

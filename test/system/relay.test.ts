@@ -274,7 +274,7 @@ test("a router that does not relay is not asked, and refuses who asks all the sa
   const reader = new StreamReader();
   link.open(new StreamRequest("echo", "tcp", "").ask(1_000), "", "", reader);
   const { code, message } = await soon("the refusal", reader.reason());
-  assert.deepEqual([code, message], ["SERVICE_UNKNOWN", 'node "edge": node "edge" has no service "echo"']);
+  assert.deepEqual([code, message], ["SERVICE_UNKNOWN", 'node "edge": there is no service "echo"']);
 });
 
 test("which listeners for links relay is said for each", async (t) => {
