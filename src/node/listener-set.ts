@@ -41,28 +41,34 @@ export class ListenerSet {
   /** Makes the listeners just those of `configs`. Throws ADDRESS_IN_USE, and then keeps all that were open. */
   async configure(configs: readonly ListenerConfig[]): Promise<void> {
     const kept = new Map(this.#open.map((open) => [placeKey(open.config), open]));
-    const next: OpenListener[] = [];
+    const next = configs.map((config) => (isAnyPort(config.address.place) ? undefined : kept.get(placeKey(config))));
+    const leaving = this.#open.filter((open) => !next.includes(open));
     const opened: OpenListener[] = [];
+    const evicted = new Set<OpenListener>();
     try {
-      for (const config of configs) {
-        const same = kept.get(placeKey(config));
-        if (same !== undefined && config.address.place.kind !== "tcp") next.push(same);
-        else if (same !== undefined && !isAnyPort(config.address.place)) next.push(same);
-        else {
-          const created = { listener: this.#create(config), config };
-          await created.listener.start();
+      // Places that must be given up first come last: until then, a failure has changed nothing.
+      for (const evicting of [false, true]) {
+        for (const [index, config] of configs.entries()) {
+          const inTheWay = leaving.filter((open) => collides(open.config, config));
+          if (next[index] !== undefined || inTheWay.length > 0 !== evicting) continue;
+          for (const open of inTheWay) {
+            evicted.add(open);
+            open.listener.drain();
+          }
+          const created = await this.#start(config);
           opened.push(created);
-          next.push(created);
+          next[index] = created;
         }
       }
     } catch (error) {
       for (const { listener } of opened) listener.drain();
+      for (const open of evicted) await this.#reopen(open);
       this.#undeclareRest();
       throw error;
     }
-    for (const [index, open] of next.entries()) this.#update(open, configs[index]!);
-    for (const open of this.#open) if (!next.includes(open)) this.#retire(open.listener);
-    this.#open = next;
+    for (const [index, config] of configs.entries()) this.#update(next[index]!, config);
+    for (const { listener } of leaving) this.#retire(listener);
+    this.#open = next.filter((open) => open !== undefined);
     this.#undeclareRest();
   }
 
@@ -100,6 +106,19 @@ export class ListenerSet {
 
   upstreamSuspect(upstream: Upstream): void {
     for (const listener of this.all) listener.upstreamSuspect(upstream);
+  }
+
+  async #start(config: ListenerConfig): Promise<OpenListener> {
+    const created = { listener: this.#create(config), config };
+    await created.listener.start();
+    return created;
+  }
+
+  /** What gave up its place takes it back, unless somebody else was faster. */
+  async #reopen(evicted: OpenListener): Promise<void> {
+    const again = await this.#start(evicted.config).catch(() => undefined);
+    this.#retire(evicted.listener);
+    this.#open = this.#open.flatMap((open) => (open === evicted ? (again ?? []) : open));
   }
 
   #create(config: ListenerConfig): Http1Listener | TcpListener {
@@ -181,6 +200,12 @@ function servicesOf({ service, routes }: ListenerConfig): string[] {
 function placeKey({ address }: ListenerConfig): string {
   const kind = address.scheme === "http" ? "http" : "stream";
   return `${kind} ${JSON.stringify(address.place)}`;
+}
+
+/** The two cannot listen at once: one path, or one port, on whichever addresses. */
+function collides({ address: { place: one } }: ListenerConfig, { address: { place: other } }: ListenerConfig): boolean {
+  if (one.kind === "unix") return other.kind === "unix" && one.path === other.path;
+  return other.kind === "tcp" && one.port === other.port && !isAnyPort(one);
 }
 
 function isAnyPort(place: Place): boolean {

@@ -265,3 +265,35 @@ test("a reload takes and drops listeners, routes and services, and no connection
   );
   assert.equal((await ask(port, { path: "/one" })).text, "one", "a reload that fails changes nothing");
 });
+
+test("a reload may change what listens on a port, http or raw bytes, and on which addresses", async (t) => {
+  const app = await startHttpApp(t, (request, response) => request.pipe(response));
+  const base = {
+    node: { name: "edge" },
+    services: { app: { target: app.url }, raw: { target: `tcp://127.0.0.1:${app.port}` } },
+  };
+  const first = await startNode(t, { listeners: [{ url: "http://127.0.0.1:0", service: "app" }] });
+  const port = portOf(first.addresses.listeners[0]!);
+  await first.stop();
+  const node = await startNode(t, { listeners: [{ url: `http://127.0.0.1:${port}`, service: "app" }], ...base });
+  const client = new WireClient(t, port).send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nbef");
+  await client.readTo("bef");
+
+  const raw = { url: `tcp://127.0.0.1:${port}`, service: "raw" };
+  await node.reload(configOf({ listeners: [raw], ...base }));
+  client.send("ore");
+  assert.match(await client.readTo("0\r\n\r\n"), /ore/, "what was under way goes on");
+  assert.equal((await ask(port, { method: "POST", body: "raw" })).headers["via"], undefined);
+
+  const everywhere = { url: `http://:${port}`, service: "app" };
+  const taken = { url: `tcp://127.0.0.1:${app.port}`, service: "raw" };
+  const foreign = { url: `http://192.0.2.1:${port}`, service: "app" };
+  for (const listeners of [[everywhere, taken], [foreign]]) {
+    await assert.rejects(node.reload(configOf({ listeners, ...base })), { code: "ADDRESS_IN_USE" });
+  }
+  assert.equal((await ask(port, { method: "POST", body: "raw" })).headers["via"], undefined, "nothing has changed");
+
+  await node.reload(configOf({ listeners: [everywhere], ...base }));
+  const { text, headers } = await ask(port, { method: "POST", body: "web" });
+  assert.deepEqual([text, headers["via"] !== undefined], ["web", true]);
+});
