@@ -85,6 +85,12 @@ function limitsSection() {
       byDefault: "96MiB",
       help: "What the receive windows of all streams of this node may grow by, together. Stops stalled readers taking its memory.",
     }),
+    held: size({
+      min: "1MiB",
+      max: "64GiB",
+      byDefault: "512MiB",
+      help: "What all streams of this node may hold that nobody has read yet; beyond it no stream begins. Stops many stalled readers taking its memory.",
+    }),
     linkMemory: size({
       min: "0B",
       max: "64GiB",
@@ -125,6 +131,7 @@ function limitsSection() {
   })
     .transform((limits) => ({
       memoryBytes: limits.memory,
+      heldBytesMax: limits.held,
       linkMemoryBytes: limits.linkMemory,
       windowBytesMax: limits.window,
       streamsPerLinkMax: limits.streams,

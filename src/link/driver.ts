@@ -81,7 +81,7 @@ export class LinkDriver {
     this.transport.start({
       received: (chunk) => this.session.receive(chunk, this.#clock.now()),
       drained: () => {
-        if (this.transport.settled) this.session.settled();
+        if (this.transport.settled) this.session.output.settled();
         this.session.unblocked();
         this.#flush();
       },
@@ -108,7 +108,7 @@ export class LinkDriver {
   }
 
   tick(): void {
-    if (this.transport.settled) this.session.settled();
+    if (this.transport.settled) this.session.output.settled();
     this.session.tick(this.#clock.now());
   }
 

@@ -24,11 +24,17 @@ export const DEFAULT_MUX_LIMITS: MuxLimits = Object.freeze({
   linkWindowBudget: 32 * 1024 * 1024,
 });
 
-/** Bytes that windows may grow by, shared by every link of a node. */
+/** Bytes that windows may grow by, and a count of what nobody has read yet; shared by every link of a node. */
 export class WindowBudget {
   #freeBytes: number;
 
-  constructor(bytes: number) {
+  /** Bytes that arrived on streams and that their readers have not consumed. */
+  heldBytes = 0;
+  readonly #heldBytesMax: number;
+
+  /** Above `heldBytesMax` no stream is opened or accepted: initial windows are given before any budget is asked. */
+  constructor(bytes: number, heldBytesMax = Number.POSITIVE_INFINITY) {
+    this.#heldBytesMax = heldBytesMax;
     this.#freeBytes = bytes;
   }
 
@@ -41,6 +47,11 @@ export class WindowBudget {
 
   giveBack(bytes: number): void {
     this.#freeBytes += bytes;
+  }
+
+  /** Readers are so far behind that nothing new may begin. */
+  get exhausted(): boolean {
+    return this.heldBytes > this.#heldBytesMax;
   }
 
   get freeBytes(): number {

@@ -29,22 +29,21 @@ import { type MuxLimits, WindowBudget } from "./mux-limits.ts";
 import { MuxOutput } from "./mux-output.ts";
 import { MuxStream, type StreamHost } from "./mux-stream.ts";
 import { PeerAllowance } from "./peer-allowance.ts";
+import { StreamIds } from "./stream-ids.ts";
 import { StreamTable } from "./stream-table.ts";
 import { StreamTurns } from "./stream-turns.ts";
 
 export type { MuxEvents, MuxOptions } from "./mux-events.ts";
-
 /** The most that waits in the output before streams queue for themselves. */
 const DIRECT_BYTES_MAX = 64 * 1024;
 /** The most that one flush takes from the streams' queues. */
 const FLUSH_BYTES_MAX = 256 * 1024;
-const STREAM_ID_MAX = 0xffff_ffff;
-const IDS_LEFT_WARNING = 1_000_000;
 
 export class MuxSession implements StreamHost {
   readonly output = new MuxOutput();
   readonly #events: MuxEvents;
   readonly #limits: MuxLimits;
+  readonly #nodeBudget: WindowBudget;
   readonly #budgets: readonly WindowBudget[];
   readonly #liveness: Liveness;
   readonly #streams = new StreamTable();
@@ -53,7 +52,7 @@ export class MuxSession implements StreamHost {
   readonly #reader = new FrameReader();
   #payloadStream: MuxStream | undefined;
   #payloadFin = false;
-  #nextId: number;
+  readonly #ids: StreamIds;
   #peerStreams = 0;
   #awaiting = 0;
   #blocked = false;
@@ -61,7 +60,6 @@ export class MuxSession implements StreamHost {
   #now: number;
   readonly #allowance: PeerAllowance;
   #goAwayReceived = false;
-  #idsWarned = false;
   #closed = false;
   bytesIn = 0;
   bytesOut = 0;
@@ -70,12 +68,13 @@ export class MuxSession implements StreamHost {
   constructor(options: MuxOptions, events: MuxEvents) {
     this.#events = events;
     this.#limits = options.limits;
+    this.#nodeBudget = options.nodeWindowBudget;
     this.#budgets = [new WindowBudget(options.limits.linkWindowBudget), options.nodeWindowBudget];
     this.#liveness = new Liveness(options.now);
     this.#now = options.now;
     this.#allowance = new PeerAllowance(options.limits, options.now);
     this.#peerParity = options.role === "client" ? 0 : 1;
-    this.#nextId = options.firstStreamId ?? (options.role === "client" ? 1 : 2);
+    this.#ids = new StreamIds(options.firstStreamId ?? (options.role === "client" ? 1 : 2));
   }
 
   get streamsOpen(): number {
@@ -101,14 +100,11 @@ export class MuxSession implements StreamHost {
 
   /** Opens a stream; its SYN travels with the first write. Undefined: closed, out of ids, or the peer is going away. */
   open(sink: ByteSink): MuxStream | undefined {
-    if (this.#closed || this.#goAwayReceived || this.#nextId > STREAM_ID_MAX) return undefined;
-    if (this.#nextId > STREAM_ID_MAX - IDS_LEFT_WARNING * 2 && !this.#idsWarned) {
-      this.#idsWarned = true;
-      this.#events.idsRunOut();
-      return this.open(sink);
-    }
-    const stream = new MuxStream(this, this.#nextId, true, sink);
-    this.#nextId += 2;
+    if (this.#ids.takeWarning()) this.#events.idsRunOut();
+    if (this.#closed || this.#goAwayReceived || this.#nodeBudget.exhausted) return undefined;
+    const id = this.#ids.take();
+    if (id === undefined) return undefined;
+    const stream = new MuxStream(this, id, true, sink);
     this.#streams.add(stream);
     this.streamsTotal++;
     this.#awaiting++;
@@ -138,7 +134,7 @@ export class MuxSession implements StreamHost {
     this.#events.closed(error);
   }
 
-  /** Feeds bytes of the transport, split anywhere. Slices of `chunk` are handed on, so it must not change afterwards. */
+  /** Feeds bytes of the transport, split anywhere. Slices of `chunk` are lent on for the call. */
   receive(chunk: Buffer, now: number): void {
     if (this.#closed) return;
     this.#now = now;
@@ -192,11 +188,6 @@ export class MuxSession implements StreamHost {
     this.#blocked = false;
   }
 
-  /** The transport refers to no buffer that it was ever given. */
-  settled(): void {
-    this.output.settled();
-  }
-
   /** Time passes: pings, suspicion, death, late acknowledgements. */
   tick(now: number): void {
     if (this.#closed) return;
@@ -236,6 +227,10 @@ export class MuxSession implements StreamHost {
 
   acknowledged(stream: MuxStream): void {
     this.#turns.acknowledged(stream);
+  }
+
+  held(bytes: number): void {
+    this.#nodeBudget.heldBytes += bytes;
   }
 
   answered(): void {
@@ -331,7 +326,7 @@ export class MuxSession implements StreamHost {
       this.#countReset();
       return undefined;
     }
-    if (this.#peerStreams >= this.#limits.peerStreamsMax) {
+    if (this.#peerStreams >= this.#limits.peerStreamsMax || this.#nodeBudget.exhausted) {
       this.#control(TYPE_WINDOW_UPDATE, FLAG_RST, streamId, 0);
       return undefined;
     }
@@ -348,7 +343,8 @@ export class MuxSession implements StreamHost {
   /** Frames of streams that are over here may still be on their way; ids that never were are the peer's mistake. */
   #skipFrame(type: number, streamId: number, length: number): void {
     const ours = (streamId & 1) !== this.#peerParity;
-    if (ours && streamId >= this.#nextId) return this.#fail(`frame for stream ${streamId}, which was never opened`);
+    if (ours && !this.#ids.wasTaken(streamId))
+      return this.#fail(`frame for stream ${streamId}, which was never opened`);
     if (type !== TYPE_DATA || length === 0) return;
     if (length > this.#limits.streamWindowMax) return this.#fail(`${length} bytes for a stream that is over`);
     this.#reader.payloadLeft = length;

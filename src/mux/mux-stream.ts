@@ -33,6 +33,8 @@ export interface StreamHost {
   /** The ACK of a stream of the peer leaves. */
   acknowledged(stream: MuxStream): void;
   /** The peer said something on a stream of ours, or it is over. */
+  /** Bytes that readers owe credit for became more, or (negative) fewer. */
+  held(bytes: number): void;
   answered(): void;
   /** The stream is over: forget it. */
   released(stream: MuxStream): void;
@@ -59,6 +61,9 @@ export class MuxStream implements ByteStream {
   /** SYN or ACK that the next frame carries. */
   #pendingFlags: number;
   #sendWindow = INITIAL_WINDOW_BYTES;
+  /** Arrived or announced, not consumed. */
+  #heldBytes = 0;
+  #released = false;
   readonly #queue = new SendQueue();
   #finQueued = false;
   #needsDrain = false;
@@ -161,6 +166,10 @@ export class MuxStream implements ByteStream {
   }
 
   consumed(bytes: number): void {
+    // Readers may be late to learn that the stream is over.
+    if (this.#released) return;
+    this.#heldBytes -= bytes;
+    this.#host.held(-bytes);
     if (this.#state !== "open" && this.#state !== "local-ended") return;
     if (this.#window.consume(bytes) && this.updateDueAt < 0) this.#host.windowUpdateDue(this);
   }
@@ -169,6 +178,8 @@ export class MuxStream implements ByteStream {
 
   /** A DATA header arrived. False: more than the window allows. */
   peerSends(bytes: number, now: number): boolean {
+    this.#heldBytes += bytes;
+    this.#host.held(bytes);
     return this.#window.receive(bytes, now);
   }
 
@@ -254,7 +265,11 @@ export class MuxStream implements ByteStream {
     this.sink.drain();
   }
 
+  /** The stream is over: what it holds and what its window grew by are no longer its own. */
   releaseWindow(budgets: readonly WindowBudget[]): void {
+    this.#host.held(-this.#heldBytes);
+    this.#heldBytes = 0;
+    this.#released = true;
     this.#window.release(budgets);
   }
 

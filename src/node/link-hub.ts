@@ -71,7 +71,7 @@ export class LinkHub implements LinkEvents {
         streamWindowMax: limits.windowBytesMax,
         linkWindowBudget: limits.linkMemoryBytes,
       },
-      nodeWindowBudget: new WindowBudget(limits.memoryBytes),
+      nodeWindowBudget: new WindowBudget(limits.memoryBytes, limits.heldBytesMax),
       events: this,
       offers: () => (this.#draining ? [] : options.services().announcements),
       routers: () => [],
