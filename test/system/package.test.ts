@@ -1,7 +1,7 @@
 /** The package as its users get it: packed from what the repository holds, installed in an empty folder, and run there. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -11,6 +11,8 @@ const run = promisify(execFile);
 const root = join(import.meta.dirname, "..", "..");
 const PACKED_FROM = ["package.json", "tsconfig.json", "tsconfig.build.json", "src", "bin", "docs"];
 const PACKED_TOO = ["README.md", "LICENSE", "CHANGELOG.md"];
+/** What a source that is gone left behind when it was last built. */
+const STALE = "dist/gone.js";
 const COMMAND_TIMEOUT_MS = 60_000;
 
 describe("the package", { timeout: 3 * COMMAND_TIMEOUT_MS }, () => {
@@ -36,6 +38,7 @@ describe("the package", { timeout: 3 * COMMAND_TIMEOUT_MS }, () => {
     }
     const stray = paths.filter((path) => /\.test\.|(?<!\.d)\.ts$|^(src|test|bench|scripts)\//.test(path));
     assert.deepEqual(stray, []);
+    assert.ok(!paths.includes(STALE), "nothing of an earlier build is in the package");
   });
 
   test("has every file that its manifest points to", async () => {
@@ -74,11 +77,13 @@ describe("the package", { timeout: 3 * COMMAND_TIMEOUT_MS }, () => {
   });
 });
 
-/** Packs a copy of the repository, so that what `dist/` holds from earlier builds plays no part and stays as it is. */
+/** Packs a copy of the repository that was built before, so that the `dist/` of the repository itself stays as it is. */
 async function pack(copy: string): Promise<{ tarball: string; files: readonly string[] }> {
   await mkdir(copy);
   for (const path of [...PACKED_FROM, ...PACKED_TOO]) await cp(join(root, path), join(copy, path), { recursive: true });
   await symlink(join(root, "node_modules"), join(copy, "node_modules"), "dir");
+  await mkdir(join(copy, "dist"));
+  await writeFile(join(copy, STALE), "");
   // `--json` prints the list; the build's own output goes to standard error.
   const { stdout } = await npm(copy, "pack", "--json", "--foreground-scripts=false");
   const [packed] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
