@@ -30,6 +30,8 @@ import type { Link, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
 import { type Preamble, PreambleReader } from "./preamble.ts";
 import type { Transport } from "./transport.ts";
 
+/** The feature of nodes that read a frame's payload before they act on its FIN, so that both may share a frame. */
+const FIN_WITH_DATA = "fin-with-data";
 const CONTROL_STREAM_ID = 1;
 const ANONYMOUS = "anonymous";
 let linksCreated = 0;
@@ -273,7 +275,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 
   get #introduction(): Introduction {
     const { node, instance, muxLimits } = this.#context;
-    const features = this.#side.kind === "acceptor" ? (this.#side.features ?? []) : [];
+    const own = this.#side.kind === "acceptor" ? (this.#side.features ?? []) : [];
+    const features = [FIN_WITH_DATA, ...own];
     return { node, instance, offers: this.#context.offers(), streamsMax: muxLimits.peerStreamsMax, features };
   }
 
@@ -307,6 +310,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
     const { node, instance, features } = from;
+    this.#driver.session.peerTakesFinWithData = features.includes(FIN_WITH_DATA);
     this.#peer = { node, instance, identity, address: this.#transport.remoteAddress, features };
     if (from.streamsMax !== undefined) this.#streamsMax = from.streamsMax;
     this.#wasJoined = true;

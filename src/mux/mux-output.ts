@@ -6,7 +6,7 @@
  */
 import { BLOCK_BYTES } from "../base/block-pool.ts";
 import { OutgoingBlocks } from "../base/outgoing-blocks.ts";
-import { HEADER_BYTES, TYPE_DATA, writeHeader } from "./frame.ts";
+import { FLAG_FIN, HEADER_BYTES, TYPE_DATA, writeHeader } from "./frame.ts";
 
 export class MuxOutput {
   readonly #blocks = new OutgoingBlocks();
@@ -14,6 +14,9 @@ export class MuxOutput {
   #start = 0;
   #parts: Buffer[] = [];
   #bytes = 0;
+  /** Where the newest frame stands and whose it is, while it is a DATA frame that is still here; else negative. */
+  #lastDataAt = -1;
+  #lastDataStream = 0;
 
   /** Bytes that the next `take` returns. */
   get bytes(): number {
@@ -23,6 +26,7 @@ export class MuxOutput {
   control(type: number, flags: number, streamId: number, length: number): void {
     const offset = this.#reserve(HEADER_BYTES);
     writeHeader(this.#blocks.block, offset, type, flags, streamId, length);
+    this.#lastDataAt = -1;
   }
 
   /** A frame with bytes [start, end) of `payload`, which must fit a block. */
@@ -32,6 +36,8 @@ export class MuxOutput {
     const { block } = this.#blocks;
     writeHeader(block, offset, TYPE_DATA, flags, streamId, length);
     block.set(start === 0 && end === payload.length ? payload : payload.subarray(start, end), offset + HEADER_BYTES);
+    this.#lastDataAt = offset;
+    this.#lastDataStream = streamId;
   }
 
   /** A payload of latin1 text that fits a block: written there without a Buffer in between, nor a joined string. */
@@ -46,6 +52,17 @@ export class MuxOutput {
     if (second !== "") block.write(second, at, "latin1");
     at += second.length;
     if (third !== "") block.write(third, at, "latin1");
+    this.#lastDataAt = offset;
+    this.#lastDataStream = streamId;
+  }
+
+  /** Puts FIN on the stream's last frame, if that is the newest one here. */
+  finishLast(streamId: number): boolean {
+    if (this.#lastDataAt < 0 || this.#lastDataStream !== streamId) return false;
+    const { block } = this.#blocks;
+    block[this.#lastDataAt + 3] = block[this.#lastDataAt + 3]! | FLAG_FIN;
+    this.#lastDataAt = -1;
+    return true;
   }
 
   /** Everything that waits, in order. The buffers stay as they are until `settled`. */
@@ -54,6 +71,7 @@ export class MuxOutput {
     const parts = this.#parts;
     this.#parts = [];
     this.#bytes = 0;
+    this.#lastDataAt = -1;
     return parts;
   }
 

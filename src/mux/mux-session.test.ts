@@ -198,6 +198,24 @@ test("text longer than a block arrives whole", () => {
   assert.deepEqual(client.flush(), ["DATA SYN 1 65536", "DATA - 1 4464"]);
 });
 
+test("FIN shares the last frame with a peer that says it may, if that frame has not left yet", () => {
+  const client = new MuxRecorder({ role: "client" });
+  client.session.peerTakesFinWithData = true;
+  const [one, other] = [client.open(), client.open()];
+  one.writeLatin1("all");
+  one.end();
+  assert.deepEqual(client.flush(), ['DATA SYN|FIN 1 "all"']);
+  other.writeLatin1("some");
+  assert.deepEqual(client.flush(), ['DATA SYN 3 "some"']);
+  other.end();
+  assert.deepEqual(client.flush(), ["WINDOW FIN 3 0"]);
+  const [third, fourth] = [client.open(), client.open()];
+  third.writeLatin1("3");
+  fourth.writeLatin1("4");
+  third.end();
+  assert.deepEqual(client.flush(), ['DATA SYN 5 "3"', 'DATA SYN 7 "4"', "WINDOW FIN 5 0"], "only the newest frame");
+});
+
 // ── silence ──
 
 test("an unanswered stream makes a silent link suspect, and the first byte clears it", () => {

@@ -3,8 +3,7 @@
  *
  * Cost: a frame in is one header parse, one map look-up and one slice; a small write is one copy into the output. Streams
  * with queued bytes take turns, one frame each. Whoever drives the session calls `flush` once per event-loop turn after
- * `wantsFlush`, and `tick` every 100 ms or so. Errors of the peer close the session with the GoAway code that fits; they
- * never throw.
+ * `wantsFlush`, and `tick` every 100 ms or so. The peer's errors close the session with the GoAway code that fits.
  */
 import { DiscardSink, type ByteSink } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
@@ -41,6 +40,7 @@ const FLUSH_BYTES_MAX = 256 * 1024;
 
 export class MuxSession implements StreamHost {
   readonly output = new MuxOutput();
+  peerTakesFinWithData = false;
   readonly #events: MuxEvents;
   readonly #limits: MuxLimits;
   readonly #nodeBudget: WindowBudget;

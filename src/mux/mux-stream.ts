@@ -23,6 +23,8 @@ const QUEUE_HIGH_CHUNKS = 256;
 /** What a stream needs of its session. */
 export interface StreamHost {
   readonly output: MuxOutput;
+  /** The peer reads a frame's payload before it acts on its FIN. */
+  readonly peerTakesFinWithData: boolean;
   /** Small frames may still go straight into this turn's output. */
   readonly roomForDirect: boolean;
   /** The stream has queued bytes and window: give it a turn. */
@@ -303,9 +305,15 @@ export class MuxStream implements ByteStream {
     return false;
   }
 
-  /** FIN in a frame of its own: common peers act on a frame's flags before its payload, and would lose the payload. */
+  /**
+   * FIN in a frame of its own, unless the peer said otherwise: common ones act on a frame's flags before its payload, and
+   * would lose the payload.
+   */
   #sendFin(): void {
-    this.#host.output.control(TYPE_WINDOW_UPDATE, this.#takeFlags() | FLAG_FIN, this.id, 0);
+    const { output, peerTakesFinWithData } = this.#host;
+    if (!peerTakesFinWithData || this.#pendingFlags !== 0 || !output.finishLast(this.id)) {
+      output.control(TYPE_WINDOW_UPDATE, this.#takeFlags() | FLAG_FIN, this.id, 0);
+    }
     if (this.#move("local-fin")) this.#host.released(this);
   }
 
