@@ -40,7 +40,7 @@ export async function withDeployments(
 
 /** Enough requests for a just-in-time compiler to have seen the hot path; what starts cold would look slow, or make "alone" slow. */
 export async function warmUp(bench: Bench, port: number): Promise<void> {
-  await runFixedRate(bench, { port, rate: 4_000, connections: 64, warmupSeconds: 0, seconds: 3 });
+  await runFixedRate(bench, { port, rate: 4_000, connections: 64, warmupSeconds: 0, seconds: 8 });
 }
 
 /** Rounds over all deployments, each round starting with another, so that drift and order favour nobody. */
