@@ -45,7 +45,8 @@ export class LinkDriver {
   readonly #clock: Clock;
   readonly #write: (buffers: Buffer[]) => WriteOutcome;
   #dirty = false;
-  #flushing = false;
+  /** Flushes under way, one inside the other. */
+  #flushes = 0;
   #transportClosed = false;
   /** Close when this many streams are open; negative while closing is not wanted. */
   #closeAtStreams = -1;
@@ -113,10 +114,11 @@ export class LinkDriver {
   }
 
   #flush(): void {
-    if (this.#transportClosed || this.#flushing) return;
-    this.#flushing = true;
+    if (this.#transportClosed) return;
+    // Not a plain flag: a session that closes in the middle of a flush still flushes its last frames, within this one.
+    this.#flushes++;
     this.session.flush(this.#clock.now(), this.#write);
-    this.#flushing = false;
+    this.#flushes--;
   }
 
   #wantsFlush(): void {
@@ -126,7 +128,7 @@ export class LinkDriver {
       scheduleFlush(this);
     }
     // The peer may as well begin with these while the rest of the turn makes more.
-    if (this.session.output.bytes >= EARLY_FLUSH_BYTES) this.#flush();
+    if (this.#flushes === 0 && this.session.output.bytes >= EARLY_FLUSH_BYTES) this.#flush();
   }
 
   #streamClosed(open: number): void {
