@@ -1,8 +1,8 @@
 /**
  * One client's HTTP/1.1 connection: requests in order, one exchange at a time, each step in its time.
  *
- * `RequestIntake` takes apart what the client sends, `RequestTurn` answers; here is in which phase the two meet, and how
- * a connection ends.
+ * `RequestIntake` takes apart what the client sends, `RequestTurn` has it answered, `Http1Writer` writes the answer; here is
+ * in which phase they meet, and how a connection ends.
  */
 import type { ByteSink } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
@@ -11,12 +11,13 @@ import type { RequestHead } from "../http/request-head.ts";
 import type { ResponseHead } from "../http/response-head.ts";
 import type { HttpExchange } from "../session/http-exchange.ts";
 import { QUIET_PROBE_MS, type SocketStream } from "../socket/socket-stream.ts";
-import type { Http1Host, Http1Limits } from "./http1-host.ts";
+import { Http1Writer } from "./http1-writer.ts";
+import type { RequestHost, RequestLimits } from "./request-host.ts";
 import { type IntakeHost, type IntakeMode, RequestIntake } from "./request-intake.ts";
 import { RequestTurn, type TurnHost } from "./request-turn.ts";
 import type { ClientAddress } from "./server-socket.ts";
 
-export interface Http1ConnectionHost extends Http1Host {
+export interface Http1ConnectionHost extends RequestHost {
   closed(connection: Http1Connection): void;
 }
 
@@ -58,6 +59,7 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
   readonly #host: Http1ConnectionHost;
   readonly #stream: SocketStream;
   readonly #intake: RequestIntake;
+  readonly #writer: Http1Writer;
   readonly #turn: RequestTurn;
   #phase: Phase = "head";
   #clientEnded = false;
@@ -73,7 +75,8 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     this.#stream = stream;
     this.client = client;
     this.#intake = new RequestIntake(this, stream, host.limits);
-    this.#turn = new RequestTurn(this, host, stream, client.text, forwarding);
+    this.#writer = new Http1Writer(host, stream);
+    this.#turn = new RequestTurn(this, this.#writer, host, client.text, forwarding);
     this.startedAt = host.context.clock.now();
     this.#deadline = this.startedAt + host.limits.idleTimeoutMs;
     stream.sink = this;
@@ -171,7 +174,7 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
 
   // ── IntakeHost: what the client sends ──
 
-  get limits(): Http1Limits {
+  get limits(): RequestLimits {
     return this.#host.limits;
   }
 
@@ -238,10 +241,10 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     else if (this.#intake.holding) this.#resumeIntake();
   }
 
-  tunnelBegins(head: ResponseHead, rest: Buffer): boolean {
+  tunnelBegins(request: RequestHead, head: ResponseHead, rest: Buffer): boolean {
     this.#enter("tunnel");
     this.#stream.probeAfter(QUIET_PROBE_MS);
-    const room = this.#turn.writeHead(head, false, rest);
+    const room = this.#writer.head(request, head, rest);
     if (this.#intake.holding) this.#resumeIntake();
     if (this.#clientEnded) this.exchange?.requestEnd();
     return room;
@@ -251,7 +254,9 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     this.#closeAfterWrites();
   }
 
-  answered(close: boolean): void {
+  answered(): void {
+    const close = this.#writer.closes;
+    this.#writer.reset();
     if (close) {
       this.#linger();
     } else if (this.#phase === "body") {

@@ -9,8 +9,8 @@ import { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
 import { resetSocket, SocketStream } from "../socket/socket-stream.ts";
 import { Http1Connection, type Http1ConnectionHost } from "./http1-connection.ts";
-import type { Http1Limits } from "./http1-host.ts";
 import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
+import type { RequestLimits } from "./request-host.ts";
 import type { RouteTable } from "./route-table.ts";
 import { clientAddressOf, listenAt, type ServerSocket } from "./server-socket.ts";
 
@@ -20,7 +20,7 @@ export interface Http1ListenerOptions {
   /** Addresses and networks whose forwarding fields are believed. */
   readonly trustedProxies: readonly string[];
   readonly waitForOfferMs: number;
-  readonly limits: Http1Limits;
+  readonly limits: RequestLimits;
   readonly connectionsMax: number;
 }
 
@@ -57,7 +57,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
     return this.#options.routes;
   }
 
-  get limits(): Http1Limits {
+  get limits(): RequestLimits {
     return this.#options.limits;
   }
 

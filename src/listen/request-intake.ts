@@ -10,13 +10,13 @@ import { BodyReader } from "../http/body-framing.ts";
 import { HeadCollector } from "../http/head-collector.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import { parseRequestHead, type RequestHead } from "../http/request-head.ts";
-import type { Http1Limits } from "./http1-host.ts";
+import type { RequestLimits } from "./request-host.ts";
 
 /** What becomes of the next bytes. `hold`: they wait for another mode; `pass`: they are a tunnel's. */
 export type IntakeMode = "head" | "body" | "discard" | "hold" | "pass" | "drop";
 
 export interface IntakeHost {
-  readonly limits: Http1Limits;
+  readonly limits: RequestLimits;
   /** The first bytes of a head are here. */
   headBegins(): void;
   headBroken(error: PolarityError): void;
@@ -45,7 +45,7 @@ export class RequestIntake {
   #owed = 0;
   #discardedBytes = 0;
 
-  constructor(host: IntakeHost, stream: ByteStream, limits: Http1Limits) {
+  constructor(host: IntakeHost, stream: ByteStream, limits: RequestLimits) {
     this.#host = host;
     this.#stream = stream;
     this.#collector = new HeadCollector(limits.headBytesMax, "request");

@@ -1,27 +1,24 @@
 /**
- * One request's turn on a client's connection, from its head to the end of its answer; then the next one's.
+ * One request's turn, from its head to the end of its answer, whichever version of HTTP brought it; then the next one's.
  *
- * Finds the route, waits for one that may still become known, runs the exchange and writes what the client gets, be it
- * the app's or ours. A response that has begun is never padded out or mended: if it breaks, the connection is cut.
+ * Finds the route, waits for one that may still become known, runs the exchange and has what the client gets written, be
+ * it the app's or ours. A response that has begun is never padded out or mended: if it breaks, it is cut.
  */
 import { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
-import { ChunkedDecoder } from "../http/body-framing.ts";
-import { errorResponse } from "../http/error-response.ts";
 import { forwardedEnding, forwardedStart, type ForwardingContext, rewritePath } from "../http/request-forwarding.ts";
 import type { RequestHead } from "../http/request-head.ts";
-import { endsByClose, needsDechunking, responseEnding, responseStart } from "../http/response-forwarding.ts";
 import type { ResponseHead } from "../http/response-head.ts";
 import type { OfferWaiter, WaitHandle } from "../registry/offer-waiters.ts";
 import { type ExchangeHost, HttpExchange } from "../session/http-exchange.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
-import type { SocketStream } from "../socket/socket-stream.ts";
-import type { Http1Host } from "./http1-host.ts";
+import type { ClientWriter } from "./client-writer.ts";
+import type { RequestHost } from "./request-host.ts";
 import type { Resolution } from "./route-table.ts";
 
-/** The connection, as the turn sees it. */
+/** Where the requests come from, as the turn sees it. */
 export interface TurnHost {
-  /** The request's body is not here whole. */
+  /** The request's body is here whole. */
   readonly bodyComplete: boolean;
   /** The request is with a service, and its body still arriving. */
   readonly bodyArriving: boolean;
@@ -30,11 +27,11 @@ export interface TurnHost {
   /** The exchange is to be started. */
   begins(exchange: HttpExchange): void;
   /** A 101 comes: its head is to be written, then bytes pass both ways. */
-  tunnelBegins(head: ResponseHead, rest: Buffer): boolean;
+  tunnelBegins(request: RequestHead, head: ResponseHead, rest: Buffer): boolean;
   /** Both directions of the tunnel have ended. */
   tunnelEnded(): void;
-  /** The answer is written. `close`: it was the last one on this connection. */
-  answered(close: boolean): void;
+  /** The answer is written. */
+  answered(): void;
   /** The answer broke in its middle. */
   cut(error: PolarityError): void;
   requestDrained(): void;
@@ -43,12 +40,10 @@ export interface TurnHost {
 type Found = Extract<Resolution, { kind: "found" }>;
 type NoRoute = Extract<Resolution, { kind: "none" }>;
 
-const EMPTY = Buffer.alloc(0);
-
 export class RequestTurn implements ExchangeHost, OfferWaiter {
   readonly #connection: TurnHost;
-  readonly #host: Http1Host;
-  readonly #stream: SocketStream;
+  readonly #writer: ClientWriter;
+  readonly #host: RequestHost;
   readonly #client: string;
   readonly #forwarding: ForwardingContext;
   #head: RequestHead | undefined;
@@ -56,23 +51,21 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   #exchange: HttpExchange | undefined;
   #wait: WaitHandle | undefined;
   #streamRequest: StreamRequest | undefined;
-  #decoder: ChunkedDecoder | undefined;
   #responseBegun = false;
   #continued = false;
   #tunnel = false;
-  #closeAfterResponse = false;
 
   /** `client`: its address, empty on a unix socket. */
   constructor(
     connection: TurnHost,
-    host: Http1Host,
-    stream: SocketStream,
+    writer: ClientWriter,
+    host: RequestHost,
     client: string,
     forwarding: ForwardingContext,
   ) {
     this.#connection = connection;
+    this.#writer = writer;
     this.#host = host;
-    this.#stream = stream;
     this.#client = client;
     this.#forwarding = forwarding;
   }
@@ -97,10 +90,8 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#responseBegun = false;
     this.#continued = false;
     this.#tunnel = false;
-    this.#decoder = undefined;
-    this.#closeAfterResponse = false;
     if (problem !== undefined) {
-      this.#answer(problem, true);
+      this.#refuse(problem, true);
       return;
     }
     const resolution = this.#host.routes.resolve(head);
@@ -111,7 +102,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   /** There is no head to speak of: it is broken, or too slow. */
   refuseHead(error: PolarityError): void {
     this.#head = undefined;
-    this.#answer(error, true);
+    this.#refuse(error, true);
   }
 
   /** After a 101: the client's direction has ended. */
@@ -127,62 +118,38 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     if (this.#exchange !== undefined) this.#release();
   }
 
-  writeHead(head: ResponseHead, closeConnection: boolean, body: Buffer): boolean {
-    const { versionMinor } = this.#head!;
-    const options = { via: this.#host.via, clientVersionMinor: versionMinor, closeConnection, extraLines: "" };
-    return this.#write(responseStart(head, options), responseEnding(head, options), body);
-  }
-
   // ── ExchangeHost: the service ──
 
   interim(head: ResponseHead): boolean {
     if (head.status === 100) this.#continued = true;
-    // RFC 9110 §15.2: HTTP/1.0 clients must not be sent any.
-    if (this.#head?.versionMinor === 0) return true;
-    return this.writeHead(head, false, EMPTY);
+    return this.#writer.interim(this.#head!, head);
   }
 
   response(head: ResponseHead, body: Buffer): boolean {
     const request = this.#head!;
-    const clientMinor = request.versionMinor;
     this.#responseBegun = true;
     this.#host.statistics.countStatus(head.status);
-    // A client that still waits for 100 may never send its body: what comes next on this connection would be a guess.
-    const bodyInDoubt = this.#connection.bodyArriving && request.expectsContinue && !this.#continued;
-    if (!request.keepAlive || this.#host.draining || bodyInDoubt || endsByClose(head, clientMinor)) {
-      this.#closeAfterResponse = true;
-    }
     if (head.framing === "tunnel") {
       this.#tunnel = true;
-      return this.#connection.tunnelBegins(head, body);
+      return this.#connection.tunnelBegins(request, head, body);
     }
-    if (!needsDechunking(head, clientMinor)) return this.writeHead(head, this.#closeAfterResponse, body);
-    this.#decoder = new ChunkedDecoder("TARGET_PROTOCOL");
-    const room = this.writeHead(head, true, EMPTY);
-    return this.responseBody(body) && room;
+    const unasked = request.expectsContinue && !this.#continued && this.#connection.bodyArriving;
+    return this.#writer.response(request, head, body, unasked);
   }
 
   responseBody(chunk: Buffer): boolean {
-    if (this.#decoder === undefined) {
-      this.#host.statistics.bytesOut += chunk.length;
-      return this.#stream.write(chunk);
-    }
-    const payload: Buffer[] = [];
-    this.#decoder.take(chunk, payload);
-    let room = true;
-    for (const slice of payload) room = this.#write("", "", slice);
-    return room;
+    return this.#writer.responseBody(chunk);
   }
 
   responseEnded(): void {
     if (this.#tunnel) {
-      this.#stream.end();
+      this.#writer.endTunnel();
       this.#concludeTunnel();
       return;
     }
     this.#release();
     this.#head = undefined;
-    this.#connection.answered(this.#closeAfterResponse);
+    this.#connection.answered();
   }
 
   failed(error: PolarityError): void {
@@ -190,7 +157,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#release();
     this.#host.statistics.countError(error.code);
     if (this.#responseBegun) this.#connection.cut(error);
-    else this.#answer(error, this.#connection.bodyArriving);
+    else this.#refuse(error, this.#connection.bodyArriving);
   }
 
   requestDrained(): void {
@@ -234,7 +201,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   #noRoute({ tried, hostNotServed }: NoRoute): void {
     const error = noRouteError(tried, hostNotServed, this.#host.context);
     this.#host.statistics.countError(error.code);
-    this.#answer(error, !this.#connection.bodyComplete);
+    this.#refuse(error, !this.#connection.bodyComplete);
   }
 
   #begin(head: RequestHead, { service, node, stripPrefix }: Found): void {
@@ -269,28 +236,12 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#host.statistics.active--;
   }
 
-  /** Our own answer. `close`: what follows on the connection cannot be understood. */
-  #answer(error: PolarityError, close: boolean): void {
-    const head = this.#head;
-    const closeConnection =
-      close || head === undefined || !head.keepAlive || this.#host.draining || this.#closeAfterResponse;
+  /** Our own answer. `broken`: what follows on the connection cannot be understood. */
+  #refuse(error: PolarityError, broken: boolean): void {
     this.#host.statistics.countStatus(error.status);
-    const text = errorResponse({
-      code: error.code,
-      message: error.message,
-      method: head?.method ?? "",
-      accept: head?.header("accept") ?? "",
-      closeConnection,
-      versionMinor: head?.versionMinor ?? 1,
-    });
-    this.#write(text, "", EMPTY);
+    this.#writer.refuse(this.#head, error, broken);
     this.#head = undefined;
-    this.#connection.answered(closeConnection);
-  }
-
-  #write(start: string, ending: string, chunk: Buffer): boolean {
-    this.#host.statistics.bytesOut += start.length + ending.length + chunk.length;
-    return this.#stream.writeMessage(start, ending, chunk);
+    this.#connection.answered();
   }
 }
 

@@ -1,25 +1,25 @@
-/** What the HTTP/1.1 connections of one listener share. */
+/** What the HTTP requests of one listener share, whichever version of HTTP brings them. */
 import type { PolarityError } from "../base/errors.ts";
 import type { HeadLimits } from "../http/head-limits.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
 import type { RouteTable } from "./route-table.ts";
 
-export interface Http1Limits extends HeadLimits {
+export interface RequestLimits extends HeadLimits {
   readonly headBytesMax: number;
   readonly bodyBytesMax: number;
   readonly headTimeoutMs: number;
   readonly idleTimeoutMs: number;
 }
 
-export interface Http1Host {
+export interface RequestHost {
   readonly context: SessionContext;
   readonly routes: RouteTable;
-  readonly limits: Http1Limits;
+  readonly limits: RequestLimits;
   readonly waitForOfferMs: number;
   readonly via: string;
   readonly statistics: ListenerStatistics;
-  /** Connections end after the response under way. */
+  /** Connections end after the requests under way. */
   readonly draining: boolean;
   /** A request to `service` was not answered by it. `client`: its address, empty on a unix socket. */
   failed(client: string, service: string, error: PolarityError): void;

@@ -1,0 +1,91 @@
+/** Answers as an HTTP/1.1 or HTTP/1.0 client gets them; also tells whether its connection ends with them. */
+import type { PolarityError } from "../base/errors.ts";
+import { ChunkedDecoder } from "../http/body-framing.ts";
+import { errorResponse } from "../http/error-response.ts";
+import type { RequestHead } from "../http/request-head.ts";
+import { endsByClose, needsDechunking, responseEnding, responseStart } from "../http/response-forwarding.ts";
+import type { ResponseHead } from "../http/response-head.ts";
+import type { SocketStream } from "../socket/socket-stream.ts";
+import type { ClientWriter } from "./client-writer.ts";
+import type { RequestHost } from "./request-host.ts";
+
+const EMPTY = Buffer.alloc(0);
+
+export class Http1Writer implements ClientWriter {
+  readonly #host: RequestHost;
+  readonly #stream: SocketStream;
+  #decoder: ChunkedDecoder | undefined;
+  /** The connection ends behind the present answer. */
+  closes = false;
+
+  constructor(host: RequestHost, stream: SocketStream) {
+    this.#host = host;
+    this.#stream = stream;
+  }
+
+  /** The next answer belongs to another request. */
+  reset(): void {
+    this.closes = false;
+    this.#decoder = undefined;
+  }
+
+  interim(request: RequestHead, head: ResponseHead): boolean {
+    // RFC 9110 §15.2: HTTP/1.0 clients must not be sent any.
+    return request.versionMinor === 0 || this.head(request, head, EMPTY);
+  }
+
+  response(request: RequestHead, head: ResponseHead, body: Buffer, unasked: boolean): boolean {
+    const clientMinor = request.versionMinor;
+    // A client that still waits for 100 may never send its body: what comes next on this connection would be a guess.
+    if (!request.keepAlive || this.#host.draining || unasked || endsByClose(head, clientMinor)) this.closes = true;
+    if (!needsDechunking(head, clientMinor)) return this.head(request, head, body);
+    this.#decoder = new ChunkedDecoder("TARGET_PROTOCOL");
+    const room = this.head(request, head, EMPTY);
+    return this.responseBody(body) && room;
+  }
+
+  responseBody(chunk: Buffer): boolean {
+    if (this.#decoder === undefined) {
+      this.#host.statistics.bytesOut += chunk.length;
+      return this.#stream.write(chunk);
+    }
+    const payload: Buffer[] = [];
+    this.#decoder.take(chunk, payload);
+    let room = true;
+    for (const slice of payload) room = this.#write("", "", slice);
+    return room;
+  }
+
+  endTunnel(): void {
+    this.#stream.end();
+  }
+
+  refuse(request: RequestHead | undefined, error: PolarityError, broken: boolean): void {
+    if (broken || request === undefined || !request.keepAlive || this.#host.draining) this.closes = true;
+    const text = errorResponse({
+      code: error.code,
+      message: error.message,
+      method: request?.method ?? "",
+      accept: request?.header("accept") ?? "",
+      closeConnection: this.closes,
+      versionMinor: request?.versionMinor ?? 1,
+    });
+    this.#write(text, "", EMPTY);
+  }
+
+  /** A head as it is, and what follows it. */
+  head(request: RequestHead, head: ResponseHead, body: Buffer): boolean {
+    const options = {
+      via: this.#host.via,
+      clientVersionMinor: request.versionMinor,
+      closeConnection: this.closes,
+      extraLines: "",
+    };
+    return this.#write(responseStart(head, options), responseEnding(head, options), body);
+  }
+
+  #write(start: string, ending: string, chunk: Buffer): boolean {
+    this.#host.statistics.bytesOut += start.length + ending.length + chunk.length;
+    return this.#stream.writeMessage(start, ending, chunk);
+  }
+}
