@@ -107,8 +107,14 @@ function listenerLimitsSection() {
       byDefault: "60s",
       help: "How long a client's connection is kept between requests, or while no byte of a request's body arrives. Stops connections that are held and not used.",
     }),
+    halfCloseTimeout: duration({
+      min: "10ms",
+      max: "24h",
+      byDefault: "1s",
+      help: "How long an answer may stand still for a client that closed its side: most that do are gone, and only sending tells. Stops apps that work for nobody.",
+    }),
   })
-    .transform(({ connections, head, fields, target, body, headTimeout, idleTimeout }) => ({
+    .transform(({ connections, head, fields, target, body, headTimeout, idleTimeout, halfCloseTimeout }) => ({
       connections,
       headBytesMax: head,
       fieldsMax: fields,
@@ -116,6 +122,7 @@ function listenerLimitsSection() {
       bodyBytesMax: body,
       headTimeoutMs: headTimeout,
       idleTimeoutMs: idleTimeout,
+      halfCloseTimeoutMs: halfCloseTimeout,
     }))
     .prefault({})
     .describe("What one client may ask of this listener.");

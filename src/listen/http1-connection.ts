@@ -47,8 +47,8 @@ const INTAKE_MODES: Readonly<Record<Phase, IntakeMode>> = {
 };
 
 const LINGER_MS = 2_000;
-/** When a client that closed its side is asked whether it is still there; the system then asks each second. */
-const PROBE_AFTER_MS = 10_000;
+/** A client that waits for an answer for longer is asked now and then whether it is still there. */
+const LONG_ANSWER_MS = 10_000;
 
 let connectionsCreated = 0;
 
@@ -67,6 +67,8 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
   #awaitsReader = false;
   /** What had arrived when the body's progress was last looked at. */
   #bytesInSeen = 0;
+  /** What had been sent when a client that closed its side was last looked at. */
+  #bytesOutSeen = 0;
   /** When `sweep` ends the connection, on the sessions' clock. */
   #deadline: number;
 
@@ -120,9 +122,40 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
       this.#sweepBody(now);
     } else if (this.#phase === "linger" || this.#phase === "discard" || this.#awaitsReader) {
       this.#closeAfterWrites();
+    } else if (this.#phase === "response") {
+      this.#sweepReader(now);
     } else if (this.#phase === "closing" && this.#stream.gone) {
       this.#close();
     }
+  }
+
+  /**
+   * A client that closed its side may read on, or be gone: its system tells them apart only when it is sent something.
+   * While the answer moves it does; while it stands still the client has the benefit of the doubt for a time.
+   */
+  #sweepReader(now: number): void {
+    if (!this.#clientEnded) {
+      this.#stream.probeAfter(QUIET_PROBE_MS);
+      this.#deadline = Number.POSITIVE_INFINITY;
+      return;
+    }
+    const { halfCloseTimeoutMs } = this.#host.limits;
+    const { bytesOut } = this.#stream;
+    if (bytesOut === this.#bytesOutSeen && !this.#stream.full) {
+      const waited = `closed its side, and nothing could be sent to it for ${halfCloseTimeoutMs} ms`;
+      this.abort(new PolarityError("CLIENT_GONE", `${this.client.who} ${waited}`));
+      return;
+    }
+    this.#bytesOutSeen = bytesOut;
+    this.#deadline = now + halfCloseTimeoutMs;
+  }
+
+  /** The request is with its service whole: what is awaited now is the answer. */
+  #awaitAnswer(): void {
+    this.#bytesOutSeen = this.#stream.bytesOut;
+    this.#deadline = this.#clientEnded
+      ? this.#host.context.clock.now() + this.#host.limits.halfCloseTimeoutMs
+      : this.#turn.startedAt + LONG_ANSWER_MS;
   }
 
   #sweepBody(now: number): void {
@@ -133,6 +166,7 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
       this.bodyBroken(new PolarityError("SLOW_BODY", `no byte of the request body arrived for ${idleTimeoutMs} ms`));
       return;
     }
+    if (this.#turn.inTalk) this.#stream.probeAfter(QUIET_PROBE_MS);
     this.#bytesInSeen = bytesIn;
     this.#deadline = now + idleTimeoutMs;
   }
@@ -151,9 +185,9 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
         this.#turn.endTunnel();
         return;
       case "waiting":
+        return;
       case "response":
-        // A client may close its side behind its requests and still read the answers; or it is gone, which probes tell.
-        this.#stream.probeAfter(PROBE_AFTER_MS);
+        if (!this.#awaitsReader) this.#awaitAnswer();
         return;
       default:
         this.#endOfRequests();
@@ -200,7 +234,7 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
 
   bodyEnded(): void {
     this.#enter("response");
-    this.#deadline = Number.POSITIVE_INFINITY;
+    this.#awaitAnswer();
     this.exchange?.requestEnd();
   }
 
@@ -231,7 +265,9 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
   begins(exchange: HttpExchange): void {
     const complete = this.#intake.bodyComplete;
     this.#enter(complete ? "response" : "body");
-    if (!complete) {
+    if (complete) {
+      this.#awaitAnswer();
+    } else {
       this.#bytesInSeen = this.#stream.bytesIn;
       this.#deadline = this.#turn.startedAt + this.#host.limits.idleTimeoutMs;
     }

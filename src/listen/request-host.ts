@@ -10,6 +10,8 @@ export interface RequestLimits extends HeadLimits {
   readonly bodyBytesMax: number;
   readonly headTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** How long an answer may stand still for a client that closed its side. */
+  readonly halfCloseTimeoutMs: number;
 }
 
 export interface RequestHost {

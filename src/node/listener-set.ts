@@ -171,6 +171,7 @@ export class ListenerSet {
         bodyBytesMax: limits.bodyBytesMax,
         headTimeoutMs: limits.headTimeoutMs,
         idleTimeoutMs: limits.idleTimeoutMs,
+        halfCloseTimeoutMs: limits.halfCloseTimeoutMs,
       },
     };
   }

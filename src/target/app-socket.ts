@@ -2,6 +2,7 @@
 import { connect, type Socket } from "node:net";
 import type { Place } from "../base/address.ts";
 import { SHARED_READ } from "../socket/shared-read.ts";
+import { QUIET_PROBE_MS } from "../socket/socket-stream.ts";
 
 /** Thrown into the socket as its error when the app does not accept in time. */
 export class ConnectTimeout extends Error {
@@ -18,6 +19,9 @@ export function connectApp(place: Place, timeoutMs: number): Socket {
           port: place.port,
           allowHalfOpen: true,
           autoSelectFamily: true,
+          // An app whose machine vanished says nothing more, also in the middle of an answer without end.
+          keepAlive: true,
+          keepAliveInitialDelay: QUIET_PROBE_MS,
           onread: SHARED_READ,
         });
   const timer = setTimeout(() => {
