@@ -1,83 +1,91 @@
 /**
- * Polarity's own answers: complete responses that say who failed, for programs as JSON and for people as HTML.
+ * Polarity's own answers: complete responses that say who failed, for programs as JSON, for people as HTML, and for gRPC
+ * clients as the status that they look for.
  *
  * Head and body are ASCII whatever the message holds, so that one latin1 write sends them and their length is exact.
  */
 import { ERRORS } from "../base/errors.ts";
-import type { ErrorCode, Fault } from "../base/errors.ts";
+import type { ErrorCode } from "../base/errors.ts";
 import { asciiJson } from "../base/upstream.ts";
+import { errorPage, WHO_FAILED } from "./error-page.ts";
+import { grpcContentType, grpcMessage, grpcStatus, isGrpc } from "./grpc-status.ts";
+import { reasonPhrase } from "./reason-phrase.ts";
 
+/** What is to be said, and what its client can read. */
 export interface ErrorAnswer {
   readonly code: ErrorCode;
   /** One line for people, with values; anything may be in it. */
   readonly message: string;
-  /** Of the request; HEAD gets no body. Empty when the request could not be read. */
-  readonly method: string;
   /** The request's Accept, or empty. */
   readonly accept: string;
-  readonly closeConnection: boolean;
-  /** Of the request: HTTP/1.0 clients are told when their connection is kept. */
-  readonly versionMinor: 0 | 1;
+  /** The request's Content-Type, or empty: gRPC clients are answered in their way. */
+  readonly contentType: string;
   /** When to come back; without it, 429 and 503 say one second. */
   readonly retryAfterSeconds?: number | undefined;
   readonly requestId?: string | undefined;
 }
 
-const MESSAGE_CHARACTERS_MAX = 500;
+/** An answer that no version of HTTP has framed yet. */
+export interface ErrorContent {
+  readonly status: number;
+  /** In order; Content-Length is among them, what becomes of the connection is not. */
+  readonly fields: readonly (readonly [name: string, value: string])[];
+  /** Of every method but HEAD. */
+  readonly body: string;
+}
 
-export function errorResponse(answer: ErrorAnswer): string {
-  const { status, fault } = ERRORS[answer.code];
-  const message = oneLine(answer.message);
-  const html = prefersHtml(answer.accept);
-  const requestId = /^[\x21-\x7e]{1,128}$/.test(answer.requestId ?? "") ? (answer.requestId as string) : "";
-  const body = html ? htmlBody(answer.code, message) : jsonBody(answer.code, message, requestId);
+export interface Http1ErrorAnswer extends ErrorAnswer {
+  /** Of the request; HEAD gets no body. Empty when the request could not be read. */
+  readonly method: string;
+  readonly closeConnection: boolean;
+  /** Of the request: HTTP/1.0 clients are told when their connection is kept. */
+  readonly versionMinor: 0 | 1;
+}
 
+/** The answer as HTTP/1.1 text. */
+export function errorResponse(answer: Http1ErrorAnswer): string {
+  const { status, fields, body } = errorContent(answer);
   let head = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`;
-  head += `Content-Type: ${html ? "text/html; charset=utf-8" : "application/json"}\r\n`;
-  head += `Content-Length: ${body.length}\r\n`;
-  head += `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n`;
-  head += `X-Polarity-Error: ${answer.code}\r\nX-Polarity-Fault: ${fault}\r\n`;
-  if (status === 429 || status === 503 || answer.retryAfterSeconds !== undefined) {
-    head += `Retry-After: ${Math.max(0, Math.ceil(answer.retryAfterSeconds ?? 1))}\r\n`;
-  }
-  if (requestId !== "") head += `X-Request-Id: ${requestId}\r\n`;
+  for (const [name, value] of fields) head += `${name}: ${value}\r\n`;
   if (answer.closeConnection) head += "Connection: close\r\n";
   else if (answer.versionMinor === 0) head += "Connection: keep-alive\r\n";
   return answer.method === "HEAD" ? `${head}\r\n` : `${head}\r\n${body}`;
 }
 
-/** The standard phrase for the statuses that Polarity itself sends (RFC 9110 §15). */
-export function reasonPhrase(status: number): string {
-  return REASON_PHRASES[status] ?? "Error";
+export function errorContent(answer: ErrorAnswer): ErrorContent {
+  const { code, accept, contentType } = answer;
+  const { fault } = ERRORS[code];
+  const status = answeredStatus(code, contentType);
+  const message = oneLine(answer.message);
+  const requestId = /^[\x21-\x7e]{1,128}$/.test(answer.requestId ?? "") ? (answer.requestId as string) : "";
+  const fields: (readonly [string, string])[] = [];
+  let body = "";
+  if (isGrpc(contentType)) {
+    fields.push(["Content-Type", grpcContentType(contentType)]);
+    fields.push(["grpc-status", String(grpcStatus(ERRORS[code].status))], ["grpc-message", grpcMessage(message)]);
+  } else {
+    const html = prefersHtml(accept);
+    body = html ? errorPage(code, message, requestId) : jsonBody(code, message, requestId);
+    fields.push(["Content-Type", html ? "text/html; charset=utf-8" : "application/json"]);
+    fields.push(["X-Content-Type-Options", "nosniff"]);
+    // Nothing to load and nothing to run, should anything ever find its way in.
+    if (html) fields.push(["Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"]);
+  }
+  fields.push(["Content-Length", String(body.length)], ["Cache-Control", "no-store"]);
+  fields.push(["X-Polarity-Error", code], ["X-Polarity-Fault", fault]);
+  if (status === 429 || status === 503 || answer.retryAfterSeconds !== undefined) {
+    fields.push(["Retry-After", String(Math.max(0, Math.ceil(answer.retryAfterSeconds ?? 1)))]);
+  }
+  if (requestId !== "") fields.push(["X-Request-Id", requestId]);
+  return { status, fields, body };
 }
 
-const REASON_PHRASES: Readonly<Record<number, string>> = Object.freeze({
-  400: "Bad Request",
-  401: "Unauthorized",
-  403: "Forbidden",
-  404: "Not Found",
-  408: "Request Timeout",
-  413: "Content Too Large",
-  414: "URI Too Long",
-  421: "Misdirected Request",
-  429: "Too Many Requests",
-  431: "Request Header Fields Too Large",
-  499: "Client Closed Request",
-  500: "Internal Server Error",
-  502: "Bad Gateway",
-  503: "Service Unavailable",
-  504: "Gateway Timeout",
-});
+/** The HTTP status that a client sees of an error: gRPC's own status stands beside a 200. */
+export function answeredStatus(code: ErrorCode, contentType: string): number {
+  return isGrpc(contentType) ? 200 : ERRORS[code].status;
+}
 
-const WHO: Readonly<Record<Fault, string>> = Object.freeze({
-  client: "the client's request",
-  app: "the app behind the connector",
-  connector: "the connectors of this service",
-  router: "this router",
-  peer: "the far side of the link",
-  network: "the network between router and connector",
-  operator: "the configuration of this node",
-});
+const MESSAGE_CHARACTERS_MAX = 500;
 
 /** Whether Accept (RFC 9110 §12.5.1) wants HTML rather than JSON. JSON when it does not care, as with curl. */
 export function prefersHtml(accept: string): boolean {
@@ -112,8 +120,7 @@ function preference(accept: string, type: string, group: string): Preference {
 function qualityOf(parameters: readonly string[]): number {
   const given = parameters.find((parameter) => parameter.startsWith("q="));
   if (given === undefined) return 1;
-  const quality = Number(given.slice(2));
-  return quality >= 0 && quality <= 1 ? quality : 0;
+  return /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(given.slice(2)) ? Number(given.slice(2)) : 0;
 }
 
 function oneLine(message: string): string {
@@ -124,29 +131,6 @@ function oneLine(message: string): string {
 
 function jsonBody(code: ErrorCode, message: string, requestId: string): string {
   const { status, fault, summary } = ERRORS[code];
-  const fields = { status, code, fault, failed: WHO[fault], summary, message };
+  const fields = { status, code, fault, failed: WHO_FAILED[fault], summary, message };
   return `${asciiJson(requestId === "" ? fields : { ...fields, requestId })}\n`;
-}
-
-function htmlBody(code: ErrorCode, message: string): string {
-  const { status, fault, summary } = ERRORS[code];
-  const title = `${status} ${reasonPhrase(status)}`;
-  return (
-    `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>${title}</title>` +
-    `<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">` +
-    `<style>body{font:16px/1.5 system-ui,sans-serif;max-width:38em;margin:12vh auto;padding:0 1em}` +
-    `h1{font-size:1.5em}small,code{opacity:.7}</style></head>\n` +
-    `<body><h1>${title}</h1><p>${htmlText(capitalized(WHO[fault]))} failed: ${htmlText(summary)}.</p>` +
-    `<p><code>${htmlText(message)}</code></p><hr><small>Polarity &middot; ${code}</small></body></html>\n`
-  );
-}
-
-/** Text that cannot leave its element, in ASCII. */
-function htmlText(text: string): string {
-  // By code point, so that what lies beyond the basic plane is one reference and not half of one.
-  return text.replace(/[^\x20-\x7e]|["&'<>]/gu, (character) => `&#${character.codePointAt(0) ?? 0xfffd};`);
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -67,6 +67,7 @@ export class Http1Writer implements ClientWriter {
       message: error.message,
       method: request?.method ?? "",
       accept: request?.header("accept") ?? "",
+      contentType: request?.header("content-type") ?? "",
       closeConnection: this.closes,
       versionMinor: request?.versionMinor ?? 1,
     });
