@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { describeFrames } from "../../test/support/mux-recorder.ts";
 import { FLAG_RST, FLAG_SYN, TYPE_PING, TYPE_WINDOW_UPDATE } from "./frame.ts";
 import { BLOCK_BYTES } from "../base/block-pool.ts";
+import { lend, ReadBlockPool } from "../base/read-block.ts";
 import { MuxOutput } from "./mux-output.ts";
 
 const TEXT_BYTES_MAX = BLOCK_BYTES - 12;
@@ -104,4 +105,27 @@ test("text may fill a block to its last byte", () => {
   output.control(TYPE_PING, 0, 0, 1);
   output.dataLatin1(0, 1, "x".repeat(TEXT_BYTES_MAX), "", "");
   assert.deepEqual(describeFrames(Buffer.concat(output.take())), ["PING - 0 1", `DATA - 1 ${TEXT_BYTES_MAX}`]);
+});
+
+test("a large payload that was just read leaves from where it was read, headers before and after it in order", () => {
+  const pool = new ReadBlockPool(64 * 1024);
+  const block = pool.take();
+  const output = new MuxOutput();
+  block.room.fill("p");
+  lend(block);
+  output.control(TYPE_PING, FLAG_SYN, 0, 9);
+  put(output, FLAG_SYN, 1, block.room);
+  // The same bytes to a second stream: the one headroom is taken, so these are copied.
+  put(output, FLAG_SYN, 3, block.room);
+  lend(undefined);
+  const parts = output.take();
+  assert.equal(parts[1]!.buffer, block.memory.buffer);
+  assert.deepEqual(
+    describeFrames(Buffer.concat(parts)).map((frame) => frame.slice(0, 14)),
+    ["PING SYN 0 9", "DATA SYN 1 655", "DATA SYN 3 655"],
+  );
+  block.endReading();
+  assert.notEqual(pool.take(), block, "the transport may still refer to it");
+  output.settled();
+  assert.equal(pool.take(), block);
 });

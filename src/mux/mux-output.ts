@@ -6,6 +6,7 @@
  */
 import { BLOCK_BYTES } from "../base/block-pool.ts";
 import { OutgoingBlocks } from "../base/outgoing-blocks.ts";
+import { HEADROOM_BYTES, hold, type ReadBlock } from "../base/read-block.ts";
 import { FLAG_FIN, HEADER_BYTES, TYPE_DATA, writeHeader } from "./frame.ts";
 
 export class MuxOutput {
@@ -14,6 +15,8 @@ export class MuxOutput {
   #start = 0;
   #parts: Buffer[] = [];
   #bytes = 0;
+  /** What some of the parts were read into. */
+  readonly #held: ReadBlock[] = [];
   /** Where the newest frame stands and whose it is, while it is a DATA frame that is still here; else negative. */
   #lastDataAt = -1;
   #lastDataStream = 0;
@@ -32,6 +35,7 @@ export class MuxOutput {
   /** A frame with bytes [start, end) of `payload`, which must fit a block. */
   data(flags: number, streamId: number, payload: Buffer, start: number, end: number): void {
     const length = end - start;
+    if (length === payload.length && this.#passOn(flags, streamId, payload)) return;
     const offset = this.#reserve(HEADER_BYTES + length);
     const { block } = this.#blocks;
     writeHeader(block, offset, TYPE_DATA, flags, streamId, length);
@@ -80,6 +84,25 @@ export class MuxOutput {
     if (this.#bytes > 0) return;
     this.#blocks.settle();
     this.#start = 0;
+    for (let read = this.#held.pop(); read !== undefined; read = this.#held.pop()) read.letGo();
+  }
+
+  /** A payload that fills a read of its own leaves from where it was read, with its header in front of it. */
+  #passOn(flags: number, streamId: number, payload: Buffer): boolean {
+    const read = hold(payload);
+    if (read === undefined) return false;
+    if (!read.takeHeadroom(payload)) {
+      read.letGo();
+      return false;
+    }
+    this.#seal();
+    const start = HEADROOM_BYTES - HEADER_BYTES;
+    writeHeader(read.memory, start, TYPE_DATA, flags, streamId, payload.length);
+    this.#parts.push(read.memory.subarray(start, HEADROOM_BYTES + payload.length));
+    this.#held.push(read);
+    this.#bytes += HEADER_BYTES + payload.length;
+    this.#lastDataAt = -1;
+    return true;
   }
 
   #reserve(bytes: number): number {

@@ -6,6 +6,7 @@
  * mark the whole heap again and again. Reads are synchronous and end before the next begins, so sharing is safe.
  */
 import { type OnReadOpts, type Server, Socket } from "node:net";
+import { lend, type ReadBlock, ReadBlockPool } from "../base/read-block.ts";
 
 /** Who gets what is read; set as the socket's `[RECEIVER]` before the first read. */
 export interface ReadReceiver {
@@ -14,7 +15,9 @@ export interface ReadReceiver {
 }
 
 export const RECEIVER = Symbol("polarity.receiver");
-export type ReceivingSocket = Socket & { [RECEIVER]?: ReadReceiver };
+/** The block that the socket reads into while it is in bulk. */
+const BLOCK = Symbol("polarity.block");
+export type ReceivingSocket = Socket & { [RECEIVER]?: ReadReceiver; [BLOCK]?: ReadBlock | undefined };
 
 /** What one client or app may send before others have their turn. */
 const SHARED_BYTES = 64 * 1024;
@@ -22,15 +25,50 @@ const SHARED_BYTES = 64 * 1024;
 const LINK_SHARED_BYTES = 256 * 1024;
 
 /** Goes into the options of `net.connect`. */
-export const SHARED_READ = sharedRead(SHARED_BYTES);
-const LINK_SHARED_READ = sharedRead(LINK_SHARED_BYTES);
+export const SHARED_READ = sharedRead(SHARED_BYTES, SHARED_BYTES);
+const LINK_SHARED_READ = sharedRead(LINK_SHARED_BYTES, SHARED_BYTES);
 
-function sharedRead(bytesMax: number): OnReadOpts {
+/**
+ * A socket whose reads come in bulk, of `bulkBytes` or more, reads into blocks of its own that writers may hold; when the
+ * reads become small it returns to the shared buffer, so that an idle one holds nothing.
+ */
+function sharedRead(bytesMax: number, bulkBytes: number): OnReadOpts {
   const shared = Buffer.allocUnsafeSlow(bytesMax);
+  const pool = new ReadBlockPool(bytesMax);
+  // Node asks for a buffer when a socket begins, and then behind each callback.
+  let decided = false;
+  let next: Buffer | undefined;
   return {
-    buffer: shared,
+    buffer(): Buffer {
+      if (!decided) return shared;
+      decided = false;
+      // Anything else than a buffer means: the same again. The types do not know.
+      return next as Buffer;
+    },
     callback(this: ReceivingSocket, bytes: number): boolean {
-      this[RECEIVER]?.received(bytes === bytesMax ? shared : shared.subarray(0, bytes));
+      const block = this[BLOCK];
+      if (block === undefined) {
+        this[RECEIVER]?.received(bytes === bytesMax ? shared : shared.subarray(0, bytes));
+        if (bytes >= bulkBytes) {
+          this[BLOCK] = pool.take();
+          next = this[BLOCK].room;
+        } else next = undefined;
+      } else {
+        lend(block);
+        this[RECEIVER]?.received(bytes === bytesMax ? block.room : block.room.subarray(0, bytes));
+        lend(undefined);
+        next = undefined;
+        if (bytes < bulkBytes / 2) {
+          block.endReading();
+          this[BLOCK] = undefined;
+          next = shared;
+        } else if (block.held) {
+          block.endReading();
+          this[BLOCK] = pool.take();
+          next = this[BLOCK].room;
+        }
+      }
+      decided = true;
       return true;
     },
   };

@@ -9,6 +9,7 @@ import { BLOCK_BYTES } from "../base/block-pool.ts";
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { type ErrorCode, messageOf, PolarityError } from "../base/errors.ts";
 import { OutgoingBlocks } from "../base/outgoing-blocks.ts";
+import { hold, type ReadBlock } from "../base/read-block.ts";
 import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "./shared-read.ts";
 
 /** Un-consumed bytes at which reading stops; it goes on below half of it. */
@@ -42,6 +43,8 @@ export class SocketStream implements ByteStream, ReadReceiver {
   #over = false;
   /** Copies of what the socket may not have written yet. */
   readonly #blocks = new OutgoingBlocks();
+  /** What the socket may not have written of was read into this one. */
+  #held: ReadBlock | undefined;
   #settling = false;
   #closing = false;
   bytesIn = 0;
@@ -85,6 +88,13 @@ export class SocketStream implements ByteStream, ReadReceiver {
   write(chunk: Buffer): boolean {
     if (this.#writeEnded) return true;
     this.bytesOut += chunk.length;
+    // A socket that is behind gets copies, packed tightly; so it holds one block at most.
+    const block = this.socket.writableLength === 0 ? hold(chunk) : undefined;
+    if (block !== undefined) {
+      this.socket.write(chunk);
+      this.#held = block;
+      return this.#accepted();
+    }
     for (let at = 0; at < chunk.length; at += BLOCK_BYTES) {
       const piece = chunk.length <= BLOCK_BYTES ? chunk : chunk.subarray(at, at + BLOCK_BYTES);
       this.socket.write(this.#blocks.copy(piece));
@@ -205,7 +215,7 @@ export class SocketStream implements ByteStream, ReadReceiver {
     const { socket } = this;
     // Plain sockets write within the call: nothing left waiting means that the kernel has it all.
     if (socket.writableLength === 0) {
-      this.#blocks.settle();
+      this.#settle();
       return true;
     }
     if (socket.writableNeedDrain) {
@@ -224,7 +234,11 @@ export class SocketStream implements ByteStream, ReadReceiver {
   }
 
   #settle(): void {
-    if (this.socket.writableLength === 0) this.#blocks.settle();
+    if (this.socket.writableLength > 0) return;
+    this.#blocks.settle();
+    if (this.#held === undefined) return;
+    this.#held.letGo();
+    this.#held = undefined;
   }
 
   /** Both sides have said all: only what the peer has not taken yet keeps the socket, and not for ever. */

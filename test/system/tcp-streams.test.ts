@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -210,4 +210,37 @@ test("a client that never reads its last bytes does not keep a node from stoppin
   await router.node.stop();
   client.socket.resume();
   assert.equal(await soon("the end", client.ended), "reset");
+});
+
+test("bulk is whole both ways at once on several streams, whose readers stop and go as they like", async (t) => {
+  const { router } = await through(t, (socket) => {
+    socket.on("error", () => {});
+    socket.pipe(socket);
+  });
+  const exchanges = Array.from({ length: 4 }, async (_, index) => {
+    const sent = randomBytes(12_000_000 + index);
+    const client = connect({ port: router.port, host: "127.0.0.1" });
+    t.after(() => client.destroy());
+    const received = createHash("sha256");
+    let left = sent.length;
+    const over = new Promise<void>((resolve, reject) => {
+      client.on("error", reject);
+      client.on("end", resolve);
+      client.on("data", (chunk: Buffer) => {
+        received.update(chunk);
+        left -= chunk.length;
+        // Every so often the reader looks away for a turn or for some time.
+        if (chunk[0]! < 64) {
+          client.pause();
+          if (chunk[0]! < 8) setTimeout(() => client.resume(), chunk[0]);
+          else setImmediate(() => client.resume());
+        }
+      });
+    });
+    client.end(sent);
+    await over;
+    assert.equal(left, 0);
+    assert.equal(received.digest("hex"), createHash("sha256").update(sent).digest("hex"));
+  });
+  await soon("all of them", Promise.all(exchanges), 30_000);
 });
