@@ -40,6 +40,8 @@ export const ERRORS = Object.freeze({
   TARGET_FAILED: define("app", 502, false, "the app closed the connection before its answer was complete"),
   TARGET_PROTOCOL: define("app", 502, false, "the app's answer breaks HTTP's rules or is ambiguous"),
   TARGET_TIMEOUT: define("app", 504, false, "the app did not answer in time"),
+  TARGET_STALLED: define("app", 504, false, "the app stopped in the middle of its answer"),
+  ROUTE_TIMEOUT: define("app", 504, false, "no answer began within the time that the route allows"),
   // Offers and links.
   NO_OFFER: define("connector", 503, true, "the service is known, but nothing offers it now"),
   NO_CONNECTOR: define("connector", 503, false, "no connector has joined this router"),

@@ -6,7 +6,7 @@ import type { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { ForwardingContext } from "../http/request-forwarding.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
-import type { SessionContext } from "../session/offer-seeker.ts";
+import type { ExchangeContext } from "../session/exchange-contract.ts";
 import { resetSocket, SocketStream } from "../socket/socket-stream.ts";
 import { Http1Connection, type Http1ConnectionHost } from "./http1-connection.ts";
 import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
@@ -26,7 +26,7 @@ export interface Http1ListenerOptions {
 
 export class Http1Listener implements Listener, Http1ConnectionHost {
   readonly statistics = new ListenerStatistics();
-  readonly context: SessionContext;
+  readonly context: ExchangeContext;
   readonly via: string;
   readonly #context: ListenerContext;
   #options: Http1ListenerOptions;
@@ -118,9 +118,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
   }
 
   upstreamSuspect(upstream: Upstream): void {
-    for (const { exchange } of this.#connections) {
-      if (exchange?.offer?.upstream === upstream) exchange.upstreamSuspect();
-    }
+    for (const { exchange } of this.#connections) exchange?.upstreamSuspect(upstream);
   }
 
   // ── Http1ConnectionHost ──

@@ -3,11 +3,11 @@ import type { Logger } from "../base/clock.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
-import type { SessionContext } from "../session/offer-seeker.ts";
+import type { ExchangeContext } from "../session/exchange-contract.ts";
 import type { StreamSession } from "../session/stream-session.ts";
 
 export interface ListenerContext {
-  readonly sessions: SessionContext;
+  readonly sessions: ExchangeContext;
   readonly logger: Logger;
   /** The node's name, which stands in Via. */
   readonly node: string;

@@ -2,7 +2,7 @@
 import type { PolarityError } from "../base/errors.ts";
 import type { HeadLimits } from "../http/head-limits.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
-import type { SessionContext } from "../session/offer-seeker.ts";
+import type { ExchangeContext } from "../session/exchange-contract.ts";
 import type { RouteTable } from "./route-table.ts";
 
 export interface RequestLimits extends HeadLimits {
@@ -15,7 +15,7 @@ export interface RequestLimits extends HeadLimits {
 }
 
 export interface RequestHost {
-  readonly context: SessionContext;
+  readonly context: ExchangeContext;
   readonly routes: RouteTable;
   readonly limits: RequestLimits;
   readonly waitForOfferMs: number;

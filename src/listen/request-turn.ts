@@ -10,7 +10,9 @@ import { forwardedEnding, forwardedStart, type ForwardingContext, rewritePath } 
 import type { RequestHead } from "../http/request-head.ts";
 import type { ResponseHead } from "../http/response-head.ts";
 import type { OfferWaiter, WaitHandle } from "../registry/offer-waiters.ts";
-import { type ExchangeHost, HttpExchange } from "../session/http-exchange.ts";
+import type { ExchangeHost } from "../session/exchange-contract.ts";
+import { DEFAULT_POLICY } from "../session/exchange-policy.ts";
+import { HttpExchange } from "../session/http-exchange.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
 import type { ClientWriter } from "./client-writer.ts";
 import type { RequestHost } from "./request-host.ts";
@@ -220,6 +222,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
       responseHeadBytesMax: limits.headBytesMax,
       offerDeadline: this.#startedAt + waitForOfferMs,
       startedAt: this.#startedAt,
+      policy: DEFAULT_POLICY,
     });
     statistics.active++;
     this.#connection.begins(this.#exchange);

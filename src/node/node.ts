@@ -8,14 +8,18 @@ import { randomUUID } from "node:crypto";
 import { createByteStreamPair } from "../base/byte-stream-pair.ts";
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { Clock, Logger } from "../base/clock.ts";
+import type { Deadlines } from "../base/deadlines.ts";
+import { DenseSet } from "../base/dense-set.ts";
 import { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
 import { OfferWaiters } from "../registry/offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "../registry/registry.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
-import type { SessionContext } from "../session/offer-seeker.ts";
+import type { ExchangeContext } from "../session/exchange-contract.ts";
+import type { StallWatch } from "../session/stall-watch.ts";
 import { StreamSession } from "../session/stream-session.ts";
+import { Alarm } from "./alarm.ts";
 import { configKey } from "./config-key.ts";
 import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
@@ -66,10 +70,12 @@ const TICK_MS = 50;
 const LEARNING_MS = 10_000;
 const WAITERS_MAX = 65_536;
 
-class Node implements PolarityNode, SessionContext {
+class Node implements PolarityNode, ExchangeContext {
   readonly registry: Registry;
   readonly waiters: OfferWaiters;
   readonly clock: Clock;
+  readonly stallWatches = new DenseSet<StallWatch>();
+  readonly #alarm: Alarm;
   readonly #logger: Logger;
   readonly #services: LocalServices;
   readonly #hub: LinkHub;
@@ -94,6 +100,7 @@ class Node implements PolarityNode, SessionContext {
     this.#config = config;
     this.#logger = logger;
     this.clock = clock;
+    this.#alarm = new Alarm(clock);
     this.#startedAt = clock.now();
     this.registry = new Registry({
       random,
@@ -149,7 +156,11 @@ class Node implements PolarityNode, SessionContext {
     });
   }
 
-  // ── SessionContext ──
+  // ── ExchangeContext ──
+
+  get deadlines(): Deadlines {
+    return this.#alarm.deadlines;
+  }
 
   /** Asked for with every 404, so it is looked up again only after a change. */
   get noConnector(): boolean {
@@ -313,6 +324,7 @@ class Node implements PolarityNode, SessionContext {
     this.#services.close(error);
     this.waiters.close();
     clearInterval(this.#ticking);
+    this.#alarm.stop();
     this.#runIdleChecks();
     this.#report.close();
     return sessions + streams;
@@ -320,7 +332,9 @@ class Node implements PolarityNode, SessionContext {
 
   #tick(): void {
     const now = this.clock.now();
+    this.registry.tick(now);
     this.waiters.tick(now);
+    this.stallWatches.forEach((watch) => watch.sweep(now));
     this.#relayed.tick(now);
     this.#listeners.sweep(now);
     this.#services.tick(now);

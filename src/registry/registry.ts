@@ -38,6 +38,9 @@ export const REGISTRY_LIMITS: RegistryLimits = Object.freeze({
 /** Node names are the peers' to choose and nobody owns them; beyond this many absent ones the oldest are forgotten. */
 const ABSENT_NODES_MAX = 10_000;
 
+/** Budgets count requests by the second. */
+const BUDGET_ROLL_MS = 900;
+
 export interface RegistryOptions {
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -74,6 +77,7 @@ export class Registry {
   /** Weak, so that a late word about an upstream that was removed leaves nothing behind. */
   readonly #upstreams = new WeakMap<Upstream, UpstreamEntry>();
   readonly #listeners = new Set<(service: string) => void>();
+  #rolledAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -210,6 +214,13 @@ export class Registry {
   ): Picked {
     const offer = this.#services.get(service)?.pick(protocol, excluded, node, directOnly);
     return offer === undefined ? this.#none(service, protocol, node, directOnly) : offer.picked;
+  }
+
+  /** Time passes; a few times a second will do. */
+  tick(now: number): void {
+    if (now - this.#rolledAt < BUDGET_ROLL_MS) return;
+    this.#rolledAt = now;
+    for (const { statistics } of this.#services.values()) statistics.retryBudget.roll(now, statistics.requests);
   }
 
   /** Counters of a known service; they live as long as the name is known. */

@@ -4,7 +4,8 @@
  * Fields are plain numbers on purpose: an increment is one store. Only errors by code go through a map, and its keys are
  * the error registry's, so it is bounded.
  */
-import type { ErrorCode } from "../base/errors.ts";
+import { RetryBudget } from "../balance/retry-budget.ts";
+import type { ErrorCode, PolarityError } from "../base/errors.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
 
 /** Counts that services and listeners share. */
@@ -27,6 +28,13 @@ class TrafficStatistics {
     this.statuses[statusClass] = this.statuses[statusClass]! + 1;
   }
 
+  /** An HTTP request has ended: with an answer of this status (0: none), and perhaps an error. */
+  countEnd(status: number, error: PolarityError | undefined): void {
+    if (status > 0) this.countStatus(status);
+    else if (error !== undefined) this.countStatus(error.status);
+    if (error !== undefined) this.countError(error.code);
+  }
+
   countError(code: ErrorCode): void {
     this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
   }
@@ -41,6 +49,18 @@ export class ServiceStatistics extends TrafficStatistics {
   connections = 0;
   /** Further offers that were tried after the first. */
   retries = 0;
+  /** Retries and hedges that the budget did not allow. */
+  retriesDenied = 0;
+  /** Further offers that were asked while the first kept silent. */
+  hedges = 0;
+  /** Of those, how many answered first. */
+  hedgesWon = 0;
+  /** Requests of which another service got a copy. */
+  mirrors = 0;
+  /** Copies that were not made, or broken off: too many under way, or too long a body. */
+  mirrorsDropped = 0;
+  /** What retries and hedges have to keep to. */
+  readonly retryBudget = new RetryBudget();
   /** From a complete request head to the first byte of the response; for stream services, from accept to first byte back. */
   readonly latency = new LatencyHistogram();
 }

@@ -1,70 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { begin, HEAD } from "../../test/support/scripted-client.ts";
 import { SessionWorld } from "../../test/support/scripted-upstream.ts";
 import { type ErrorCode, PolarityError } from "../base/errors.ts";
-import { StreamRequest } from "../base/upstream.ts";
-import type { ResponseHead } from "../http/response-head.ts";
-import { type ExchangeHost, HttpExchange } from "./http-exchange.ts";
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
-const HEAD = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-
-/** The client's connection: what it hears, one word each. */
-class Client implements ExchangeHost {
-  readonly heard: string[] = [];
-  body = "";
-  error: PolarityError | undefined;
-  /** Whether it takes more at once. */
-  room = true;
-
-  interim(head: ResponseHead): boolean {
-    this.heard.push(`interim ${head.status}`);
-    return this.room;
-  }
-  response(head: ResponseHead, body: Buffer): boolean {
-    this.heard.push(`response ${head.status}`);
-    this.body += body.toString("latin1");
-    return this.room;
-  }
-  responseBody(chunk: Buffer): boolean {
-    this.body += chunk.toString("latin1");
-    return this.room;
-  }
-  responseEnded(): void {
-    this.heard.push("ended");
-  }
-  failed(error: PolarityError): void {
-    this.error = error;
-    this.heard.push(`failed ${error.code}`);
-  }
-  requestDrained(): void {
-    this.heard.push("drained");
-  }
-}
-
-interface Options {
-  readonly method?: string;
-  readonly waitMs?: number;
-  readonly upgrade?: boolean;
-}
-
-function begin(world: SessionWorld, { method = "GET", waitMs = 0, upgrade = false }: Options = {}) {
-  const client = new Client();
-  const exchange = new HttpExchange(world.context, client, {
-    stream: new StreamRequest("web", "http/1.1", "client:1"),
-    node: undefined,
-    method,
-    headStart: HEAD.slice(0, 5),
-    headEnding: HEAD.slice(5),
-    upgrade,
-    responseHeadBytesMax: 1000,
-    offerDeadline: world.now + waitMs,
-    startedAt: world.now,
-  });
-  exchange.start();
-  return { client, exchange };
-}
 
 const error = (code: ErrorCode): PolarityError => new PolarityError(code, "as the test says");
 
@@ -209,7 +150,7 @@ test("a silent upstream loses its unanswered safe requests to another, and keeps
     exchange.requestEnd();
     if (answered !== "") silent.stream.deliver(answered);
     world.registry.setUsable(silent, false, "suspect");
-    exchange.upstreamSuspect();
+    exchange.upstreamSuspect(silent);
     assert.equal(other.streams.length, moves ? 1 : 0);
     const [serving, left] = moves ? [other, silent] : [silent, other];
     if (moves) assert.equal(left.stream.resetBy?.code, "LINK_TIMEOUT");
@@ -225,7 +166,7 @@ test("a silent upstream keeps its requests while there is nobody else", () => {
   const only = world.offer("only");
   const { client, exchange } = begin(world);
   world.registry.setUsable(only, false, "suspect");
-  exchange.upstreamSuspect();
+  exchange.upstreamSuspect(only);
   assert.equal(only.stream.resetBy, undefined);
   only.stream.deliver(`${OK}ok`);
   assert.equal(client.heard.at(-1), "ended");

@@ -3,65 +3,39 @@
  *
  * The request head is one string and travels with the stream's opening; bodies pass through as they come, with the credit
  * of whoever reads slower. Until the app says something, the request is kept (up to 64 KiB): an offer that never reached
- * its app is replaced by another, and so is any that breaks under a safe request (RFC 9110 §9.2.1).
+ * its app is replaced by another, and so is any that breaks under a safe request (RFC 9110 §9.2.1). What else a route may
+ * ask (see exchange-policy.ts) is kept in objects of its own, made only where it is asked.
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
-import type { StreamRequest } from "../base/upstream.ts";
+import type { Upstream } from "../base/upstream.ts";
 import { BodyReader } from "../http/body-framing.ts";
-import { HeadCollector } from "../http/head-collector.ts";
 import { HttpProblem } from "../http/http-problem.ts";
-import { parseResponseHead, type ResponseHead } from "../http/response-head.ts";
+import type { ResponseHead } from "../http/response-head.ts";
 import type { Offer } from "../registry/offer.ts";
-import type { ServiceStatistics } from "../registry/service-statistics.ts";
-import { OfferSeeker, type OfferSought, type SessionContext } from "./offer-seeker.ts";
+import { AnswerHeads } from "./answer-heads.ts";
+import { AnswerTimeout } from "./answer-timeout.ts";
+import type { ExchangeContext, ExchangeHost, ExchangeRequest } from "./exchange-contract.ts";
+import * as errors from "./exchange-errors.ts";
+import { ExchangeSeeker } from "./exchange-seeker.ts";
+import { Hedge, type HedgeAttempt, type Hedged } from "./hedge.ts";
+import type { OfferSought } from "./offer-seeker.ts";
 import { ReplayBuffer } from "./replay-buffer.ts";
+import { type Stallable, StallWatch } from "./stall-watch.ts";
 import { isSafeMethod, MAY_BREAK_UNDER_SAFE } from "./safe-requests.ts";
-
-/** The client's connection, as the exchange sees it. */
-export interface ExchangeHost {
-  /** A 1xx other than 101. False: wait for `responseDrained`. */
-  interim(head: ResponseHead): boolean;
-  /** The final head with the first body bytes (perhaps none). False: wait for `responseDrained`. */
-  response(head: ResponseHead, body: Buffer): boolean;
-  responseBody(chunk: Buffer): boolean;
-  /** The response is complete; after a 101: the app's direction has ended. */
-  responseEnded(): void;
-  /** There will be no (further) response. */
-  failed(error: PolarityError): void;
-  /** After `requestBody` returned false: its bytes have been taken. */
-  requestDrained(): void;
-}
-
-/** What the client asked, ready to be sent. */
-export interface ExchangeRequest {
-  readonly stream: StreamRequest;
-  readonly node: string | undefined;
-  readonly method: string;
-  /** The head to forward, in two pieces, blank line included. */
-  readonly headStart: string;
-  readonly headEnding: string;
-  /** The client asks to change protocols: a 101 may come, and bytes of the tunnel behind it. */
-  readonly upgrade: boolean;
-  readonly responseHeadBytesMax: number;
-  /** Until when to wait for an offer, on the context's clock. */
-  readonly offerDeadline: number;
-  readonly startedAt: number;
-}
 
 type Phase = "head" | "body" | "tunnel" | "over";
 
-export class HttpExchange implements OfferSought, ByteSink {
+export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   readonly request: ExchangeRequest;
-  readonly #context: SessionContext;
+  readonly #context: ExchangeContext;
   readonly #host: ExchangeHost;
-  readonly #seeker: OfferSeeker;
+  readonly #seeker: ExchangeSeeker;
   readonly #safe: boolean;
-  readonly #collector: HeadCollector;
+  readonly #heads: AnswerHeads;
   readonly #reader = new BodyReader("TARGET_PROTOCOL");
   #replay: ReplayBuffer | undefined;
   #stream: ByteStream | undefined;
-  #statistics: ServiceStatistics | undefined;
   #phase: Phase = "head";
   #requestEnded = false;
   /** The request is complete, but its stream is kept open for what follows a 101. */
@@ -70,17 +44,22 @@ export class HttpExchange implements OfferSought, ByteSink {
   #tunnelEnded = false;
   /** Bytes came back on the present stream: from then on nothing is tried again. */
   #answered = false;
+  #interimPassed = false;
   #owedToStream = 0;
   #status = 0;
+  #timeout: AnswerTimeout | undefined;
+  #hedge: Hedge | undefined;
+  /** The request has a body. */
+  #bodyBegun = false;
+  #stallWatch: StallWatch | undefined;
 
-  constructor(context: SessionContext, host: ExchangeHost, request: ExchangeRequest) {
+  constructor(context: ExchangeContext, host: ExchangeHost, request: ExchangeRequest) {
     this.#context = context;
     this.#host = host;
     this.request = request;
     this.#safe = isSafeMethod(request.method);
-    this.#collector = new HeadCollector(request.responseHeadBytesMax, "response");
-    const { service, protocol } = request.stream;
-    this.#seeker = new OfferSeeker(context, this, service, protocol, request.node, request.offerDeadline);
+    this.#heads = new AnswerHeads(request);
+    this.#seeker = new ExchangeSeeker(context, this, request);
   }
 
   /** Who serves it now. */
@@ -94,12 +73,18 @@ export class HttpExchange implements OfferSought, ByteSink {
 
   /** Finds an offer and sends the head. The host may hear `failed` before this returns. */
   start(): void {
+    const { timeoutMs, hedge } = this.request.policy;
+    if (timeoutMs > 0) this.#timeout = new AnswerTimeout(this.#context, this, timeoutMs);
+    if (hedge !== undefined && this.#safe && !this.request.upgrade) {
+      this.#hedge = new Hedge(this.#context, this, this.request, hedge, this.#seeker);
+    }
     this.#seeker.seek();
   }
 
   /** The next bytes of the request's body, or of the client's direction after a 101. False: wait for `requestDrained`. */
   requestBody(chunk: Buffer): boolean {
     if (this.#phase === "over") return true;
+    this.#bodyBegun = true;
     if (!this.#answered) {
       this.#replay ??= new ReplayBuffer();
       if (this.#stream === undefined) {
@@ -108,8 +93,11 @@ export class HttpExchange implements OfferSought, ByteSink {
       }
       this.#replay.pushSent(chunk);
     }
-    if (this.#statistics !== undefined) this.#statistics.bytesIn += chunk.length;
-    return this.#stream === undefined || this.#stream.write(chunk);
+    this.#seeker.bytesIn(chunk.length);
+    if (this.#stallWatch !== undefined) this.#stallWatch.moved = true;
+    const room = this.#stream === undefined || this.#stream.write(chunk);
+    this.#timeout?.uploaded(room);
+    return room;
   }
 
   /** The request is complete; after a 101: the client's direction has ended. */
@@ -121,6 +109,7 @@ export class HttpExchange implements OfferSought, ByteSink {
     }
     this.#requestEnded = true;
     this.#stream?.end();
+    if (this.#phase === "head") this.#timeout?.requestEnded();
     if (this.#tunnelEnded) this.#conclude(undefined);
   }
 
@@ -138,19 +127,56 @@ export class HttpExchange implements OfferSought, ByteSink {
     this.#conclude(error);
   }
 
-  /** The upstream fell silent: a safe request without an answer goes elsewhere, if there is an elsewhere. */
-  upstreamSuspect(): void {
+  /** An upstream fell silent: a safe request of its that has no answer goes elsewhere, if there is an elsewhere. */
+  upstreamSuspect(upstream: Upstream): void {
+    this.#hedge?.upstreamSuspect(upstream);
     const { offer } = this;
-    if (offer === undefined || !this.#safe || !this.#replayable) return;
-    const { service, protocol } = this.request.stream;
-    const other = this.#context.registry.pick(service, protocol, [offer], this.request.node);
-    if (other.kind === "none") return;
-    const error = new PolarityError("LINK_TIMEOUT", `node "${offer.upstream.node}" fell silent`);
-    const stream = this.#stream;
-    if (!this.#seeker.fail(error)) return;
-    this.#stream = undefined;
-    stream?.reset(error);
-    this.#seeker.seek();
+    if (offer?.upstream !== upstream || !this.#safe || !this.#replayable) return;
+    if (this.#hedging || this.#seeker.elsewhere()) this.#leave(errors.fellSilent(upstream));
+  }
+
+  /** The answer's time is up. */
+  answerOverdue(timeoutMs: number): void {
+    const who = this.offer === undefined && !this.#hedging ? undefined : this.#who;
+    this.#breakOff(errors.overdue(this.request.stream.service, who, timeoutMs));
+  }
+
+  // ── Stallable ──
+
+  get heldByClient(): boolean {
+    return this.#owedToStream > 0;
+  }
+
+  stalled(timeoutMs: number): void {
+    this.#breakOff(errors.stalledFor(this.#who, timeoutMs));
+  }
+
+  // ── Hedged ──
+
+  get mayHedge(): boolean {
+    return this.#replayable && this.asking && this.#requestEnded && !this.#bodyBegun;
+  }
+
+  get asking(): boolean {
+    return this.#phase === "head" && this.#stream !== undefined;
+  }
+
+  unwanted(status: number): boolean {
+    const { statuses } = this.request.policy.retries;
+    return statuses !== undefined && statuses.has(status) && this.#safe && !this.#bodyBegun;
+  }
+
+  hedgeAnswered({ stream, offer }: HedgeAttempt, head: ResponseHead, rest: Buffer): void {
+    this.#stream?.reset(errors.answeredElsewhere());
+    this.#seeker.adopt(offer);
+    this.#stream = stream;
+    if (stream !== undefined) stream.sink = this;
+    this.#firstBytes();
+    this.#begin(head, rest);
+  }
+
+  hedgeLost(error: PolarityError): void {
+    if (this.#phase === "head") this.#seekOrFail(error, this.#mayFollow(error) && this.#seeker.mayTry);
   }
 
   // ── OfferSought ──
@@ -160,17 +186,15 @@ export class HttpExchange implements OfferSought, ByteSink {
     const stream = offer.upstream.open(request.stream, request.headStart, request.headEnding, this);
     if (stream === undefined) return false;
     this.#stream = stream;
-    if (this.#statistics === undefined) {
-      this.#statistics = offer.statistics;
-      this.#statistics.requests++;
-      this.#statistics.active++;
-    }
+    this.#seeker.sent(offer);
     if (this.#replay !== undefined) {
       let room = true;
       for (const chunk of this.#replay.chunks) room = stream.write(chunk);
+      this.#timeout?.uploaded(room);
       if (room) this.#host.requestDrained();
     }
     if (this.#requestEnded) stream.end();
+    this.#hedge?.wait();
     return true;
   }
 
@@ -203,36 +227,40 @@ export class HttpExchange implements OfferSought, ByteSink {
       if (this.#requestEnded) this.#conclude(undefined);
       this.#host.responseEnded();
     } else if (this.#phase === "head") {
-      this.#stream?.reset(new PolarityError("TARGET_FAILED", "no response"));
-      this.#fail(new PolarityError("TARGET_FAILED", `${this.#who} ended the stream without a response`));
+      this.#headFailed(errors.endedWithout(this.#who));
     } else if (this.#reader.mayEnd) {
       this.#complete();
     } else {
-      this.#stream?.reset(new PolarityError("TARGET_FAILED", "incomplete response"));
-      this.#fail(new PolarityError("TARGET_FAILED", `${this.#who} ended the stream in the middle of the response`));
+      this.#breakOff(errors.endedMidway(this.#who));
     }
   }
 
   reset(error: PolarityError): void {
-    this.#stream = undefined;
-    if (this.#phase === "over") return;
-    const mayRetry = this.#replayable && (error.retryable || (this.#safe && MAY_BREAK_UNDER_SAFE.has(error.code)));
-    if (mayRetry && this.#seeker.fail(error)) {
-      this.#seeker.seek();
-      return;
+    if (this.#phase === "over") {
+      this.#stream = undefined;
+    } else if (this.#phase === "head" && this.#hedging) {
+      this.#leave(error);
+    } else {
+      const mayFollow = this.#mayFollow(error);
+      this.#stream = undefined;
+      this.#seekOrFail(error, mayFollow && this.#seeker.fail(error));
     }
-    this.#fail(error);
   }
 
   drain(): void {
+    this.#timeout?.drained();
     this.#host.requestDrained();
   }
 
   // ── inside ──
 
   get #who(): string {
-    const node = this.offer?.upstream.node;
-    return node === undefined ? "the connector" : `node "${node}"`;
+    return errors.whoServes(this.offer);
+  }
+
+  /** Other offers have been asked besides. */
+  get #hedging(): boolean {
+    return this.#hedge !== undefined && this.#hedge.underWay;
   }
 
   get #replayable(): boolean {
@@ -240,30 +268,24 @@ export class HttpExchange implements OfferSought, ByteSink {
   }
 
   #headData(chunk: Buffer): void {
-    if (!this.#answered) {
-      this.#answered = true;
-      this.#replay = undefined;
-      this.#statistics?.latency.record(this.#context.clock.now() - this.request.startedAt);
-    }
-    const collector = this.#collector;
+    if (!this.#answered) this.#firstBytes();
+    const heads = this.#heads;
     let bytes = chunk;
     for (;;) {
-      if (!collector.push(bytes)) {
-        this.#stream?.consumed(bytes.length);
+      const head = heads.take(bytes);
+      if (head instanceof HttpProblem) return this.#refuse(head);
+      const { rest } = heads;
+      const taken = head === undefined ? bytes.length : bytes.length - rest.length;
+      if (head === undefined || !head.informational) {
+        this.#stream?.consumed(taken);
+        if (head !== undefined) this.#begin(head, rest);
         return;
       }
-      if (collector.problem !== undefined) return this.#refuse(collector.problem);
-      const head = parseResponseHead(collector.text, this.request.method);
-      if (head instanceof HttpProblem) return this.#refuse(head);
-      const { rest } = collector;
-      const taken = bytes.length - rest.length;
-      if (!head.informational) {
-        this.#stream?.consumed(taken);
-        return this.#begin(head, rest);
-      }
-      collector.reset();
+      heads.reset();
+      // Which of several offers will serve is not known yet, so that none of them speaks to the client.
+      if (!this.#hedging) this.#interimPassed = true;
       // An app may send any number of these: a client that does not read must hold it back.
-      if (this.#host.interim(head)) this.#stream?.consumed(taken);
+      if (this.#hedging || this.#host.interim(head)) this.#stream?.consumed(taken);
       else this.#owedToStream += taken;
       if (rest.length === 0 || this.over) return;
       bytes = rest;
@@ -272,7 +294,9 @@ export class HttpExchange implements OfferSought, ByteSink {
 
   #begin(head: ResponseHead, rest: Buffer): void {
     const reader = this.#reader;
-    if (head.framing === "tunnel" && !this.request.upgrade) return this.#refuse(UNASKED_TUNNEL);
+    if (this.request.policy.retries.statuses !== undefined && this.#givesUp(head.status)) return;
+    this.#hedge?.stop();
+    this.#timeout?.stop();
     this.#status = head.status;
     this.#phase = head.framing === "tunnel" ? "tunnel" : "body";
     reader.start(head.framing, head.bodyLength);
@@ -281,6 +305,42 @@ export class HttpExchange implements OfferSought, ByteSink {
     const body = taken === rest.length ? rest : rest.subarray(0, taken);
     this.#passed(this.#host.response(head, body), taken);
     if (reader.done) this.#complete();
+    else if (this.#phase === "body") this.#stallWatch = StallWatch.begin(this.#context.stallWatches, this);
+  }
+
+  /** True when another offer is asked instead of passing on an answer with this status. */
+  #givesUp(status: number): boolean {
+    if (this.#interimPassed || !this.#requestEnded || !this.unwanted(status)) return false;
+    if (!this.#hedging && !this.#seeker.elsewhere()) return false;
+    this.#leave(errors.givenUp(this.#who, status));
+    return true;
+  }
+
+  /** Gives up the present offer: for what the hedge asks, or else for the next one. */
+  #leave(error: PolarityError): void {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    this.#heads.reset();
+    this.#answered = false;
+    const mayTry = this.#seeker.fail(error);
+    stream?.reset(error);
+    if (!this.#hedging) this.#seekOrFail(error, mayTry);
+  }
+
+  #mayFollow(error: PolarityError): boolean {
+    return this.#replayable && (error.retryable || (this.#safe && MAY_BREAK_UNDER_SAFE.has(error.code)));
+  }
+
+  #seekOrFail(error: PolarityError, mayTry: boolean): void {
+    if (mayTry) this.#seeker.seek();
+    else this.#fail(error);
+  }
+
+  /** From now on the present offer has the request, unless its answer is given up. */
+  #firstBytes(): void {
+    this.#answered = true;
+    this.#replay = undefined;
+    this.#seeker.heard();
   }
 
   #bodyData(chunk: Buffer): void {
@@ -292,15 +352,20 @@ export class HttpExchange implements OfferSought, ByteSink {
   }
 
   #passed(room: boolean, bytes: number): void {
-    if (this.#statistics !== undefined) this.#statistics.bytesOut += bytes;
+    if (this.#stallWatch !== undefined) this.#stallWatch.moved = true;
+    this.#seeker.bytesOut(bytes);
     if (room) this.#stream?.consumed(bytes);
     else this.#owedToStream += bytes;
   }
 
   #refuse(problem: HttpProblem): void {
-    const error = new PolarityError("TARGET_PROTOCOL", `the answer through ${this.#who} is refused: ${problem.reason}`);
-    this.#stream?.reset(error);
-    this.#fail(error);
+    this.#headFailed(errors.refused(this.#who, problem));
+  }
+
+  /** Or what is behind it: then no other offer can help. */
+  #headFailed(error: PolarityError): void {
+    if (this.#phase === "head" && this.#hedging) this.#leave(error);
+    else this.#breakOff(error);
   }
 
   #complete(): void {
@@ -309,6 +374,11 @@ export class HttpExchange implements OfferSought, ByteSink {
     else if (!this.#requestEnded) this.#stream?.reset(new PolarityError("CLIENT_GONE", "the response is complete"));
     this.#conclude(undefined);
     this.#host.responseEnded();
+  }
+
+  #breakOff(error: PolarityError): void {
+    this.#stream?.reset(error);
+    this.#fail(error);
   }
 
   #fail(error: PolarityError): void {
@@ -320,16 +390,9 @@ export class HttpExchange implements OfferSought, ByteSink {
     if (this.#phase === "over") return;
     this.#phase = "over";
     this.#replay = undefined;
-    const statistics = this.#statistics ?? this.#context.registry.statistics(this.request.stream.service);
-    if (this.#statistics === undefined && statistics !== undefined) statistics.requests++;
-    if (this.#statistics !== undefined) this.#statistics.active--;
-    if (statistics !== undefined) {
-      if (this.#status > 0) statistics.countStatus(this.#status);
-      else if (error !== undefined) statistics.countStatus(error.status);
-      if (error !== undefined) statistics.countError(error.code);
-    }
-    this.#seeker.finish(error !== undefined && error.fault !== "client");
+    this.#hedge?.stop();
+    this.#timeout?.stop();
+    if (this.#stallWatch !== undefined) this.#context.stallWatches.delete(this.#stallWatch);
+    this.#seeker.conclude(this.#status, error);
   }
 }
-
-const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");

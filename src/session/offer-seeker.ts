@@ -10,6 +10,7 @@ import type { StreamProtocol } from "../base/upstream.ts";
 import type { Offer, Picked } from "../registry/offer.ts";
 import type { OfferWaiters, WaitHandle } from "../registry/offer-waiters.ts";
 import type { Registry } from "../registry/registry.ts";
+import { DEFAULT_RETRIES, type RetryPolicy } from "./exchange-policy.ts";
 
 /** What every session of a node shares. */
 export interface SessionContext {
@@ -29,8 +30,8 @@ export interface OfferSought {
   noOffer(error: PolarityError): void;
 }
 
-/** Offers that one session tries before it gives up, so that a broken fleet costs each request a bounded time. */
-const ATTEMPTS_MAX = 4;
+/** Nothing reached an app, and the offer that said so is about to go: to move on repeats no work. */
+const FREE_MOVES: ReadonlySet<ErrorCode> = new Set(["LINK_DRAINING", "SERVICE_UNKNOWN", "NO_OFFER"]);
 /** What a router says that was asked to relay and has nobody to relay to, now. */
 const FOUND_NOBODY: ReadonlySet<ErrorCode> = new Set(["NO_OFFER", "SERVICE_UNKNOWN", "LINK_DRAINING"]);
 
@@ -47,6 +48,9 @@ export class OfferSeeker {
   #offer: Offer | undefined;
   #lastError: PolarityError | undefined;
   readonly #directOnly: boolean;
+  readonly #retries: RetryPolicy;
+  /** The next offer repeats work that the service's budget has to allow. */
+  #owesBudget = false;
   /** A router that was asked to relay found nobody, so somebody may yet come. */
   #mayYetCome = false;
 
@@ -58,6 +62,7 @@ export class OfferSeeker {
     node: string | undefined,
     deadline: number,
     directOnly = false,
+    retries = DEFAULT_RETRIES,
   ) {
     this.#context = context;
     this.#session = session;
@@ -66,6 +71,7 @@ export class OfferSeeker {
     this.#node = node;
     this.#deadline = deadline;
     this.#directOnly = directOnly;
+    this.#retries = retries;
   }
 
   /** The offer that the session uses now. */
@@ -78,6 +84,11 @@ export class OfferSeeker {
     return this.#tried === undefined ? 0 : this.#tried.length;
   }
 
+  /** Fewer offers have failed than may be tried. */
+  get mayTry(): boolean {
+    return this.failures < this.#retries.attemptsMax;
+  }
+
   seek(): void {
     for (;;) {
       const picked = this.#pick();
@@ -86,13 +97,54 @@ export class OfferSeeker {
         return;
       }
       const { offer } = picked;
+      if (this.#owesBudget && !this.spend(offer)) {
+        this.#session.noOffer(this.#lastError!);
+        return;
+      }
       this.#offer = offer;
       offer.begin();
       if (this.#tried !== undefined) offer.statistics.retries++;
       if (this.#session.tryOffer(offer)) return;
       this.#leave(true);
-      this.#exclude(offer);
+      this.exclude(offer);
     }
+  }
+
+  /** Whether another offer may take the place of the present one now; `fail` and `seek` then do it. */
+  elsewhere(): boolean {
+    const offer = this.#offer;
+    if (offer === undefined || this.failures + 1 >= this.#retries.attemptsMax) return false;
+    return this.beside([]) !== undefined && this.#mayRepeat(offer);
+  }
+
+  /** An offer that is neither the present one nor one of `others`, nor failed before; undefined without one. */
+  beside(others: readonly Offer[]): Offer | undefined {
+    const excluded = [...(this.#tried ?? []), ...others];
+    if (this.#offer !== undefined) excluded.push(this.#offer);
+    const { registry } = this.#context;
+    const picked = registry.pick(this.#service, this.#protocol, excluded, this.#node, this.#directOnly);
+    return picked.kind === "picked" ? picked.offer : undefined;
+  }
+
+  /** Takes a piece of the budget that the service has for repeated work; false when it is used up. */
+  spend(offer: Offer): boolean {
+    this.#owesBudget = false;
+    if (!this.#mayRepeat(offer)) return false;
+    const { requests, retryBudget } = offer.statistics;
+    retryBudget.spend(this.#context.clock.now(), requests);
+    return true;
+  }
+
+  /** `offer`, which somebody else has begun on, takes the place of the present one. `finish` and `fail` are for it then. */
+  adopt(offer: Offer): void {
+    this.#leave(false);
+    this.#offer = offer;
+  }
+
+  /** Not to be tried again by this session. */
+  exclude(offer: Offer): void {
+    if (this.#tried === undefined) this.#tried = [offer];
+    else this.#tried.push(offer);
   }
 
   /** The present offer failed; true if another may be tried, which `seek` then does. */
@@ -102,10 +154,11 @@ export class OfferSeeker {
     this.#lastError = error;
     if (offer.relay && FOUND_NOBODY.has(error.code)) this.#mayYetCome = true;
     this.#leave(true);
-    this.#exclude(offer);
+    this.exclude(offer);
+    this.#owesBudget = !FREE_MOVES.has(error.code);
     // A router that found nobody has waited on our behalf.
     if (this.#mayYetCome && this.#context.clock.now() >= this.#deadline) return false;
-    return this.failures < ATTEMPTS_MAX;
+    return this.mayTry;
   }
 
   /** The session is over, or has no more use for offers. Idempotent. */
@@ -152,9 +205,11 @@ export class OfferSeeker {
     return new PolarityError("NO_OFFER", `no offer for service "${this.#service}"${where} (${detail})`);
   }
 
-  #exclude(offer: Offer): void {
-    if (this.#tried === undefined) this.#tried = [offer];
-    else this.#tried.push(offer);
+  #mayRepeat({ statistics }: Offer): boolean {
+    const { requests, active, retryBudget } = statistics;
+    const allowed = retryBudget.allows(this.#context.clock.now(), requests, active, this.#retries);
+    if (!allowed) statistics.retriesDenied++;
+    return allowed;
   }
 
   #leave(failed: boolean): void {

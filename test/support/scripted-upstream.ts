@@ -1,9 +1,12 @@
 /** A registry in virtual time and upstreams whose far side is the test, for whatever opens streams on offers. */
 import type { ByteSink, ByteStream } from "../../src/base/byte-stream.ts";
 import type { StreamProtocol, StreamRequest, Upstream } from "../../src/base/upstream.ts";
+import { Deadlines } from "../../src/base/deadlines.ts";
+import { DenseSet } from "../../src/base/dense-set.ts";
 import { OfferWaiters } from "../../src/registry/offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "../../src/registry/registry.ts";
-import type { SessionContext } from "../../src/session/offer-seeker.ts";
+import type { ExchangeContext } from "../../src/session/exchange-contract.ts";
+import type { StallWatch } from "../../src/session/stall-watch.ts";
 import { RecordingStream } from "./recording-stream.ts";
 
 export class ScriptedUpstream implements Upstream {
@@ -40,7 +43,7 @@ export class SessionWorld {
   now = 0;
   readonly registry: Registry;
   readonly waiters: OfferWaiters;
-  readonly context: SessionContext;
+  readonly context: ExchangeContext;
 
   constructor() {
     const clock = { now: () => this.now };
@@ -52,6 +55,8 @@ export class SessionWorld {
       clock,
       noConnector: false,
       mayStillLearn: false,
+      deadlines: new Deadlines(() => {}),
+      stallWatches: new DenseSet<StallWatch>(),
     };
     this.registry.declare("web");
   }
@@ -73,6 +78,9 @@ export class SessionWorld {
   /** Time passes, and who waited too long hears of it. */
   advance(ms: number): void {
     this.now += ms;
+    this.registry.tick(this.now);
+    this.context.deadlines.tick(this.now);
+    this.context.stallWatches.forEach((watch) => watch.sweep(this.now));
     this.waiters.tick(this.now);
   }
 

@@ -1,0 +1,25 @@
+/** The heads of an answer as they arrive: any number of informational ones, then the final one. */
+import { HeadCollector } from "../http/head-collector.ts";
+import { HttpProblem } from "../http/http-problem.ts";
+import { parseResponseHead, type ResponseHead } from "../http/response-head.ts";
+import type { ExchangeRequest } from "./exchange-contract.ts";
+
+const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");
+
+/** A subclass rather than an owner, so that an exchange has one object less. */
+export class AnswerHeads extends HeadCollector {
+  readonly #request: ExchangeRequest;
+
+  constructor(request: ExchangeRequest) {
+    super(request.responseHeadBytesMax, "response");
+    this.#request = request;
+  }
+
+  /** The next head, with what follows it in `rest`; undefined while it is not whole. `reset` before the next one. */
+  take(bytes: Buffer): ResponseHead | HttpProblem | undefined {
+    if (!this.push(bytes)) return undefined;
+    const head = this.problem ?? parseResponseHead(this.text, this.#request.method);
+    if (head instanceof HttpProblem) return head;
+    return head.framing === "tunnel" && !this.#request.upgrade ? UNASKED_TUNNEL : head;
+  }
+}

@@ -1,0 +1,57 @@
+/** Finds the offers of one HTTP exchange, and keeps the service's account of it. */
+import type { PolarityError } from "../base/errors.ts";
+import type { Offer } from "../registry/offer.ts";
+import type { ServiceStatistics } from "../registry/service-statistics.ts";
+import type { ExchangeContext, ExchangeRequest } from "./exchange-contract.ts";
+import { OfferSeeker, type OfferSought } from "./offer-seeker.ts";
+
+/** A subclass rather than an owner, so that an exchange has one object less. */
+export class ExchangeSeeker extends OfferSeeker {
+  readonly #exchangeContext: ExchangeContext;
+  readonly #request: ExchangeRequest;
+  #statistics: ServiceStatistics | undefined;
+  #timed = false;
+
+  constructor(context: ExchangeContext, session: OfferSought, request: ExchangeRequest) {
+    const { stream, node, offerDeadline, policy } = request;
+    super(context, session, stream.service, stream.protocol, node, offerDeadline, false, policy.retries);
+    this.#exchangeContext = context;
+    this.#request = request;
+  }
+
+  /** The request has gone out, to its first offer or a later one. */
+  sent({ statistics }: Offer): void {
+    if (this.#statistics !== undefined) return;
+    this.#statistics = statistics;
+    statistics.requests++;
+    statistics.active++;
+  }
+
+  bytesIn(bytes: number): void {
+    if (this.#statistics !== undefined) this.#statistics.bytesIn += bytes;
+  }
+
+  bytesOut(bytes: number): void {
+    if (this.#statistics !== undefined) this.#statistics.bytesOut += bytes;
+  }
+
+  /** Something came back. */
+  heard(): void {
+    if (this.#timed) return;
+    this.#timed = true;
+    this.#statistics?.latency.record(this.#exchangeContext.clock.now() - this.#request.startedAt);
+  }
+
+  /** It is over: with an answer of this status (0: none), and perhaps an error. */
+  conclude(status: number, error: PolarityError | undefined): void {
+    if (this.#statistics !== undefined) {
+      this.#statistics.active--;
+      this.#statistics.countEnd(status, error);
+    } else {
+      const statistics = this.#exchangeContext.registry.statistics(this.#request.stream.service);
+      if (statistics !== undefined) statistics.requests++;
+      statistics?.countEnd(status, error);
+    }
+    this.finish(error !== undefined && error.fault !== "client");
+  }
+}
