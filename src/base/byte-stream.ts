@@ -9,7 +9,8 @@ import type { PolarityError } from "./errors.ts";
 /** What the user of a stream is told. Calls come one at a time, never from inside the constructor. */
 export interface ByteSink {
   /**
-   * Bytes arrived. The chunk is only lent for the call: whoever keeps bytes copies them. The receiver owes exactly one
+   * Bytes arrived. The chunk is only lent for the call: whoever keeps bytes copies them (or, in bulk, holds their
+   * `ReadBlock`). The receiver owes exactly one
    * `stream.consumed(n)` per byte, when it has passed the bytes on (or dropped them): that is what lets the peer send more.
    */
   data(chunk: Buffer): void;
