@@ -149,7 +149,7 @@ export class Page {
   async visit(url: string): Promise<void> {
     await this.navigated(async () => {
       const { errorText } = await this.send("Page.navigate", { url });
-      if (errorText !== undefined) throw new Error(`${url}: ${String(errorText)}`);
+      if (errorText !== undefined) throw new Error(`${url}: ${JSON.stringify(errorText)}`);
     });
   }
 

@@ -36,7 +36,7 @@ export async function startPageApp(context: TestContext): Promise<PageApp> {
       response.on("close", () => ends.push(`${name} closed`));
       open.add(response);
       response.on("close", () => open.delete(response));
-      if (name === "events") response.write(`retry: 20\n\ndata: after ${request.headers["last-event-id"]}\n\n`);
+      if (name === "events") response.write(`retry: 20\n\ndata: after ${String(request.headers["last-event-id"])}\n\n`);
     } else if (name === "say") {
       // Each part is sent when the page has seen the one before it, and asks for it.
       for (const stream of open) stream.write(decodeURIComponent(rest));
