@@ -48,7 +48,7 @@ const context = new ForwardingContext({
 const arena = Buffer.alloc(64 * 1024);
 const requests = new HeadCollector(DEFAULT_HEAD_BYTES_MAX);
 const responses = new HeadCollector(DEFAULT_HEAD_BYTES_MAX, "response");
-const forwarding = { via: "edge-1", clientVersionMinor: 1, closeConnection: false, extraLines: "" } as const;
+const forwarding = { via: "edge-1", clientVersionMinor: 1, closeConnection: false, requestId: "" } as const;
 
 measure("wrk request: collect", wrk, collect);
 measure("wrk request: collect, parse", wrk, parse);

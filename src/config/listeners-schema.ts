@@ -2,7 +2,19 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { parseListenerAddress } from "../base/address.ts";
-import { duration, flag, integer, list, maybe, nodeName, parsed, section, serviceName, size } from "./fields.ts";
+import {
+  choice,
+  duration,
+  flag,
+  integer,
+  list,
+  maybe,
+  nodeName,
+  parsed,
+  section,
+  serviceName,
+  size,
+} from "./fields.ts";
 
 export function listenersSection() {
   return list(listenerSection(), "Where clients come in.");
@@ -42,6 +54,14 @@ function listenerSection() {
       parsed("an address or a network such as 10.0.0.0/8", checkNetwork, "An address or network."),
       "Proxies in front whose X-Forwarded-* and Forwarded fields are believed and extended.",
     ),
+    requestId: flag(
+      false,
+      "Give each request an id, in X-Request-Id for the app and for the client. A trusted proxy's id is kept. Off, since it costs each request bytes on every hop.",
+    ),
+    tracing: choice(
+      ["pass", "create", "restart"],
+      "W3C trace context: `pass` a valid traceparent on, `create` one for requests without, or `restart` traces of clients that are not trusted proxies.",
+    ).default("pass"),
     waitForOffer: duration({
       min: "0s",
       max: "10m",

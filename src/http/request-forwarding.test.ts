@@ -21,7 +21,33 @@ const ENDING = [
   "X-Forwarded-For: 192.0.2.7",
   "X-Forwarded-Proto: http",
   "X-Forwarded-Host: a",
+  "X-Forwarded-Port: 80",
   'Forwarded: for=192.0.2.7;host="a";proto=http',
+];
+
+/** One of each family that some framework, proxy or cloud made up. */
+const CLAIMS = [
+  "X-Real-IP",
+  "X-Client-IP",
+  "X-Cluster-Client-IP",
+  "X-Forwarded",
+  "X-Forwarded-Server",
+  "X-Forwarded-Prefix",
+  "X-Forwarded-Ssl",
+  "X-Forwarded-Scheme",
+  "X-Original-URL",
+  "X-Rewrite-URL",
+  "X-Original-Host",
+  "X-Original-Forwarded-For",
+  "X-Envoy-External-Address",
+  "X-Remote-Addr",
+  "Client-IP",
+  "True-Client-IP",
+  "CF-Connecting-IP",
+  "CF-Connecting-IPv6",
+  "Fastly-Client-IP",
+  "Front-End-Https",
+  "WL-Proxy-Client-IP",
 ];
 
 const cases: readonly (readonly [sentence: string, sent: readonly string[], forwarded: readonly string[]])[] = [
@@ -142,6 +168,11 @@ const cases: readonly (readonly [sentence: string, sent: readonly string[], forw
     ["GET / HTTP/1.1", "Host: a", "B: c", ...ENDING],
   ],
   [
+    "nobody sets a CGI program's proxy",
+    ["GET / HTTP/1.1", "Host: a", "Proxy: http://evil", "B: c"],
+    ["GET / HTTP/1.1", "Host: a", "B: c", ...ENDING],
+  ],
+  [
     "underscores do not smuggle an address in",
     [
       "GET / HTTP/1.1",
@@ -149,6 +180,8 @@ const cases: readonly (readonly [sentence: string, sent: readonly string[], forw
       "X_Forwarded_For: 10.0.0.1",
       "x-real_ip: 10.0.0.1",
       "x_service_id: admin",
+      "X_Request_Id: r1",
+      "True_Client_IP: 10.0.0.1",
       "My_Own: c",
     ],
     ["GET / HTTP/1.1", "Host: a", "My_Own: c", ...ENDING],
@@ -199,13 +232,13 @@ test("a trusted proxy's fields are kept and extended", () => {
   assert.deepEqual(forward(sent, TRUSTED), [
     "GET / HTTP/1.1",
     "Host: a",
-    "X-Forwarded-Port: 443",
     "X-Real-IP: 203.0.113.1",
     "B: c",
     "Via: 1.1 edge-1",
     "X-Forwarded-For: 203.0.113.1, 203.0.113.2, 192.0.2.7",
     "X-Forwarded-Proto: https",
     "X-Forwarded-Host: public.example",
+    "X-Forwarded-Port: 443",
     'Forwarded: for="[2001:db8::1]", for=192.0.2.7;host="a";proto=http',
   ]);
 });
@@ -241,12 +274,132 @@ test("one connection may ask for several hosts", () => {
   assert.ok(forwardText("GET / HTTP/1.0\r\nHost: a\r\n\r\n", context).includes("\r\nVia: 1.0 edge-1\r\n"));
 });
 
-test("our request id replaces a stranger's and gives way to a trusted one", () => {
+for (const name of CLAIMS) {
+  test(`${name} is believed of trusted proxies only`, () => {
+    const sent = ["GET / HTTP/1.1", "Host: a", `${name}: 10.0.0.1`, "B: c"];
+    assert.deepEqual(forward(sent, OPTIONS), ["GET / HTTP/1.1", "Host: a", "B: c", ...ENDING]);
+    assert.deepEqual(forward(sent, TRUSTED), ["GET / HTTP/1.1", "Host: a", `${name}: 10.0.0.1`, "B: c", ...ENDING]);
+  });
+}
+
+const hops: readonly (readonly [sentence: string, said: readonly string[], told: readonly string[]])[] = [
+  [
+    "a proxy that speaks only X-Forwarded-* is told in Forwarded too",
+    ["X-Forwarded-For: 203.0.113.1, 2001:db8::1", "X-Forwarded-Proto: https", "X-Forwarded-Host: b.example:8443"],
+    [
+      "X-Forwarded-For: 203.0.113.1, 2001:db8::1, 192.0.2.7",
+      "X-Forwarded-Proto: https",
+      "X-Forwarded-Host: b.example:8443",
+      "X-Forwarded-Port: 8443",
+      'Forwarded: for=203.0.113.1;host="b.example:8443";proto=https, for="[2001:db8::1]", for=192.0.2.7;host="a";proto=http',
+    ],
+  ],
+  [
+    "a proxy that speaks only Forwarded is told in X-Forwarded-* too",
+    ['Forwarded: For="[2001:db8::1]:4711";Proto=https;Host=b.example, for=_hidden;by=203.0.113.9'],
+    [
+      "X-Forwarded-For: 2001:db8::1, _hidden, 192.0.2.7",
+      "X-Forwarded-Proto: https",
+      "X-Forwarded-Host: b.example",
+      "X-Forwarded-Port: 443",
+      'Forwarded: For="[2001:db8::1]:4711";Proto=https;Host=b.example, for=_hidden;by=203.0.113.9, for=192.0.2.7;host="a";proto=http',
+    ],
+  ],
+  [
+    "a Forwarded that would swallow ours is dropped",
+    ['Forwarded: for="203.0.113.1', "X-Forwarded-For: 203.0.113.2"],
+    [
+      "X-Forwarded-For: 203.0.113.2, 192.0.2.7",
+      "X-Forwarded-Proto: http",
+      "X-Forwarded-Host: a",
+      "X-Forwarded-Port: 80",
+      'Forwarded: for=203.0.113.2, for=192.0.2.7;host="a";proto=http',
+    ],
+  ],
+  [
+    "what is no address does not become part of Forwarded",
+    [
+      'X-Forwarded-For: x";proto=https, 203.0.113.2',
+      "X-Forwarded-Proto: a b",
+      'X-Forwarded-Host: "',
+      "X-Forwarded-Port: 8x",
+    ],
+    [
+      'X-Forwarded-For: x";proto=https, 203.0.113.2, 192.0.2.7',
+      "X-Forwarded-Proto: http",
+      "X-Forwarded-Host: a",
+      "X-Forwarded-Port: 80",
+      'Forwarded: for=unknown, for=203.0.113.2, for=192.0.2.7;host="a";proto=http',
+    ],
+  ],
+  [
+    "of several protocols, hosts and ports the first proxy's count",
+    ["X-Forwarded-Proto: HTTPS, http", "X-Forwarded-Host: b, c", "X-Forwarded-Port: 444, 80"],
+    [
+      "X-Forwarded-For: 192.0.2.7",
+      "X-Forwarded-Proto: https",
+      "X-Forwarded-Host: b",
+      "X-Forwarded-Port: 444",
+      'Forwarded: for=192.0.2.7;host="a";proto=http',
+    ],
+  ],
+];
+
+for (const [sentence, said, told] of hops) {
+  test(sentence, () => {
+    const lines = forward(["GET / HTTP/1.1", "Host: a", ...said], TRUSTED);
+    assert.deepEqual(lines, ["GET / HTTP/1.1", "Host: a", "Via: 1.1 edge-1", ...told]);
+  });
+}
+
+test("the port that a client asked for is its host's, or its scheme's", () => {
+  const portFor = (host: string, proto: "http" | "https") =>
+    forward(["GET / HTTP/1.1", `Host: ${host}`], { ...OPTIONS, proto }).find((line) =>
+      line.startsWith("X-Forwarded-Port"),
+    );
+  assert.equal(portFor("a:8001", "http"), "X-Forwarded-Port: 8001");
+  assert.equal(portFor("a", "https"), "X-Forwarded-Port: 443");
+  assert.equal(portFor("[2001:db8::1]", "http"), "X-Forwarded-Port: 80");
+  assert.equal(portFor("[2001:db8::1]:81", "http"), "X-Forwarded-Port: 81");
+});
+
+test("a new request id replaces the one that came; without one, it travels on", () => {
   const text = "GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: theirs\r\nB: c\r\n\r\n";
   const ours = forwardText(text, new ForwardingContext(OPTIONS), undefined, "ours");
   assert.ok(ours.includes("\r\nX-Request-Id: ours\r\n") && !ours.includes("theirs"));
-  const theirs = forwardText(text, new ForwardingContext(TRUSTED), undefined, "ours");
-  assert.ok(theirs.includes("\r\nX-Request-Id: theirs\r\n") && !theirs.includes("ours"));
+  const theirs = forwardText(text, new ForwardingContext(OPTIONS));
+  assert.ok(theirs.includes("\r\nX-Request-Id: theirs\r\n"));
+});
+
+const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+const traces: readonly (readonly [sentence: string, sent: readonly string[], forwarded: readonly string[]])[] = [
+  [
+    "a trace travels on with its state",
+    [`Traceparent: ${TRACE}`, "tracestate: a=b"],
+    [`Traceparent: ${TRACE}`, "tracestate: a=b"],
+  ],
+  ["state without a trace ends here", ["tracestate: a=b", "B: c"], ["B: c"]],
+  ["an invalid trace ends here with its state", ["traceparent: 00-0-0-01", "tracestate: a=b", "B: c"], ["B: c"]],
+  ["two traces are none", [`traceparent: ${TRACE}`, `traceparent: ${TRACE}`], []],
+  [
+    "invalid state ends here, its trace does not",
+    [`traceparent: ${TRACE}`, "tracestate: =b"],
+    [`traceparent: ${TRACE}`],
+  ],
+];
+
+for (const [sentence, sent, expected] of traces) {
+  test(sentence, () => {
+    const lines = forward(["GET / HTTP/1.1", "Host: a", ...sent], OPTIONS);
+    assert.deepEqual(lines, ["GET / HTTP/1.1", "Host: a", ...expected, ...ENDING]);
+  });
+}
+
+test("a new trace replaces whatever came", () => {
+  const text = `GET / HTTP/1.1\r\nHost: a\r\ntraceparent: ${TRACE}\r\ntracestate: a=b\r\nB: c\r\n\r\n`;
+  const forwarded = forwardText(text, new ForwardingContext(OPTIONS), undefined, "", "00-1-2-03");
+  assert.ok(forwarded.startsWith("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\ntraceparent: 00-1-2-03\r\nVia"));
 });
 
 test("a route's path replaces the request's and nothing else", () => {
@@ -293,8 +446,14 @@ function forward(lines: readonly string[], options: ForwardingOptions): string[]
   return text.slice(0, -4).split("\r\n");
 }
 
-function forwardText(text: string, context: ForwardingContext, path?: string, requestId?: string): string {
+function forwardText(
+  text: string,
+  context: ForwardingContext,
+  path?: string,
+  requestId?: string,
+  traceparent?: string,
+): string {
   const head = parseRequestHead(text);
   if (head instanceof HttpProblem) throw head.toError();
-  return forwardedStart(head, context, path, requestId) + forwardedEnding(head, context);
+  return forwardedStart(head, context, path, requestId, traceparent) + forwardedEnding(head, context);
 }

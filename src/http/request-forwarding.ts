@@ -4,9 +4,19 @@
  *
  * The usual request is one slice of its own text plus lines that were made once for its connection.
  */
+import {
+  addressList,
+  forwardedFrom,
+  forwardedNode,
+  hostOf,
+  parseForwarded,
+  portOf,
+  schemeOf,
+} from "./forwarded-list.ts";
 import { LINE_HOP_BY_HOP } from "./named-fields.ts";
-import { LINE_CLIENT_IDENTITY, LINE_REQUEST_ID } from "./request-head.ts";
+import { LINE_CLIENT_IDENTITY, LINE_REQUEST_ID, LINE_TRACEPARENT, LINE_TRACESTATE } from "./request-head.ts";
 import type { RequestHead } from "./request-head.ts";
+import { isTracestate, traceparentOf } from "./trace-context.ts";
 
 export interface ForwardingOptions {
   /** Our name in Via: a token, such as the node's name. */
@@ -48,46 +58,66 @@ export class ForwardingContext {
     if (this.#lastEnding === "" || host !== this.#lastHost || versionMinor !== this.#lastVersionMinor) {
       this.#lastHost = host;
       this.#lastVersionMinor = versionMinor;
-      this.#lastEnding = this.#compose(host, versionMinor, "", "", "", "");
+      this.#lastEnding = this.#compose(host, versionMinor, NOTHING_SAID);
     }
     return this.#lastEnding;
   }
 
   /** The same for a trusted proxy's request: its own fields, extended by this hop. */
   extendedEnding(head: RequestHead, host: string): string {
-    return this.#compose(
-      host,
-      head.versionMinor,
-      head.header("x-forwarded-for") ?? "",
-      head.header("x-forwarded-proto") ?? "",
-      head.header("x-forwarded-host") ?? "",
-      head.header("forwarded") ?? "",
-    );
+    return this.#compose(host, head.versionMinor, saidBefore(head));
   }
 
-  #compose(
-    host: string,
-    versionMinor: number,
-    forwardedFor: string,
-    forwardedProto: string,
-    forwardedHost: string,
-    forwarded: string,
-  ): string {
-    // Protocol and host are those that the first proxy saw; addresses and elements are lists that each hop extends.
+  #compose(host: string, versionMinor: number, said: SaidBefore): string {
+    // Protocol, host and port are those that the first proxy saw; addresses and elements are lists that each hop extends.
+    const proto = said.proto === "" ? this.#proto : said.proto;
+    const firstHost = said.host === "" ? host : said.host;
     const element = `for=${this.#node};host="${host}";proto=${this.#proto}`;
     return (
       `Via: 1.${versionMinor} ${this.#via}\r\n` +
-      `X-Forwarded-For: ${join(forwardedFor, this.#address === "" ? "unknown" : this.#address)}\r\n` +
-      `X-Forwarded-Proto: ${forwardedProto === "" ? this.#proto : forwardedProto}\r\n` +
-      `X-Forwarded-Host: ${forwardedHost === "" ? host : forwardedHost}\r\n` +
-      `Forwarded: ${join(forwarded, element)}\r\n\r\n`
+      `X-Forwarded-For: ${join(said.addresses, this.#address === "" ? "unknown" : this.#address)}\r\n` +
+      `X-Forwarded-Proto: ${proto}\r\n` +
+      `X-Forwarded-Host: ${firstHost}\r\n` +
+      `X-Forwarded-Port: ${said.port === "" ? portOf(firstHost, proto) : said.port}\r\n` +
+      `Forwarded: ${join(said.elements, element)}\r\n\r\n`
     );
   }
 }
 
+/** What proxies in front said, each in the form of the field that it goes into; empty for nothing. */
+interface SaidBefore {
+  readonly addresses: string;
+  readonly proto: string;
+  readonly host: string;
+  readonly port: string;
+  readonly elements: string;
+}
+
+const NOTHING_SAID: SaidBefore = Object.freeze({ addresses: "", proto: "", host: "", port: "", elements: "" });
+
+/** A trusted proxy may speak `Forwarded`, or the `X-` family, or both: what is missing in one is taken from the other. */
+function saidBefore(head: RequestHead): SaidBefore {
+  const raw = head.header("forwarded") ?? "";
+  // What cannot be read could swallow what is written behind it, so it is dropped as a whole.
+  const parsed = parseForwarded(raw) ?? [];
+  const first = parsed[0];
+  const addresses = head.header("x-forwarded-for") ?? "";
+  const proto = schemeOf(head.header("x-forwarded-proto")) || (first?.proto ?? "");
+  const host = hostOf(head.header("x-forwarded-host")) || (first?.host ?? "");
+  const port = /^[ \t]*(\d{1,5})[ \t]*(?:,|$)/.exec(head.header("x-forwarded-port") ?? "")?.[1] ?? "";
+  return {
+    addresses: addresses === "" ? addressList(parsed) : addresses,
+    proto,
+    host,
+    port,
+    elements: first === undefined ? forwardedFrom(addresses, proto, host) : raw,
+  };
+}
+
 /**
  * The head to open a stream with, up to where `forwardedEnding` goes on; latin1. `path` is `head.path`, or what
- * `rewritePath` made of it; a `requestId` becomes X-Request-Id unless a trusted client brought one.
+ * `rewritePath` made of it. `requestId` and `traceparent` replace what the client brought; empty: what it brought goes on,
+ * unless it is no valid trace.
  *
  * Two strings, because joining them costs more than writing both: one is mostly a slice, the other is made once.
  */
@@ -96,9 +126,9 @@ export function forwardedStart(
   context: ForwardingContext,
   path: string = head.path,
   requestId = "",
+  traceparent = "",
 ): string {
   const host = head.host === "" ? context.defaultHost : head.host;
-  const keepRequestId = head.hasRequestId && (context.trusted || requestId === "");
   const text = head.text;
 
   let out: string;
@@ -114,9 +144,12 @@ export function forwardedStart(
   const marks = head.marks;
   for (let i = 0; i < marks.length; i += 3) {
     const kind = marks[i] as number;
-    if (kind !== LINE_HOP_BY_HOP) {
-      if (kind === LINE_REQUEST_ID && keepRequestId) continue;
-      if (kind === LINE_CLIENT_IDENTITY && context.trusted) continue;
+    if (kind === LINE_REQUEST_ID) {
+      if (requestId === "") continue;
+    } else if (kind === LINE_CLIENT_IDENTITY) {
+      if (context.trusted) continue;
+    } else if (kind !== LINE_HOP_BY_HOP && traceparent === "" && tracesOn(head, kind)) {
+      continue;
     }
     const start = marks[i + 1] as number;
     if (start > from) out += text.slice(from, start);
@@ -125,8 +158,15 @@ export function forwardedStart(
   if (from < head.fieldsEnd) out += text.slice(from, head.fieldsEnd);
   if (head.upgrade !== "") out += `Connection: upgrade\r\nUpgrade: ${head.upgrade}\r\n`;
   else if (head.acceptsTrailers) out += "Connection: TE\r\nTE: trailers\r\n";
-  if (requestId !== "" && !keepRequestId) out += `X-Request-Id: ${requestId}\r\n`;
+  if (requestId !== "") out += `X-Request-Id: ${requestId}\r\n`;
+  if (traceparent !== "") out += `traceparent: ${traceparent}\r\n`;
   return out;
+}
+
+/** Whether the line is one of a trace, and valid: state counts for nothing without its trace. */
+function tracesOn(head: RequestHead, kind: number): boolean {
+  if (kind === LINE_TRACEPARENT) return traceparentOf(head) !== "";
+  return kind === LINE_TRACESTATE && traceparentOf(head) !== "" && isTracestate(head.header("tracestate") ?? "");
 }
 
 /** The rest of the head: who forwarded it for whom, and the blank line. */
@@ -155,14 +195,6 @@ export function rewritePath(path: string, stripPrefix: string, addPrefix: string
 export function viaName(name: string): string {
   const token = name.replace(/[^!#$%&'*+\-.^_`|~0-9A-Za-z]/g, "-");
   return token === "" ? "polarity" : token;
-}
-
-/** A node of RFC 7239 §6: IPv6 in brackets and quotes, a port only in quotes, an unknown address by that word. */
-function forwardedNode(address: string, port: number): string {
-  if (address === "") return "unknown";
-  const host = address.includes(":") ? `[${address}]` : address;
-  if (port > 0) return `"${host}:${port}"`;
-  return host === address ? address : `"${host}"`;
 }
 
 /** An IPv4 client of a dual-stack socket appears as `::ffff:192.0.2.1`; apps know it by its IPv4 address. */

@@ -4,6 +4,7 @@
  * Whatever two parsers could understand differently is refused, so that what is forwarded means one thing. The fields stay
  * in the text: only what framing, routing and forwarding need is noted, and the lines that do not travel on are marked.
  */
+import { claimsClient, isProtected, PLAIN_CLIENT_FIELDS } from "./client-fields.ts";
 import {
   equalsLower,
   fieldEntries,
@@ -27,13 +28,12 @@ export type RequestHead = Readonly<ParsedRequestHead>;
 
 export type RequestBodyKind = "none" | "length" | "chunked";
 
-/** Besides LINE_HOP_BY_HOP: lines that only a trusted client may send on, and the request's id. */
+/** Besides LINE_HOP_BY_HOP: lines that are made anew, those that only a trusted client may send on, and the request's names. */
 export const LINE_FORWARDED = 1;
-export const LINE_FORWARDED_FOR = 2;
-export const LINE_FORWARDED_PROTO = 3;
-export const LINE_FORWARDED_HOST = 4;
 export const LINE_CLIENT_IDENTITY = 5;
 export const LINE_REQUEST_ID = 6;
+export const LINE_TRACEPARENT = 7;
+export const LINE_TRACESTATE = 8;
 
 /** Most requests need no mark, so a head gets a list of its own with the first. */
 const NO_MARKS: readonly number[] = Object.freeze([]);
@@ -71,6 +71,7 @@ class ParsedRequestHead {
   leadEnd = 0;
   hasForwardingFields = false;
   hasRequestId = false;
+  hasTraceFields = false;
 
   constructor(text: string) {
     this.text = text;
@@ -161,21 +162,35 @@ const CONTENT_LENGTH = lowerBytes("content-length");
 const CONTINUE = lowerBytes("100-continue");
 const EXPECT = lowerBytes("expect");
 const FORWARDED = lowerBytes("forwarded");
+const FORWARDED_PREFIX = lowerBytes("x-forwarded-");
 const HOST = lowerBytes("host");
 const HTTP2_SETTINGS = lowerBytes("http2-settings");
 const KEEP_ALIVE = lowerBytes("keep-alive");
+const PROXY = lowerBytes("proxy");
 const PROXY_AUTHORIZATION = lowerBytes("proxy-authorization");
 const PROXY_CONNECTION = lowerBytes("proxy-connection");
 const TE = lowerBytes("te");
+const TRACEPARENT = lowerBytes("traceparent");
+const TRACESTATE = lowerBytes("tracestate");
 const TRAILERS = lowerBytes("trailers");
 const TRANSFER_ENCODING = lowerBytes("transfer-encoding");
 const UPGRADE = lowerBytes("upgrade");
 const X_FORWARDED_FOR = lowerBytes("x-forwarded-for");
 const X_FORWARDED_HOST = lowerBytes("x-forwarded-host");
+const X_FORWARDED_PORT = lowerBytes("x-forwarded-port");
 const X_FORWARDED_PROTO = lowerBytes("x-forwarded-proto");
-const X_REAL_IP = lowerBytes("x-real-ip");
 const X_REQUEST_ID = lowerBytes("x-request-id");
 const X_SERVICE_ID = lowerBytes("x-service-id");
+
+/** By first letter, those of the client fields that are neither Forwarded nor in the `X-` family. */
+const CLIENT_FIELDS = Object.groupBy(
+  PLAIN_CLIENT_FIELDS.filter((name) => name !== "forwarded").map(lowerBytes),
+  (name) => name[0] as number,
+);
+const CLIENT_C = CLIENT_FIELDS[0x63] ?? [];
+const CLIENT_F = CLIENT_FIELDS[0x66] ?? [];
+const CLIENT_T = CLIENT_FIELDS[0x74] ?? [];
+const CLIENT_W = CLIENT_FIELDS[0x77] ?? [];
 
 /** Notes what the line says. Only names of interest are compared, by first letter and length. */
 function noteField(head: ParsedRequestHead, bytes: Uint8Array, index: number): string {
@@ -184,12 +199,14 @@ function noteField(head: ParsedRequestHead, bytes: Uint8Array, index: number): s
     case 0x63: // c
       if (line.is(bytes, CONNECTION)) noteConnection(head, bytes);
       else if (line.is(bytes, CONTENT_LENGTH)) return noteContentLength(bytes);
+      else noteClientField(head, bytes, CLIENT_C);
       return "";
     case 0x65: // e
       if (line.is(bytes, EXPECT)) noteExpect(head, bytes);
       return "";
     case 0x66: // f
       if (line.is(bytes, FORWARDED)) markForwarding(head, LINE_FORWARDED);
+      else noteClientField(head, bytes, CLIENT_F);
       return "";
     case 0x68: // h
       if (line.is(bytes, HOST)) return noteHost(head, bytes, index);
@@ -199,14 +216,23 @@ function noteField(head: ParsedRequestHead, bytes: Uint8Array, index: number): s
       if (line.is(bytes, KEEP_ALIVE)) mark(head, LINE_HOP_BY_HOP);
       return "";
     case 0x70: // p
-      if (line.is(bytes, PROXY_CONNECTION) || line.is(bytes, PROXY_AUTHORIZATION)) mark(head, LINE_HOP_BY_HOP);
+      // CGI makes HTTP_PROXY of a field named Proxy, and programs take that for their own setting: nobody may send it.
+      if (line.is(bytes, PROXY) || line.is(bytes, PROXY_CONNECTION) || line.is(bytes, PROXY_AUTHORIZATION)) {
+        mark(head, LINE_HOP_BY_HOP);
+      }
       return "";
     case 0x74: // t
       if (line.is(bytes, TE)) noteTe(head, bytes);
       else if (line.is(bytes, TRANSFER_ENCODING)) return noteTransferEncoding(bytes);
+      else if (line.is(bytes, TRACEPARENT)) markTrace(head, LINE_TRACEPARENT);
+      else if (line.is(bytes, TRACESTATE)) markTrace(head, LINE_TRACESTATE);
+      else noteClientField(head, bytes, CLIENT_T);
       return "";
     case 0x75: // u
       if (line.is(bytes, UPGRADE)) noteUpgrade(head);
+      return "";
+    case 0x77: // w
+      noteClientField(head, bytes, CLIENT_W);
       return "";
     case 0x78: // x
       return bytes[line.start + 1] === HYPHEN ? noteExtension(head, bytes) : "";
@@ -223,6 +249,15 @@ function mark(head: ParsedRequestHead, kind: number): void {
 function markForwarding(head: ParsedRequestHead, kind: number): void {
   head.hasForwardingFields = true;
   mark(head, kind);
+}
+
+function markTrace(head: ParsedRequestHead, kind: number): void {
+  head.hasTraceFields = true;
+  mark(head, kind);
+}
+
+function noteClientField(head: ParsedRequestHead, bytes: Uint8Array, names: readonly Uint8Array[]): void {
+  for (const name of names) if (line.is(bytes, name)) markForwarding(head, LINE_CLIENT_IDENTITY);
 }
 
 function noteHost(head: ParsedRequestHead, bytes: Uint8Array, index: number): string {
@@ -279,19 +314,27 @@ function noteUpgrade(head: ParsedRequestHead): void {
 
 /** Fields whose names begin with `X-`. What a router adds is among them, so every connector sees some. */
 function noteExtension(head: ParsedRequestHead, bytes: Uint8Array): string {
-  if (line.is(bytes, X_FORWARDED_FOR)) markForwarding(head, LINE_FORWARDED_FOR);
-  else if (line.is(bytes, X_FORWARDED_PROTO)) markForwarding(head, LINE_FORWARDED_PROTO);
-  else if (line.is(bytes, X_FORWARDED_HOST)) markForwarding(head, LINE_FORWARDED_HOST);
-  else if (line.is(bytes, X_REQUEST_ID)) {
+  if (equalsLower(bytes, line.start, Math.min(line.nameEnd, line.start + FORWARDED_PREFIX.length), FORWARDED_PREFIX)) {
+    markForwarding(head, isMadeAnew(bytes) ? LINE_FORWARDED : LINE_CLIENT_IDENTITY);
+  } else if (line.is(bytes, X_REQUEST_ID)) {
     head.hasRequestId = true;
     mark(head, LINE_REQUEST_ID);
   } else if (line.is(bytes, X_SERVICE_ID)) {
     if (++seen.serviceIdCount > 1) return "more than one X-Service-Id field";
     head.serviceId = line.value(head.text);
-  } else if (line.is(bytes, X_REAL_IP) || line.name(head.text).toLowerCase().startsWith("x-forwarded-")) {
+  } else if (claimsClient(line.name(head.text).toLowerCase())) {
     markForwarding(head, LINE_CLIENT_IDENTITY);
   }
   return "";
+}
+
+function isMadeAnew(bytes: Uint8Array): boolean {
+  return (
+    line.is(bytes, X_FORWARDED_FOR) ||
+    line.is(bytes, X_FORWARDED_PROTO) ||
+    line.is(bytes, X_FORWARDED_HOST) ||
+    line.is(bytes, X_FORWARDED_PORT)
+  );
 }
 
 /**
@@ -301,7 +344,7 @@ function noteExtension(head: ParsedRequestHead, bytes: Uint8Array): string {
 function noteUnderscored(head: ParsedRequestHead): string {
   const name = line.name(head.text).toLowerCase().replaceAll("_", "-");
   if (name === "content-length" || name === "transfer-encoding") return `a field named "${line.name(head.text)}"`;
-  if (name.startsWith("x-forwarded-") || name === "x-real-ip" || name === "x-service-id") mark(head, LINE_HOP_BY_HOP);
+  if (claimsClient(name) || name === "x-service-id" || name === "x-request-id") mark(head, LINE_HOP_BY_HOP);
   return "";
 }
 
@@ -319,27 +362,6 @@ function noteConnection(head: ParsedRequestHead, bytes: Uint8Array): void {
     }
   }
 }
-
-/** What a client may not have removed on its behalf by naming it in Connection: framing, routing and identity. */
-export function isProtected(name: string): boolean {
-  return PROTECTED.has(name) || name.startsWith("x-forwarded-") || name.startsWith("content-");
-}
-
-const PROTECTED: ReadonlySet<string> = new Set([
-  "host",
-  "transfer-encoding",
-  "te",
-  "trailer",
-  "expect",
-  "forwarded",
-  "via",
-  "x-real-ip",
-  "x-request-id",
-  "x-service-id",
-  "authorization",
-  "cookie",
-  "cache-control",
-]);
 
 /** What only the whole head can tell: framing, and what the connection options mean together. */
 function conclude(head: ParsedRequestHead): RequestHead | HttpProblem {

@@ -10,7 +10,7 @@ const KEEP: ResponseForwardingOptions = {
   via: "edge-1",
   clientVersionMinor: 1,
   closeConnection: false,
-  extraLines: "",
+  requestId: "",
 };
 const CLOSE: ResponseForwardingOptions = { ...KEEP, closeConnection: true };
 const OLD: ResponseForwardingOptions = { ...KEEP, clientVersionMinor: 0 };
@@ -159,10 +159,16 @@ const cases: readonly Case[] = [
     ["HTTP/1.1 200 OK", "Via: 1.1 app", "Content-Length: 5", VIA],
   ],
   [
-    "lines may be added",
-    { ...KEEP, extraLines: "A: b\r\nC: d\r\n" },
-    ["HTTP/1.1 200 OK", "Content-Length: 5"],
-    ["HTTP/1.1 200 OK", "Content-Length: 5", VIA, "A: b", "C: d"],
+    "a request's id is told in place of what the app calls it",
+    { ...KEEP, requestId: "r-1" },
+    ["HTTP/1.1 200 OK", "X-Request-ID: theirs", "Content-Length: 5"],
+    ["HTTP/1.1 200 OK", "Content-Length: 5", VIA, "X-Request-Id: r-1"],
+  ],
+  [
+    "an app's own id travels on where there is no other",
+    KEEP,
+    ["HTTP/1.1 200 OK", "X-Request-Id: theirs", "Content-Length: 5"],
+    ["HTTP/1.1 200 OK", "X-Request-Id: theirs", "Content-Length: 5", VIA],
   ],
 ];
 

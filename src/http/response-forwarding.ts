@@ -3,7 +3,7 @@
  * described as it is on the client's side.
  */
 import { viaName } from "./request-forwarding.ts";
-import { LINE_CONTENT_LENGTH, LINE_TRANSFER_ENCODING } from "./response-head.ts";
+import { LINE_CONTENT_LENGTH, LINE_REQUEST_ID, LINE_TRANSFER_ENCODING } from "./response-head.ts";
 import type { ResponseHead } from "./response-head.ts";
 
 export interface ResponseForwardingOptions {
@@ -13,8 +13,8 @@ export interface ResponseForwardingOptions {
   readonly clientVersionMinor: 0 | 1;
   /** The client's connection ends with this response, by its wish or ours. */
   readonly closeConnection: boolean;
-  /** Lines to add, each with its CRLF; empty for none. */
-  readonly extraLines: string;
+  /** Told to the client in place of whatever id the app says; empty for none. */
+  readonly requestId: string;
 }
 
 /**
@@ -55,6 +55,7 @@ export function responseStart(head: ResponseHead, options: ResponseForwardingOpt
     if (kind === LINE_TRANSFER_ENCODING && !dropsChunked) continue;
     // RFC 9110 §8.6: 1xx and 204 never carry a length. HEAD and 304 do: that of the body they stand for.
     if (kind === LINE_CONTENT_LENGTH && !bodyless) continue;
+    if (kind === LINE_REQUEST_ID && options.requestId === "") continue;
     const start = marks[i + 1] as number;
     if (start > from) out += text.slice(from, start);
     from = marks[i + 2] as number;
@@ -69,15 +70,16 @@ export function responseStart(head: ResponseHead, options: ResponseForwardingOpt
 
 /** The rest of the head: Via, what becomes of the connection, and the blank line. */
 export function responseEnding(head: ResponseHead, options: ResponseForwardingOptions): string {
-  const { via, clientVersionMinor, closeConnection, extraLines } = options;
+  const { via, clientVersionMinor, closeConnection, requestId } = options;
   let connection = "";
   const saysUpgrade = head.upgrade !== "" && (head.status === 101 || head.status === 426);
   if (!saysUpgrade && !head.informational) {
     if (closeConnection || endsByClose(head, clientVersionMinor)) connection = "Connection: close\r\n";
     else if (clientVersionMinor === 0) connection = "Connection: keep-alive\r\n";
   }
-  if (connection === "" && extraLines === "") return viaEnding(via, head.versionMinor);
-  return `Via: 1.${head.versionMinor} ${viaName(via)}\r\n${connection}${extraLines}\r\n`;
+  if (connection === "" && requestId === "") return viaEnding(via, head.versionMinor);
+  const id = requestId === "" ? "" : `X-Request-Id: ${requestId}\r\n`;
+  return `Via: 1.${head.versionMinor} ${viaName(via)}\r\n${connection}${id}\r\n`;
 }
 
 let lastVia = "";

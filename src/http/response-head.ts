@@ -20,6 +20,7 @@ export type ResponseFraming = "none" | "length" | "chunked" | "close" | "tunnel"
 export const LINE_TRANSFER_ENCODING = 1;
 export const LINE_CONTENT_LENGTH = 2;
 export const LINE_UPGRADE = 3;
+export const LINE_REQUEST_ID = 4;
 
 const NO_MARKS: readonly number[] = Object.freeze([]);
 
@@ -156,6 +157,7 @@ const TIMEOUT = lowerBytes("timeout");
 const TE = lowerBytes("te");
 const TRANSFER_ENCODING = lowerBytes("transfer-encoding");
 const UPGRADE = lowerBytes("upgrade");
+const X_REQUEST_ID = lowerBytes("x-request-id");
 
 function noteField(head: ParsedResponseHead, bytes: Uint8Array): string {
   if (line.hasUnderscore) return "";
@@ -182,6 +184,9 @@ function noteField(head: ParsedResponseHead, bytes: Uint8Array): string {
         mark(head, LINE_UPGRADE);
         head.upgrade = line.value(head.text);
       }
+      return "";
+    case 0x78: // x
+      if (line.is(bytes, X_REQUEST_ID)) mark(head, LINE_REQUEST_ID);
       return "";
     default:
       return "";

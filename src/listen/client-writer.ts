@@ -8,6 +8,8 @@ import type { ResponseHead } from "../http/response-head.ts";
  * returns false when the client takes no more for now; `responseDrained` of the exchange is then owed.
  */
 export interface ClientWriter {
+  /** The id by which the client may ask about this request; empty for none. Said with whatever answer it gets. */
+  requestId: string;
   /** A 1xx other than 101. */
   interim(request: RequestHead, head: ResponseHead): boolean;
   /** The final head and the first bytes of its body. `unasked`: the client still waits to be told to send its body. */

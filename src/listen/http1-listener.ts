@@ -5,6 +5,7 @@ import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { ForwardingContext } from "../http/request-forwarding.ts";
+import type { RequestIdentity } from "../http/request-identity.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
 import { resetSocket, SocketStream } from "../socket/socket-stream.ts";
@@ -19,6 +20,8 @@ export interface Http1ListenerOptions {
   readonly routes: RouteTable;
   /** Addresses and networks whose forwarding fields are believed. */
   readonly trustedProxies: readonly string[];
+  /** Names requests; undefined: they keep the names that they brought. */
+  readonly identity: RequestIdentity | undefined;
   readonly waitForOfferMs: number;
   readonly limits: RequestLimits;
   readonly connectionsMax: number;
@@ -63,6 +66,10 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
 
   get waitForOfferMs(): number {
     return this.#options.waitForOfferMs;
+  }
+
+  get identity(): RequestIdentity | undefined {
+    return this.#options.identity;
   }
 
   get url(): string {

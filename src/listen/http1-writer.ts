@@ -17,6 +17,7 @@ export class Http1Writer implements ClientWriter {
   #decoder: ChunkedDecoder | undefined;
   /** The connection ends behind the present answer. */
   closes = false;
+  requestId = "";
 
   constructor(host: RequestHost, stream: SocketStream) {
     this.#host = host;
@@ -26,6 +27,7 @@ export class Http1Writer implements ClientWriter {
   /** The next answer belongs to another request. */
   reset(): void {
     this.closes = false;
+    this.requestId = "";
     this.#decoder = undefined;
   }
 
@@ -70,6 +72,7 @@ export class Http1Writer implements ClientWriter {
       contentType: request?.header("content-type") ?? "",
       closeConnection: this.closes,
       versionMinor: request?.versionMinor ?? 1,
+      requestId: this.requestId,
     });
     this.#write(text, "", EMPTY);
   }
@@ -80,7 +83,7 @@ export class Http1Writer implements ClientWriter {
       via: this.#host.via,
       clientVersionMinor: request.versionMinor,
       closeConnection: this.closes,
-      extraLines: "",
+      requestId: head.informational ? "" : this.requestId,
     };
     return this.#write(responseStart(head, options), responseEnding(head, options), body);
   }

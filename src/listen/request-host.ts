@@ -1,6 +1,7 @@
 /** What the HTTP requests of one listener share, whichever version of HTTP brings them. */
 import type { PolarityError } from "../base/errors.ts";
 import type { HeadLimits } from "../http/head-limits.ts";
+import type { RequestIdentity } from "../http/request-identity.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
 import type { RouteTable } from "./route-table.ts";
@@ -21,6 +22,8 @@ export interface RequestHost {
   readonly waitForOfferMs: number;
   readonly via: string;
   readonly statistics: ListenerStatistics;
+  /** Gives requests their names; undefined where they get none. */
+  readonly identity: RequestIdentity | undefined;
   /** Connections end after the requests under way. */
   readonly draining: boolean;
   /** A request to `service` was not answered by it. `client`: its address, empty on a unix socket. */

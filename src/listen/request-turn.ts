@@ -92,6 +92,8 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#responseBegun = false;
     this.#continued = false;
     this.#tunnel = false;
+    const { identity } = this.#host;
+    if (identity !== undefined) this.#writer.requestId = identity.requestId(head, this.#forwarding.trusted);
     if (problem !== undefined) {
       this.#refuse(problem, true);
       return;
@@ -207,16 +209,17 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   }
 
   #begin(head: RequestHead, { service, node, stripPrefix }: Found): void {
-    const { limits, context, waitForOfferMs, statistics } = this.#host;
+    const { limits, context, waitForOfferMs, statistics, identity } = this.#host;
     if (this.#streamRequest?.service !== service || this.#streamRequest.node !== node) {
       this.#streamRequest = new StreamRequest(service, "http/1.1", this.#client, node, waitForOfferMs);
     }
     const path = stripPrefix === "" ? head.path : rewritePath(head.path, stripPrefix, "");
+    const traceparent = identity === undefined ? "" : identity.traceparent(head, this.#forwarding.trusted);
     this.#exchange = new HttpExchange(context, this, {
       stream: this.#streamRequest,
       node,
       method: head.method,
-      headStart: forwardedStart(head, this.#forwarding, path),
+      headStart: forwardedStart(head, this.#forwarding, path, this.#writer.requestId, traceparent),
       headEnding: forwardedEnding(head, this.#forwarding),
       upgrade: head.upgrade !== "",
       responseHeadBytesMax: limits.headBytesMax,

@@ -3,6 +3,7 @@ import type { Place } from "../base/address.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
 import type { ListenerConfig } from "../config/node-config.ts";
+import { RequestIdentity } from "../http/request-identity.ts";
 import { Http1Listener, type Http1ListenerOptions } from "../listen/http1-listener.ts";
 import type { Listener, ListenerContext } from "../listen/listener.ts";
 import { fixedRoute, type RouteTable, routeByName, routeByTable } from "../listen/route-table.ts";
@@ -162,6 +163,7 @@ export class ListenerSet {
       address: config.address,
       routes: this.#routes(config),
       trustedProxies: config.trustedProxies,
+      identity: identityOf(config),
       waitForOfferMs: config.waitForOfferMs,
       connectionsMax: limits.connections,
       limits: {
@@ -181,6 +183,12 @@ export class ListenerSet {
     if (config.routes.length > 0) return routeByTable(config.routes);
     return routeByName((service, node) => this.#registry.knows(service, node === "" ? undefined : node));
   }
+}
+
+/** Most listeners name no requests, and pay nothing for it. */
+function identityOf({ requestId, tracing }: ListenerConfig): RequestIdentity | undefined {
+  if (!requestId && tracing === "pass") return undefined;
+  return new RequestIdentity({ requestId, tracing, random: Math.random });
 }
 
 function tcpOptions(config: ListenerConfig): TcpListenerOptions {

@@ -16,7 +16,7 @@ const SEED = Number(process.env["POLARITY_FUZZ_SEED"] ?? 20_261_122);
 const INPUTS = 6000;
 const BATCH = 100;
 const METHODS = ["GET", "GET", "GET", "HEAD"] as const;
-const FORWARDING = { via: "fuzz", clientVersionMinor: 1, closeConnection: false, extraLines: "" } as const;
+const FORWARDING = { via: "fuzz", clientVersionMinor: 1, closeConnection: false, requestId: "" } as const;
 
 interface Reading {
   readonly head: ResponseHead | undefined;
