@@ -11,7 +11,7 @@ const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 test("with requestId, app and client learn the same id, ours in place of the client's", async (t) => {
   const app = await startHttpApp(t, (request, response) => {
     response.setHeader("X-Request-Id", "the app's own");
-    response.end(`${request.headers["x-request-id"]}`);
+    response.end(String(request.headers["x-request-id"]));
   });
   const router = await startPair(t, app.url, { requestId: true });
   const agent = keepAliveAgent(t, 1);
@@ -39,7 +39,7 @@ test("a trusted proxy's id is kept, and told with our own answers too", async (t
 test("without requestId, ids are the business of client and app", async (t) => {
   const app = await startHttpApp(t, (request, response) => {
     response.setHeader("X-Request-Id", "from the app");
-    response.end(`${request.headers["x-request-id"]}`);
+    response.end(String(request.headers["x-request-id"]));
   });
   const router = await startPair(t, app.url);
   const answer = await ask(router.port, { headers: { "X-Request-Id": "from the client" } });
