@@ -52,6 +52,34 @@ test("a client that stops reading holds its app back, and gets everything once i
   assert.equal(received, count);
 });
 
+test("an app that stops reading holds its client back, and gets everything once it reads", async (t) => {
+  const message = Buffer.alloc(64 * KIB, 1);
+  const count = 1_600;
+  let received = 0;
+  const app = await startWebSocketApp(t, (socket) => {
+    socket.pause();
+    socket.on("message", () => received++);
+    app.server.once("read", () => socket.resume());
+  });
+  const router = await startPair(t, app.url);
+  const client = await new WebSocketClient(t, `ws://127.0.0.1:${router.port}/`).opened();
+  let accepted = 0;
+  const next = (): void => {
+    if (accepted++ < count) client.socket.send(message, next);
+  };
+  next();
+  for (let still = 0, before = -1; still < 50; still++) {
+    assert.equal((await ask(router.port)).text, "plain");
+    if (accepted !== before) still = 0;
+    before = accepted;
+  }
+  const waiting = accepted * message.length;
+  t.diagnostic(`${Math.round(waiting / MIB)} MiB were taken from the client for an app that read nothing`);
+  assert.ok(waiting < 32 * MIB, `${Math.round(waiting / MIB)} MiB of ${count / 16} were taken`);
+  app.server.emit("read");
+  await until("the app has all of it", () => received === count);
+});
+
 test("a thousand idle websockets cost each node little memory, and give it back", async (t) => {
   const app = await startRawApp(t, (socket) => {
     socket.on("end", () => socket.end());
