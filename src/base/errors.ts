@@ -33,7 +33,15 @@ export const ERRORS = Object.freeze({
   BODY_TOO_LARGE: define("client", 413, false, "the request body is larger than is allowed here"),
   TARGET_TOO_LONG: define("client", 414, false, "the request target is longer than is allowed here"),
   HOST_NOT_SERVED: define("client", 421, false, "this listener does not serve that host"),
+  LIMITED: define("client", 429, false, "the client asks, or connects, more often than is allowed here"),
   HEAD_TOO_LARGE: define("client", 431, false, "the request head is larger than is allowed here"),
+  SLOW_READER: define("client", 408, false, "the client took nothing of an answer that waited for it"),
+  PROXY_HEADER_INVALID: define(
+    "client",
+    400,
+    false,
+    "a connection does not begin with a PROXY header that can be believed",
+  ),
   CLIENT_GONE: define("client", 499, false, "the client went away before the end"),
   // An app behind a connector.
   TARGET_UNREACHABLE: define("app", 502, true, "the connector could not connect to the app"),
@@ -82,10 +90,13 @@ export type ErrorCode = keyof typeof ERRORS;
 export class PolarityError extends Error {
   override readonly name = "PolarityError";
   readonly code: ErrorCode;
+  /** When it makes sense to ask again, where that is known. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: ErrorCode, message: string, cause?: unknown) {
+  constructor(code: ErrorCode, message: string, cause?: unknown, retryAfterSeconds?: number) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 
   get fault(): Fault {

@@ -131,8 +131,20 @@ test("each problem is one line with its place, its key and what was expected", (
       "polarity.yaml:1:27: services.w.targets: several targets are not supported yet: give one",
     ],
     [
-      "services: { w: { target: '1', proxyProtocol: v2 } }\n" + LISTENER,
-      "polarity.yaml:1:46: services.w.proxyProtocol: the PROXY protocol is not supported yet: use proxyProtocol: none",
+      "services: { w: { target: '1', proxyProtocol: v3 } }\n" + LISTENER,
+      "polarity.yaml:1:46: services.w.proxyProtocol: expected none, v1 or v2",
+    ],
+    [
+      "listeners: [{ url: 'tcp://0.0.0.0:1', service: w, proxyProtocol: required }]",
+      "polarity.yaml:1:66: listeners[0].proxyProtocol: tcp://0.0.0.0:1 is reachable beyond this machine and would let anybody say who they are: list in trustedProxies who may send PROXY headers (0.0.0.0/0 and ::/0 for everybody)",
+    ],
+    [
+      "listeners: [{ url: ':1', limits: { rate: { requests: 0 } } }]",
+      "polarity.yaml:1:54: listeners[0].limits.rate.requests: expected a whole number from 1 to 1000000",
+    ],
+    [
+      "listeners: [{ url: ':1', limits: { rate: { burst: 1.5 } } }]",
+      "polarity.yaml:1:51: listeners[0].limits.rate.burst: expected a whole number from 1 to 1000000",
     ],
     [
       "services: { w: { target: 'https://a' } }\n" + LISTENER,

@@ -1,7 +1,7 @@
 /** The `listeners` section: where clients come in, which service they get, and what one client may ask. */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { parseListenerAddress } from "../base/address.ts";
+import { isLocalPlace, parseListenerAddress } from "../base/address.ts";
 import {
   choice,
   duration,
@@ -15,6 +15,7 @@ import {
   serviceName,
   size,
 } from "./fields.ts";
+import { rateSection } from "./rate-schema.ts";
 
 export function listenersSection() {
   return list(listenerSection(), "Where clients come in.");
@@ -52,7 +53,7 @@ function listenerSection() {
     ),
     trustedProxies: list(
       parsed("an address or a network such as 10.0.0.0/8", checkNetwork, "An address or network."),
-      "Proxies in front whose X-Forwarded-* and Forwarded fields are believed and extended.",
+      "Proxies in front whose word about their clients is believed: PROXY headers where `proxyProtocol` requires them, and X-Forwarded-* and Forwarded fields, which are extended.",
     ),
     requestId: flag(
       false,
@@ -62,6 +63,10 @@ function listenerSection() {
       ["pass", "create", "restart"],
       "W3C trace context: `pass` a valid traceparent on, `create` one for requests without, or `restart` traces of clients that are not trusted proxies.",
     ).default("pass"),
+    proxyProtocol: choice(
+      ["none", "required"],
+      "`required`: each connection begins with a PROXY header, version 1 or 2, of one of `trustedProxies`, and is its client's. Any other connection is closed.",
+    ).default("none"),
     waitForOffer: duration({
       min: "0s",
       max: "10m",
@@ -78,6 +83,12 @@ function listenerSection() {
     if (url.scheme !== "http" && rest.routes.length > 0)
       problem(["routes"], `routes need an http:// listener, not ${url.url}`);
     else if (url.scheme !== "http" && service === undefined) problem(["url"], `${url.url} needs a service to lead to`);
+    if (rest.proxyProtocol === "required" && rest.trustedProxies.length === 0 && !isLocalPlace(url.place)) {
+      const message =
+        `${url.url} is reachable beyond this machine and would let anybody say who they are: ` +
+        "list in trustedProxies who may send PROXY headers (0.0.0.0/0 and ::/0 for everybody)";
+      problem(["proxyProtocol"], message);
+    }
     if (rest.node !== undefined && service === undefined) problem(["node"], "node needs a service");
     return { ...rest, address: url, service, waitForOfferMs: waitForOffer };
   });
@@ -91,6 +102,24 @@ function listenerLimitsSection() {
       65_536,
       "Client connections at once; further ones are closed at once. Stops taking every descriptor.",
     ),
+    connectionsPerClient: integer(
+      0,
+      1_000_000,
+      16_384,
+      "Connections of one client address (of IPv6, one /64 network) at once; further ones are closed at once. 0: no limit, as always for `trustedProxies`. Stops one client taking all connections.",
+    ),
+    connectionRate: integer(
+      0,
+      1_000_000,
+      0,
+      "New connections a second, of all clients together; further ones are closed at once. 0: no limit. Stops floods of connections.",
+    ),
+    rate: maybe(
+      rateSection(
+        "How often each client address (of IPv6, each /64 network) may ask; behind `trustedProxies`, each that X-Forwarded-For names. Beyond it requests get 429, and connections of a tcp or unix listener are closed. Left out: no limit.",
+      ),
+    ),
+    rateTotal: maybe(rateSection("The same for all clients of this listener together.")),
     head: size({
       min: "1KiB",
       max: "1MiB",
@@ -127,6 +156,12 @@ function listenerLimitsSection() {
       byDefault: "60s",
       help: "How long a client's connection is kept between requests, or while no byte of a request's body arrives. Stops connections that are held and not used.",
     }),
+    sendTimeout: duration({
+      min: "100ms",
+      max: "24h",
+      byDefault: "60s",
+      help: "How long a client may take nothing of an answer that waits for it, before it is cut off; bytes of an upgraded connection may wait. Stops readers that hold answers and never take them.",
+    }),
     halfCloseTimeout: duration({
       min: "10ms",
       max: "24h",
@@ -134,8 +169,14 @@ function listenerLimitsSection() {
       help: "How long an answer may stand still for a client that closed its side: most that do are gone, and only sending tells. Stops apps that work for nobody.",
     }),
   })
-    .transform(({ connections, head, fields, target, body, headTimeout, idleTimeout, halfCloseTimeout }) => ({
+    .transform(({ connections, head, fields, target, body, headTimeout, idleTimeout, halfCloseTimeout, ...rest }) => ({
       connections,
+      connectionsPerClientMax: rest.connectionsPerClient,
+      newConnections:
+        rest.connectionRate === 0
+          ? undefined
+          : { requests: rest.connectionRate, perMs: 1000, burst: rest.connectionRate },
+      rates: { client: rest.rate, total: rest.rateTotal },
       headBytesMax: head,
       fieldsMax: fields,
       targetBytesMax: target,
@@ -143,6 +184,7 @@ function listenerLimitsSection() {
       headTimeoutMs: headTimeout,
       idleTimeoutMs: idleTimeout,
       halfCloseTimeoutMs: halfCloseTimeout,
+      sendTimeoutMs: rest.sendTimeout,
     }))
     .prefault({})
     .describe("What one client may ask of this listener.");

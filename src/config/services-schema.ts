@@ -65,14 +65,10 @@ function serviceSection() {
       help: "How long the app may take to begin its answer to an HTTP request.",
     }),
     keepAlive: keepAliveSection(),
-    proxyProtocol: z
-      .enum(["none", "v1", "v2"], { error: "expected none, v1 or v2" })
-      .refine((version) => version === "none", {
-        error: "the PROXY protocol is not supported yet: use proxyProtocol: none",
-      })
-      .transform((): "none" => "none")
-      .prefault("none")
-      .describe("Tells the app the client's address. This version knows `none`."),
+    proxyProtocol: choice(
+      ["none", "v1", "v2"],
+      "The PROXY header that begins each connection to the app and tells it the client's address. Each client then has connections of its own to an http app.",
+    ).default("none"),
   }).transform(({ target: one, targets, protocol, ...rest }, context) => {
     const address = one ?? targets?.[0];
     if (address === undefined || (one !== undefined && targets !== undefined)) {

@@ -36,8 +36,9 @@ export interface ForwardingOptions {
 export class ForwardingContext {
   readonly trusted: boolean;
   readonly defaultHost: string;
+  /** The client's address, IPv4 also where it came mapped into IPv6; empty for a unix socket. */
+  readonly address: string;
   readonly #via: string;
-  readonly #address: string;
   readonly #node: string;
   readonly #proto: string;
   #lastHost = "";
@@ -48,8 +49,8 @@ export class ForwardingContext {
     this.trusted = options.trusted;
     this.defaultHost = options.defaultHost;
     this.#via = viaName(options.via);
-    this.#address = plainAddress(options.clientAddress);
-    this.#node = forwardedNode(this.#address, options.clientPort);
+    this.address = plainAddress(options.clientAddress);
+    this.#node = forwardedNode(this.address, options.clientPort);
     this.#proto = options.proto;
   }
 
@@ -75,7 +76,7 @@ export class ForwardingContext {
     const element = `for=${this.#node};host="${host}";proto=${this.#proto}`;
     return (
       `Via: 1.${versionMinor} ${this.#via}\r\n` +
-      `X-Forwarded-For: ${join(said.addresses, this.#address === "" ? "unknown" : this.#address)}\r\n` +
+      `X-Forwarded-For: ${join(said.addresses, this.address === "" ? "unknown" : this.address)}\r\n` +
       `X-Forwarded-Proto: ${proto}\r\n` +
       `X-Forwarded-Host: ${firstHost}\r\n` +
       `X-Forwarded-Port: ${said.port === "" ? portOf(firstHost, proto) : said.port}\r\n` +

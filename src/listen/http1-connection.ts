@@ -15,6 +15,7 @@ import { Http1Writer } from "./http1-writer.ts";
 import type { RequestHost, RequestLimits } from "./request-host.ts";
 import { type IntakeHost, type IntakeMode, RequestIntake } from "./request-intake.ts";
 import { RequestTurn, type TurnHost } from "./request-turn.ts";
+import { ReaderWatch } from "./reader-watch.ts";
 import type { ClientAddress } from "./server-socket.ts";
 
 export interface Http1ConnectionHost extends RequestHost {
@@ -61,6 +62,7 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
   readonly #intake: RequestIntake;
   readonly #writer: Http1Writer;
   readonly #turn: RequestTurn;
+  readonly #reader: ReaderWatch;
   #phase: Phase = "head";
   #clientEnded = false;
   /** The next request waits until the client has taken enough of the answers before it. */
@@ -81,6 +83,7 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     this.#turn = new RequestTurn(this, this.#writer, host, client.text, forwarding);
     this.startedAt = host.context.clock.now();
     this.#deadline = this.startedAt + host.limits.idleTimeoutMs;
+    this.#reader = new ReaderWatch(stream, client.who);
     stream.sink = this;
   }
 
@@ -111,6 +114,10 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
   }
 
   sweep(now: number): void {
+    // Bytes of a tunnel may wait: what they mean, and for how long, is between its ends.
+    const answers = this.exchange !== undefined && this.#phase !== "tunnel";
+    const stalled = answers ? this.#reader.problem(now, this.#host.limits.sendTimeoutMs) : undefined;
+    if (stalled !== undefined) this.bodyBroken(stalled);
     if (now < this.#deadline) return;
     if (this.#phase === "head") {
       if (!this.#intake.headStarted) this.#linger();

@@ -1,5 +1,5 @@
 /** Where HTTP/1.1 comes in, over tcp or a unix socket: accepts connections and keeps them to their deadlines. */
-import { BlockList, isIPv6, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { ListenerAddress } from "../base/address.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
@@ -8,23 +8,25 @@ import { ForwardingContext } from "../http/request-forwarding.ts";
 import type { RequestIdentity } from "../http/request-identity.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
-import { resetSocket, SocketStream } from "../socket/socket-stream.ts";
+import { SocketStream } from "../socket/socket-stream.ts";
+import { Admission, type AdmissionOptions } from "./admission.ts";
 import { Http1Connection, type Http1ConnectionHost } from "./http1-connection.ts";
 import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
 import type { RequestLimits } from "./request-host.ts";
+import { type RateOptions, RequestRates } from "./request-rates.ts";
 import type { RouteTable } from "./route-table.ts";
-import { clientAddressOf, listenAt, type ServerSocket } from "./server-socket.ts";
+import { type ClientAddress, listenAt, type ServerSocket } from "./server-socket.ts";
 
 export interface Http1ListenerOptions {
   readonly address: ListenerAddress;
   readonly routes: RouteTable;
-  /** Addresses and networks whose forwarding fields are believed. */
-  readonly trustedProxies: readonly string[];
   /** Names requests; undefined: they keep the names that they brought. */
   readonly identity: RequestIdentity | undefined;
   readonly waitForOfferMs: number;
   readonly limits: RequestLimits;
-  readonly connectionsMax: number;
+  readonly rates: RateOptions;
+  /** The proxies that it trusts are also those whose forwarding fields are believed. */
+  readonly admission: AdmissionOptions;
 }
 
 export class Http1Listener implements Listener, Http1ConnectionHost {
@@ -34,7 +36,8 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
   readonly #context: ListenerContext;
   #options: Http1ListenerOptions;
   readonly #connections = new Set<Http1Connection>();
-  #trusted: BlockList;
+  readonly #admission: Admission;
+  #rates: RequestRates | undefined;
   #server: ServerSocket | undefined;
   #draining = false;
 
@@ -43,21 +46,33 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
     this.#options = options;
     this.context = context.sessions;
     this.via = context.node;
-    this.#trusted = addressList(options.trustedProxies);
+    const { statistics } = this;
+    const { logger, sessions } = context;
+    const admitted = (socket: Socket, client: ClientAddress): void => this.#accept(socket, client);
+    this.#admission = new Admission(
+      { statistics, logger, clock: sessions.clock, url: () => this.url, admitted },
+      options.admission,
+    );
+    this.#setRates(options);
   }
 
   async start(): Promise<void> {
-    this.#server = await listenAt(this.#options.address.place, (socket) => this.#accept(socket));
+    this.#server = await listenAt(this.#options.address.place, (socket) => this.#admission.arrived(socket));
   }
 
   /** Takes new settings; the address stays. Requests under way keep the old ones. */
   update(options: Http1ListenerOptions): void {
     this.#options = options;
-    this.#trusted = addressList(options.trustedProxies);
+    this.#admission.update(options.admission);
+    this.#setRates(options);
   }
 
   get routes(): RouteTable {
     return this.#options.routes;
+  }
+
+  get rates(): RequestRates | undefined {
+    return this.#rates;
   }
 
   get limits(): RequestLimits {
@@ -81,7 +96,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
   }
 
   get connectionsOpen(): number {
-    return this.#connections.size;
+    return this.statistics.connectionsOpen;
   }
 
   get sessionsActive(): number {
@@ -110,6 +125,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
   drain(): void {
     this.#draining = true;
     void this.#server?.close();
+    this.#admission.close();
     for (const connection of this.#connections) connection.closeIfIdle();
   }
 
@@ -121,6 +137,8 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
   }
 
   sweep(now: number): void {
+    this.#admission.sweep(now);
+    this.#rates?.sweep(now);
     for (const connection of this.#connections) connection.sweep(now);
   }
 
@@ -131,7 +149,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
   // ── Http1ConnectionHost ──
 
   closed(connection: Http1Connection): void {
-    if (this.#connections.delete(connection)) this.statistics.connectionsOpen--;
+    if (this.#connections.delete(connection)) this.#admission.left(connection.client);
   }
 
   failed(client: string, service: string, error: PolarityError): void {
@@ -139,36 +157,22 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
     this.#context.logger.warn({ listener: this.url, service, client, code: error.code }, error.message);
   }
 
-  #accept(socket: Socket): void {
-    const { statistics } = this;
-    statistics.connections++;
-    if (this.#connections.size >= this.#options.connectionsMax || this.#draining) {
-      statistics.connectionsRefused++;
-      resetSocket(socket);
-      return;
-    }
-    statistics.connectionsOpen++;
-    const client = clientAddressOf(socket);
+  #setRates({ rates, admission }: Http1ListenerOptions): void {
+    this.#rates = RequestRates.of(rates, admission.trusted, this.context.clock.now(), this.#rates);
+  }
+
+  #accept(socket: Socket, client: ClientAddress): void {
     const forwarding = new ForwardingContext({
       via: this.via,
       clientAddress: client.host,
       clientPort: client.port,
       proto: "http",
-      trusted: client.host !== "" && this.#trusted.check(client.host, isIPv6(client.host) ? "ipv6" : "ipv4"),
+      trusted: this.#options.admission.trusted.has(client.host),
       defaultHost: this.#server?.address ?? "localhost",
     });
     const stream = new SocketStream(socket, { code: "CLIENT_GONE", who: client.who }, NO_SINK);
     this.#connections.add(new Http1Connection(this, stream, client, forwarding));
+    // It waited for its PROXY header.
+    if (socket.isPaused()) socket.resume();
   }
-}
-
-function addressList(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = "", prefix] = network.split("/", 2);
-    const family = isIPv6(address) ? "ipv6" : "ipv4";
-    if (prefix === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(prefix), family);
-  }
-  return list;
 }

@@ -73,6 +73,7 @@ export class Http1Writer implements ClientWriter {
       closeConnection: this.closes,
       versionMinor: request?.versionMinor ?? 1,
       requestId: this.requestId,
+      retryAfterSeconds: error.retryAfterSeconds,
     });
     this.#write(text, "", EMPTY);
   }

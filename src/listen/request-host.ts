@@ -4,6 +4,7 @@ import type { HeadLimits } from "../http/head-limits.ts";
 import type { RequestIdentity } from "../http/request-identity.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
+import type { RequestRates } from "./request-rates.ts";
 import type { RouteTable } from "./route-table.ts";
 
 export interface RequestLimits extends HeadLimits {
@@ -13,12 +14,16 @@ export interface RequestLimits extends HeadLimits {
   readonly idleTimeoutMs: number;
   /** How long an answer may stand still for a client that closed its side. */
   readonly halfCloseTimeoutMs: number;
+  /** How long a client may take nothing of an answer that waits for it. */
+  readonly sendTimeoutMs: number;
 }
 
 export interface RequestHost {
   readonly context: ExchangeContext;
   readonly routes: RouteTable;
   readonly limits: RequestLimits;
+  /** Undefined where clients may ask as often as they like. */
+  readonly rates: RequestRates | undefined;
   readonly waitForOfferMs: number;
   readonly via: string;
   readonly statistics: ListenerStatistics;

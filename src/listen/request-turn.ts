@@ -94,6 +94,13 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#tunnel = false;
     const { identity } = this.#host;
     if (identity !== undefined) this.#writer.requestId = identity.requestId(head, this.#forwarding.trusted);
+    const { rates } = this.#host;
+    const limited = rates === undefined ? undefined : rates.refusesRequest(head, this.#forwarding, this.#startedAt);
+    if (limited !== undefined) {
+      this.#host.statistics.countError(limited.code);
+      this.#refuse(limited, !this.#connection.bodyComplete);
+      return;
+    }
     if (problem !== undefined) {
       this.#refuse(problem, true);
       return;

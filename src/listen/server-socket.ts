@@ -50,12 +50,16 @@ export interface ClientAddress {
 }
 
 export function clientAddressOf(socket: Socket): ClientAddress {
-  const host = socket.remoteAddress;
-  if (host === undefined) return { host: "", port: 0, text: "", who: "the client" };
+  const host = socket.remoteAddress ?? "";
   const plain = host.startsWith("::ffff:") && host.includes(".") ? host.slice("::ffff:".length) : host;
-  const port = socket.remotePort ?? 0;
-  const text = formatPlace({ kind: "tcp", host: plain, port });
-  return { host: plain, port, text, who: `the client ${text}` };
+  return clientAt(plain, socket.remotePort ?? 0);
+}
+
+/** `host`: an IP address; empty where there is none. */
+export function clientAt(host: string, port: number): ClientAddress {
+  if (host === "") return { host, port: 0, text: "", who: "the client" };
+  const text = formatPlace({ kind: "tcp", host, port });
+  return { host, port, text, who: `the client ${text}` };
 }
 
 function addressOf(server: Server, place: Place): string {

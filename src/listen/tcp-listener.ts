@@ -7,36 +7,52 @@ import { StreamRequest } from "../base/upstream.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import { StreamSession } from "../session/stream-session.ts";
 import { QUIET_PROBE_MS, resetSocket, SocketStream } from "../socket/socket-stream.ts";
+import { Admission, type AdmissionOptions } from "./admission.ts";
 import { type ActiveSession, activeSession, type Listener, type ListenerContext } from "./listener.ts";
-import { clientAddressOf, listenAt, type ServerSocket } from "./server-socket.ts";
+import { type RateOptions, RequestRates } from "./request-rates.ts";
+import { type ClientAddress, listenAt, type ServerSocket } from "./server-socket.ts";
 
 export interface TcpListenerOptions {
   readonly address: ListenerAddress;
   readonly service: string;
   readonly node: string | undefined;
   readonly waitForOfferMs: number;
-  readonly connectionsMax: number;
+  readonly rates: RateOptions;
+  readonly admission: AdmissionOptions;
 }
 
 export class TcpListener implements Listener {
   readonly statistics = new ListenerStatistics();
   readonly #context: ListenerContext;
   #options: TcpListenerOptions;
-  readonly #sessions = new Set<StreamSession>();
+  /** With who they are for, once they have left. */
+  readonly #sessions = new Map<StreamSession, ClientAddress>();
+  readonly #admission: Admission;
+  #rates: RequestRates | undefined;
   #server: ServerSocket | undefined;
 
   constructor(context: ListenerContext, options: TcpListenerOptions) {
     this.#context = context;
     this.#options = options;
+    const { statistics } = this;
+    const { logger, sessions } = context;
+    const admitted = (socket: Socket, client: ClientAddress): void => this.#accept(socket, client);
+    this.#admission = new Admission(
+      { statistics, logger, clock: sessions.clock, url: () => this.url, admitted },
+      options.admission,
+    );
+    this.#setRates(options);
   }
 
   async start(): Promise<void> {
-    this.#server = await listenAt(this.#options.address.place, (socket) => this.#accept(socket));
+    this.#server = await listenAt(this.#options.address.place, (socket) => this.#admission.arrived(socket));
   }
 
   /** Takes new settings; the address stays. Sessions under way keep the old ones. */
   update(options: TcpListenerOptions): void {
     this.#options = options;
+    this.#admission.update(options.admission);
+    this.#setRates(options);
   }
 
   get url(): string {
@@ -44,7 +60,7 @@ export class TcpListener implements Listener {
   }
 
   get connectionsOpen(): number {
-    return this.#sessions.size;
+    return this.statistics.connectionsOpen;
   }
 
   get sessionsActive(): number {
@@ -52,35 +68,43 @@ export class TcpListener implements Listener {
   }
 
   sessions(max: number): ActiveSession[] {
-    return [...this.#sessions.values().take(max)].map(activeSession);
+    return [...this.#sessions.keys().take(max)].map(activeSession);
   }
 
   drain(): void {
     void this.#server?.close();
+    this.#admission.close();
   }
 
   close(error: PolarityError): number {
     this.drain();
     const cut = this.#sessions.size;
-    for (const session of this.#sessions) session.abort(error);
+    for (const session of this.#sessions.keys()) session.abort(error);
     return cut;
   }
 
-  sweep(): void {}
+  sweep(now: number): void {
+    this.#admission.sweep(now);
+    this.#rates?.sweep(now);
+  }
 
   /** Raw bytes cannot be asked again: a session stays with its offer until the link is dead. */
   upstreamSuspect(): void {}
 
-  #accept(socket: Socket): void {
+  #setRates({ rates, admission }: TcpListenerOptions): void {
+    this.#rates = RequestRates.of(rates, admission.trusted, this.#context.sessions.clock.now(), this.#rates);
+  }
+
+  #accept(socket: Socket, client: ClientAddress): void {
     const { statistics } = this;
-    statistics.connections++;
-    if (this.#sessions.size >= this.#options.connectionsMax) {
+    const limited = this.#rates?.refuses(client.host, this.#context.sessions.clock.now());
+    if (limited !== undefined) {
+      this.#admission.left(client);
       statistics.connectionsRefused++;
+      statistics.countError(limited.code);
       resetSocket(socket);
       return;
     }
-    statistics.connectionsOpen++;
-    const client = clientAddressOf(socket);
     const stream = new SocketStream(socket, { code: "CLIENT_GONE", who: client.who }, NO_SINK);
     stream.probeAfter(QUIET_PROBE_MS);
     const { service, node, waitForOfferMs } = this.#options;
@@ -93,14 +117,16 @@ export class TcpListener implements Listener {
       statistics,
       this,
     );
-    this.#sessions.add(session);
+    this.#sessions.set(session, client);
     session.start();
+    // It waited for its PROXY header.
+    if (socket.isPaused()) socket.resume();
   }
 
   /** StreamSessionEvents */
   finished(session: StreamSession, error: PolarityError | undefined): void {
-    this.#sessions.delete(session);
-    this.statistics.connectionsOpen--;
+    const client = this.#sessions.get(session);
+    if (this.#sessions.delete(session)) this.#admission.left(client!);
     if (error === undefined || error.code === "CLIENT_GONE") return;
     this.#context.logger.warn(
       { listener: this.url, service: session.request.service, client: session.request.client, code: error.code },

@@ -4,9 +4,11 @@ import type { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
 import type { ListenerConfig } from "../config/node-config.ts";
 import { RequestIdentity } from "../http/request-identity.ts";
+import type { AdmissionOptions } from "../listen/admission.ts";
 import { Http1Listener, type Http1ListenerOptions } from "../listen/http1-listener.ts";
 import type { Listener, ListenerContext } from "../listen/listener.ts";
 import { fixedRoute, type RouteTable, routeByName, routeByTable } from "../listen/route-table.ts";
+import { TrustedNetworks } from "../listen/trusted-networks.ts";
 import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { RelayWish } from "./relay-offers.ts";
@@ -162,10 +164,10 @@ export class ListenerSet {
     return {
       address: config.address,
       routes: this.#routes(config),
-      trustedProxies: config.trustedProxies,
       identity: identityOf(config),
       waitForOfferMs: config.waitForOfferMs,
-      connectionsMax: limits.connections,
+      rates: limits.rates,
+      admission: admissionOptions(config),
       limits: {
         headBytesMax: limits.headBytesMax,
         fieldCountMax: limits.fieldsMax,
@@ -174,6 +176,7 @@ export class ListenerSet {
         headTimeoutMs: limits.headTimeoutMs,
         idleTimeoutMs: limits.idleTimeoutMs,
         halfCloseTimeoutMs: limits.halfCloseTimeoutMs,
+        sendTimeoutMs: limits.sendTimeoutMs,
       },
     };
   }
@@ -197,7 +200,19 @@ function tcpOptions(config: ListenerConfig): TcpListenerOptions {
     service: config.service ?? "*",
     node: config.node,
     waitForOfferMs: config.waitForOfferMs,
-    connectionsMax: config.limits.connections,
+    rates: config.limits.rates,
+    admission: admissionOptions(config),
+  };
+}
+
+function admissionOptions({ limits, proxyProtocol, trustedProxies }: ListenerConfig): AdmissionOptions {
+  return {
+    connectionsMax: limits.connections,
+    connectionsPerClientMax: limits.connectionsPerClientMax,
+    newConnections: limits.newConnections,
+    proxyProtocol,
+    headerTimeoutMs: limits.headTimeoutMs,
+    trusted: new TrustedNetworks(trustedProxies),
   };
 }
 

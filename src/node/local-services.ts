@@ -131,14 +131,15 @@ export class LocalServices {
 
   #createTarget(config: ServiceConfig): Target {
     const context: TargetContext = { clock: this.#coarse };
-    const { target: address, connectTimeoutMs, responseTimeoutMs, keepAlive } = config;
-    if (config.protocol !== "http/1.1") return new TcpTarget({ address, connectTimeoutMs });
+    const { target: address, connectTimeoutMs, responseTimeoutMs, keepAlive, proxyProtocol } = config;
+    if (config.protocol !== "http/1.1") return new TcpTarget({ address, connectTimeoutMs, proxyProtocol });
     return new HttpTarget(context, {
       address,
       connectTimeoutMs,
       responseTimeoutMs,
       idleConnectionsMax: keepAlive.connections,
       idleMs: keepAlive.idleMs,
+      proxyProtocol,
       headLimits: HEAD_LIMITS,
       headBytesMax: HEAD_BYTES_MAX,
     });
@@ -152,7 +153,8 @@ export class LocalServices {
       { active: { intervalMs: check.intervalMs, rise: check.rise, fall: check.fall }, passive: undefined, random },
       {
         probe: () => {
-          void checkHealth({ address: config.target, path: check.path, timeoutMs: check.timeoutMs }).then((failure) => {
+          const { target: address, proxyProtocol } = config;
+          void checkHealth({ address, path: check.path, timeoutMs: check.timeoutMs, proxyProtocol }).then((failure) => {
             if (failure === undefined) health.probePassed(clock.now());
             else health.probeFailed(clock.now(), failure);
           });

@@ -97,6 +97,15 @@ export function acceptWithSharedRead(server: Server, accepted: (socket: Socket) 
 }
 
 /**
+ * What the system has not taken yet of the write under way, which `writableLength` counts until all of it is gone; 0 where
+ * the handle does not say.
+ */
+export function writeQueueBytes(socket: Socket): number {
+  const handle = (socket as Socket & { _handle?: { readonly writeQueueSize?: number } | null })._handle;
+  return handle?.writeQueueSize ?? 0;
+}
+
+/**
  * A link's connection in a socket that reads this way, with `receiver` to get it; the given one is an empty shell
  * from then on. Where that cannot be, the same socket comes back and says `data`.
  */

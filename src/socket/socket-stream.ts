@@ -10,7 +10,7 @@ import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { type ErrorCode, messageOf, PolarityError } from "../base/errors.ts";
 import { OutgoingBlocks } from "../base/outgoing-blocks.ts";
 import { hold, type ReadBlock } from "../base/read-block.ts";
-import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "./shared-read.ts";
+import { RECEIVER, type ReadReceiver, type ReceivingSocket, writeQueueBytes } from "./shared-read.ts";
 
 /** Un-consumed bytes at which reading stops; it goes on below half of it. */
 const READ_AHEAD_BYTES = 64 * 1024;
@@ -79,6 +79,16 @@ export class SocketStream implements ByteStream, ReadReceiver {
   /** The last write returned false, and no `drain` has come since. */
   get full(): boolean {
     return this.#needsDrain;
+  }
+
+  /** Something that was written waits for the peer to take it. */
+  get waiting(): boolean {
+    return this.socket.writableLength > 0;
+  }
+
+  /** Changes whenever the peer took some of what waits, and only then while something does. */
+  get takenMark(): number {
+    return this.bytesOut - this.socket.writableLength - writeQueueBytes(this.socket);
   }
 
   get readEnded(): boolean {

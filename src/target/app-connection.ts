@@ -15,6 +15,8 @@ export interface AppUser {
 export class AppConnection implements ByteSink {
   readonly stream: SocketStream;
   readonly #gone: (connection: AppConnection) => void;
+  /** The one client whose requests it may carry, because the app was told of it; empty: any client's. */
+  readonly client: string;
   user: AppUser | undefined;
   connected = false;
   /** It has served before: the app may be closing it just now. */
@@ -23,7 +25,8 @@ export class AppConnection implements ByteSink {
   idleSince = 0;
   idleUntil = 0;
 
-  constructor(socket: Socket, who: string, gone: (connection: AppConnection) => void) {
+  constructor(socket: Socket, who: string, client: string, gone: (connection: AppConnection) => void) {
+    this.client = client;
     this.stream = new SocketStream(socket, { code: "TARGET_FAILED", who }, this);
     this.#gone = gone;
     socket.once("connect", () => {

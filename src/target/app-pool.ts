@@ -1,10 +1,14 @@
 /**
  * Keep-alive connections to one HTTP app. The one used last is used first, so that a quiet app's surplus times out.
  *
- * take and give: O(1). sweep: O(idle connections).
+ * Where the app is told each connection's client by a PROXY header, a connection serves that client's requests only: apps
+ * take what the header says for all that follows.
+ *
+ * take and give: O(1); with PROXY headers O(idle connections). sweep: O(idle connections).
  */
 import type { Place } from "../base/address.ts";
 import { AppConnection } from "./app-connection.ts";
+import { type ProxyProtocol, prefaceFor } from "./app-preface.ts";
 import { connectApp } from "./app-socket.ts";
 
 export interface AppPoolOptions {
@@ -14,6 +18,7 @@ export interface AppPoolOptions {
   readonly connectTimeoutMs: number;
   readonly idleMax: number;
   readonly idleMs: number;
+  readonly proxyProtocol: ProxyProtocol;
 }
 
 /** An app announces when it closes; we let go a second earlier, lest a request meet the closing. */
@@ -33,24 +38,36 @@ export class AppPool {
     return this.#open;
   }
 
+  /** Any client's request may go over any connection. */
+  get #shared(): boolean {
+    return this.#options.proxyProtocol === "none";
+  }
+
   get idle(): number {
     return this.#idle.length;
   }
 
   /** An idle connection that became idle after `idleAfter` and is still expected to live, or else a new one. */
-  take(now: number, idleAfter: number): AppConnection {
-    const connection = this.#idle.at(-1);
+  take(now: number, idleAfter: number, client: string): AppConnection {
+    const at = this.#shared
+      ? this.#idle.length - 1
+      : this.#idle.findLastIndex((connection) => connection.client === client);
+    const connection = this.#idle[at];
     if (connection === undefined || connection.idleSince < idleAfter || connection.idleUntil <= now)
-      return this.connect();
-    this.#idle.pop();
+      return this.connect(client);
+    if (this.#shared) this.#idle.pop();
+    else this.#idle.splice(at, 1);
     connection.reused = true;
     return connection;
   }
 
-  connect(): AppConnection {
-    const { place, who, connectTimeoutMs } = this.#options;
+  connect(client: string): AppConnection {
+    const { place, who, connectTimeoutMs, proxyProtocol } = this.#options;
     this.#open++;
-    return new AppConnection(connectApp(place, connectTimeoutMs), who, (connection) => this.#gone(connection));
+    const socket = connectApp(place, connectTimeoutMs);
+    if (proxyProtocol !== "none") socket.write(prefaceFor(proxyProtocol, client, place));
+    const only = proxyProtocol === "none" ? "" : client;
+    return new AppConnection(socket, who, only, (connection) => this.#gone(connection));
   }
 
   /** Takes back a connection whose exchange is complete. `appKeepsMs`: what the app said in Keep-Alive. */
@@ -60,6 +77,8 @@ export class AppPool {
       appKeepsMs === undefined
         ? this.#options.idleMs
         : Math.min(this.#options.idleMs, Math.max(0, appKeepsMs - KEEP_ALIVE_MARGIN_MS));
+    // What one client may use alone is worth less than what the next request may be.
+    if (!this.#shared && keepMs > 0 && this.#idle.length >= this.#options.idleMax) this.#idle[0]?.destroy();
     if (keepMs === 0 || this.#idle.length >= this.#options.idleMax) {
       connection.destroy();
       return;

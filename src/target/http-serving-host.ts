@@ -3,6 +3,7 @@ import type { TargetAddress } from "../base/address.ts";
 import type { DenseMember } from "../base/dense-set.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { HeadLimits } from "../http/head-limits.ts";
+import type { ProxyProtocol } from "./app-preface.ts";
 import type { AppPool } from "./app-pool.ts";
 import type { TargetContext } from "./target.ts";
 
@@ -13,6 +14,7 @@ export interface HttpTargetOptions {
   readonly responseTimeoutMs: number;
   readonly idleConnectionsMax: number;
   readonly idleMs: number;
+  readonly proxyProtocol: ProxyProtocol;
   readonly headLimits: HeadLimits;
   readonly headBytesMax: number;
 }

@@ -27,6 +27,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   denseIndex = -1;
   readonly #target: HttpServingHost;
   readonly #stream: ByteStream;
+  readonly #client: string;
   readonly #requestCollector: HeadCollector;
   readonly #requestReader = new BodyReader("BAD_REQUEST");
   readonly #responseCollector: HeadCollector;
@@ -49,9 +50,11 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   /** The app was sent bytes of a tunnel that it may not agree to. */
   #tunnelBegunEarly = false;
 
-  constructor(target: HttpServingHost, stream: ByteStream) {
+  /** `client`: its address, as the stream's opener says; may be empty. */
+  constructor(target: HttpServingHost, stream: ByteStream, client: string) {
     this.#target = target;
     this.#stream = stream;
+    this.#client = client;
     const { headBytesMax } = target.options;
     this.#requestCollector = new HeadCollector(headBytesMax, "request");
     this.#responseCollector = new HeadCollector(headBytesMax, "response");
@@ -185,7 +188,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     const now = this.#target.context.clock.now();
     this.#deadline = now + this.#target.options.responseTimeoutMs;
     const repeatable = isIdempotent(head.method);
-    const app = this.#target.pool.take(now, repeatable ? 0 : now - FRESH_FOR_UNSAFE_MS);
+    const app = this.#target.pool.take(now, repeatable ? 0 : now - FRESH_FOR_UNSAFE_MS, this.#client);
     if (app.reused && repeatable) this.#replay = new ReplayBuffer();
     this.#use(app);
     app.stream.writeLatin1(text);
@@ -332,7 +335,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
       this.#replay = undefined;
       app.destroy();
       this.#appEnded = false;
-      this.#use(this.#target.pool.connect());
+      this.#use(this.#target.pool.connect(this.#client));
       this.#app?.stream.writeLatin1(this.#head!.text);
       for (const chunk of chunks) this.#app?.stream.write(chunk);
       this.appDrained();

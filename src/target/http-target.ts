@@ -24,6 +24,7 @@ export class HttpTarget implements Target, HttpServingHost {
       connectTimeoutMs: options.connectTimeoutMs,
       idleMax: options.idleConnectionsMax,
       idleMs: options.idleMs,
+      proxyProtocol: options.proxyProtocol,
     });
   }
 
@@ -31,8 +32,8 @@ export class HttpTarget implements Target, HttpServingHost {
     return this.#serving.size;
   }
 
-  accept(stream: ByteStream): void {
-    this.#serving.add(new HttpServing(this, stream));
+  accept(stream: ByteStream, client: string): void {
+    this.#serving.add(new HttpServing(this, stream, client));
   }
 
   finished(serving: HttpUnderWay): void {

@@ -3,12 +3,14 @@ import type { TargetAddress } from "../base/address.ts";
 import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
+import { type ProxyProtocol, prefaceFor } from "./app-preface.ts";
 import { connectApp } from "./app-socket.ts";
 import { type Target, unreachable } from "./target.ts";
 
 export interface TcpTargetOptions {
   readonly address: TargetAddress;
   readonly connectTimeoutMs: number;
+  readonly proxyProtocol: ProxyProtocol;
 }
 
 export class TcpTarget implements Target {
@@ -25,8 +27,10 @@ export class TcpTarget implements Target {
     return this.#serving.size;
   }
 
-  accept(stream: ByteStream): void {
-    const socket = connectApp(this.#options.address.place, this.#options.connectTimeoutMs);
+  accept(stream: ByteStream, client: string): void {
+    const { address, connectTimeoutMs, proxyProtocol } = this.#options;
+    const socket = connectApp(address.place, connectTimeoutMs);
+    if (proxyProtocol !== "none") socket.write(prefaceFor(proxyProtocol, client, address.place));
     const app = new SocketStream(socket, { code: "TARGET_FAILED", who: `the app ${this.url}` }, NO_SINK);
     const serving = new TcpServing(this.url, stream, app, () => this.#serving.delete(serving));
     this.#serving.add(serving);

@@ -27,6 +27,7 @@ async function setUp(t: TestContext, answer: (head: string, socket: Socket) => v
       responseTimeoutMs: options.responseTimeoutMs ?? 60_000,
       idleConnectionsMax: options.idleConnectionsMax ?? 10,
       idleMs: 30_000,
+      proxyProtocol: "none",
       headLimits: { targetBytesMax: 1000, fieldCountMax: 100 },
       headBytesMax: 4096,
     },
@@ -34,7 +35,7 @@ async function setUp(t: TestContext, answer: (head: string, socket: Socket) => v
   t.after(() => target.close(new PolarityError("NODE_STOPPED", "the test is over")));
   const open = (): RecordingStream => {
     const stream: RecordingStream = new RecordingStream(new DiscardSink({} as RecordingStream));
-    target.accept(stream);
+    target.accept(stream, "");
     return stream;
   };
   const exchange = async (request: string): Promise<string> => {
