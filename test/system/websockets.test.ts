@@ -224,14 +224,14 @@ test("a request to upgrade may have a body, which comes before the tunnel's byte
 test("an open websocket outlives every timeout for requests and idle connections, in silence", async (t) => {
   const app = await startWebSocketApp(t, echo);
   const silent = await startRawApp(t, () => {});
-  const limits = { headTimeout: "50ms", idleTimeout: "50ms" };
+  const limits = { headTimeout: "400ms", idleTimeout: "400ms" };
   const router = await startRouter(t, [{ url: "http://127.0.0.1:0", limits, waitForOffer: "1s" }]);
-  const timeouts = { responseTimeout: "50ms", connectTimeout: "5s" };
+  const timeouts = { responseTimeout: "400ms", connectTimeout: "5s" };
   const services = {
     web: { target: app.url, ...timeouts },
     silent: { target: silent.url.replace("tcp:", "http:"), ...timeouts },
   };
-  await startConnector(t, router.link, services, { rest: {} });
+  await startConnector(t, router.link, services);
   await offered(router.node, "web");
   await offered(router.node, "silent");
   const client = await new WebSocketClient(t, `ws://127.0.0.1:${router.port}/web`).opened();
