@@ -77,6 +77,21 @@ function listenerMetrics({ listeners }: NodeView): Metric[] {
       "Client connections turned away by a limit.",
       samples(series, (of) => of.connectionsRefusedTotal),
     ),
+    counter(
+      "listener_handshakes_failed_total",
+      "TLS handshakes that did not come about.",
+      samples(series, (of) => of.handshakesFailedTotal),
+    ),
+    gauge(
+      "certificate_expires_days",
+      "Days until the certificate expires, rounded down; negative once it has.",
+      series.flatMap(({ labels, of }) =>
+        of.certificates.map(({ file, names, expiresDays }) => ({
+          labels: { ...labels, file, name: names[0] ?? "" },
+          value: expiresDays,
+        })),
+      ),
+    ),
   ];
 }
 

@@ -35,10 +35,14 @@ test("a listener may use every interface and port 0", () => {
     ["http://*:8001", "http", tcp("", 8001), "http://:8001"],
     ["127.0.0.1:8001", "http", tcp("127.0.0.1", 8001), "http://127.0.0.1:8001"],
     ["tcp://0.0.0.0:0", "tcp", tcp("0.0.0.0", 0), "tcp://0.0.0.0:0"],
+    ["https://:8443", "https", tcp("", 8443), "https://:8443"],
     ["http://[::]:80", "http", tcp("::", 80), "http://[::]:80"],
     ["unix:///run/bus.sock", "unix", { kind: "unix", path: "/run/bus.sock" }, "unix:///run/bus.sock"],
   ] as const;
-  for (const [text, scheme, place, url] of cases) assert.deepEqual(parseListenerAddress(text), { scheme, place, url });
+  for (const [text, scheme, place, url] of cases) {
+    const protocol = scheme === "http" || scheme === "https" ? "http/1.1" : "tcp";
+    assert.deepEqual(parseListenerAddress(text), { scheme, protocol, place, url });
+  }
 });
 
 test("a router can be dialled over every transport; websockets keep their path and have the usual ports", () => {
@@ -96,7 +100,6 @@ test("what cannot be understood is refused with a form that would do and the rea
     [parseTargetAddress, "http://a:1?x", /nothing may follow the port/],
     [parseTargetAddress, "http://a:1#x", /nothing may follow a #/],
     [parseTargetAddress, "ftp://a:1", /ftp:\/\/ is not one of http:\/\/, tcp:\/\/, unix:\/\//],
-    [parseTargetAddress, "https://a", /^https:\/\/ targets are not supported yet: https:\/\/a$/],
     [parseTargetAddress, "udp://a:1", /not supported yet/],
     [parseTargetAddress, "http://a b:1", /a space or a control character/],
     [parseTargetAddress, "http://a:1\n", /a space or a control character/],
@@ -105,7 +108,7 @@ test("what cannot be understood is refused with a form that would do and the rea
     [parseTargetAddress, `unix:///${"x".repeat(107)}`, /at most 107 bytes/],
     [parseListenerAddress, "8001", /write :8001 for every interface or 127\.0\.0\.1:8001 for this machine/],
     [parseListenerAddress, "http://0.0.0.0", /^expected a URL such as http:\/\/0\.0\.0\.0:8001: the port is missing/],
-    [parseListenerAddress, "https://:443", /^https:\/\/ listeners are not supported yet/],
+    [parseListenerAddress, "udp://:443", /^udp:\/\/ listeners are not supported yet/],
     [
       parseLinkListenerAddress,
       "wss://:8000",

@@ -24,15 +24,18 @@ export interface LinkAddress {
 }
 
 export interface TargetAddress {
-  readonly scheme: "http" | "tcp" | "unix";
-  /** What the scheme says about the bytes: `http/1.1` for http, else `tcp`. */
+  readonly scheme: "http" | "https" | "tcp" | "tls" | "unix";
+  /** What the scheme says about the bytes: `http/1.1` for http and https, else `tcp`. */
   readonly protocol: StreamProtocol;
   readonly place: Place;
   readonly url: string;
 }
 
 export interface ListenerAddress {
-  readonly scheme: "http" | "tcp" | "unix";
+  /** `tls` is passed through by the name that clients ask for; `https` is decrypted. */
+  readonly scheme: "http" | "https" | "tcp" | "tls" | "unix";
+  /** What sessions carry: `http/1.1` for http and https, else `tcp`. */
+  readonly protocol: StreamProtocol;
   readonly place: Place;
   readonly url: string;
 }
@@ -74,7 +77,7 @@ const TARGET: UrlForm = {
   what: "target",
   example: "http://127.0.0.1:3000 or tcp://127.0.0.1:5432",
   schemes: ["http", "tcp", "unix"],
-  later: ["https", "udp"],
+  later: ["https", "tls", "udp"],
   bareScheme: "http",
   listens: false,
   pathSchemes: [],
@@ -83,8 +86,8 @@ const TARGET: UrlForm = {
 const LISTENER: UrlForm = {
   what: "listener",
   example: "http://0.0.0.0:8001",
-  schemes: ["http", "tcp", "unix"],
-  later: ["https", "udp"],
+  schemes: ["http", "https", "tcp", "unix"],
+  later: ["tls", "udp"],
   bareScheme: "http",
   listens: true,
   pathSchemes: [],
@@ -106,16 +109,20 @@ export function parseLinkAddress(text: string): LinkAddress {
   return { transport: scheme as LinkTransport, place, path, url };
 }
 
-/** An app: `http://HOST:PORT`, `tcp://HOST:PORT`, `unix:///path`; without a scheme it is http, a port alone is one of 127.0.0.1. */
+/** An app: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`; without a scheme it is http, a port alone is one of 127.0.0.1. */
 export function parseTargetAddress(text: string): TargetAddress {
   const { scheme, place, url } = parseUrl(text, TARGET);
-  return { scheme: scheme as TargetAddress["scheme"], protocol: scheme === "http" ? "http/1.1" : "tcp", place, url };
+  return { scheme: scheme as TargetAddress["scheme"], protocol: protocolOf(scheme), place, url };
 }
 
-/** Where clients come in: `http://HOST:PORT`, `tcp://HOST:PORT`, `unix:///path`; without a scheme it is http, `:PORT` is every interface. */
+/** Where clients come in: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`; without a scheme it is http, `:PORT` is every interface. */
 export function parseListenerAddress(text: string): ListenerAddress {
   const { scheme, place, url } = parseUrl(text, LISTENER);
-  return { scheme: scheme as ListenerAddress["scheme"], place, url };
+  return { scheme: scheme as ListenerAddress["scheme"], protocol: protocolOf(scheme), place, url };
+}
+
+function protocolOf(scheme: string): StreamProtocol {
+  return scheme === "http" || scheme === "https" ? "http/1.1" : "tcp";
 }
 
 /** `HOST:PORT` with brackets round an IPv6 host, or the path of a unix socket. */
@@ -188,7 +195,7 @@ function splitScheme(text: string, form: UrlForm): readonly [string, string, boo
   return [form.bareScheme, text, false];
 }
 
-const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, ws: 80, wss: 443 };
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443, ws: 80, wss: 443 };
 
 function parseAuthority(authority: string, usualPort: number | undefined, text: string, form: UrlForm): Place {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(authority);

@@ -37,7 +37,7 @@ export function parseListenArgument(text: string): ListenArgument {
   const equals = text.startsWith("unix:") ? text.lastIndexOf("=") : text.indexOf("=");
   const address = parseListenerAddress(equals < 0 ? text : text.slice(0, equals));
   if (equals < 0) {
-    if (address.scheme !== "http") {
+    if (address.protocol !== "http/1.1") {
       throw usage(`a ${address.scheme}:// listener serves one service: write ${text}=SERVICE`);
     }
     return { address, service: undefined };

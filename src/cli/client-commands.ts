@@ -7,7 +7,7 @@ import { reasonOf } from "../config/resolution.ts";
 import type { NodeView } from "../node/view.ts";
 import type { ClientFlags, OutputFlags, RegisterFlags } from "./command-flags.ts";
 import type { Resource } from "./client-output.ts";
-import { dataText, resourceText, statusText } from "./client-output.ts";
+import { dataText, resourceData, resourceText, statusText } from "./client-output.ts";
 import { EXIT } from "./exit-code.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -19,7 +19,7 @@ export function showStatus(flags: OutputFlags): Promise<number> {
 
 export function showResource(resource: Resource, flags: OutputFlags): Promise<number> {
   return show(flags, (view) =>
-    flags.output === "table" ? resourceText(view, resource) : dataText(view[resource], flags.output),
+    flags.output === "table" ? resourceText(view, resource) : dataText(resourceData(view, resource), flags.output),
   );
 }
 

@@ -7,7 +7,7 @@ import { bytesText, secondsText, table } from "./table.ts";
 export const OUTPUT_FORMATS = ["table", "json", "yaml"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
-export const RESOURCES = ["services", "links", "nodes", "sessions", "listeners"] as const;
+export const RESOURCES = ["services", "links", "nodes", "sessions", "listeners", "certificates"] as const;
 export type Resource = (typeof RESOURCES)[number];
 
 /** JSON or YAML of any value. */
@@ -38,6 +38,9 @@ export function statusText(view: NodeView): string {
   );
   const parts = [head];
   if (view.listeners.length > 0) parts.push(resourceText(view, "listeners"));
+  if (view.listeners.some(({ certificates }) => certificates.length > 0)) {
+    parts.push(resourceText(view, "certificates"));
+  }
   if (view.services.length > 0) parts.push(resourceText(view, "services"));
   if (view.links.length > 0) parts.push(resourceText(view, "links"));
   return parts.join("\n");
@@ -47,6 +50,12 @@ export function resourceText(view: NodeView, resource: Resource): string {
   const { headings, rows } = TABLES[resource];
   const text = table(headings.split("|"), rows(view));
   return resource === "sessions" && view.sessionsOmitted > 0 ? `${text}and ${view.sessionsOmitted} more\n` : text;
+}
+
+/** What programs get of a resource. */
+export function resourceData(view: NodeView, resource: Resource): readonly unknown[] {
+  if (resource !== "certificates") return view[resource];
+  return view.listeners.flatMap(({ url, certificates }) => certificates.map((each) => ({ ...each, listener: url })));
 }
 
 interface TableForm {
@@ -75,6 +84,10 @@ const TABLES: Readonly<Record<Resource, TableForm>> = {
   listeners: {
     headings: "LISTENER|SERVICE|STATE|OPEN|CONNECTIONS|REFUSED|REQUESTS|2XX|4XX|5XX|IN|OUT",
     rows: (view) => view.listeners.map(listenerRow),
+  },
+  certificates: {
+    headings: "CERTIFICATE|NAMES|EXPIRES|DAYS|LISTENER",
+    rows: (view) => view.listeners.flatMap(certificateRows),
   },
 };
 
@@ -144,6 +157,16 @@ function listenerRow(listener: ListenerView): Cell[] {
     bytesText(listener.bytesInTotal),
     bytesText(listener.bytesOutTotal),
   ];
+}
+
+function certificateRows({ url, certificates }: ListenerView): Cell[][] {
+  return certificates.map(({ file, names, expiresAt, expiresDays }) => [
+    file,
+    names.join(", "),
+    expiresAt.slice(0, 10),
+    expiresDays,
+    url,
+  ]);
 }
 
 function nodeRow(peer: PeerView): Cell[] {

@@ -82,13 +82,15 @@ export function addClientFlags(command: Command): Command {
 
 function adminUrl(value: string): string {
   const { scheme, url } = parseListenerAddress(value);
-  if (scheme === "tcp") throw new PolarityError("USAGE", "expected a URL such as http://127.0.0.1:8088");
+  if (scheme !== "http" && scheme !== "unix")
+    throw new PolarityError("USAGE", "expected a URL such as http://127.0.0.1:8088");
   return url;
 }
 
 function nodeUrl(value: string): string {
   const { scheme, url } = parseTargetAddress(value);
-  if (scheme === "tcp") throw new PolarityError("USAGE", "expected a URL such as http://127.0.0.1:8088");
+  if (scheme !== "http" && scheme !== "unix")
+    throw new PolarityError("USAGE", "expected a URL such as http://127.0.0.1:8088");
   return url;
 }
 

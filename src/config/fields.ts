@@ -7,10 +7,10 @@ import { LoadedText } from "./loaded-text.ts";
 /** Reads a file that the configuration names; throws a `PolarityError` that says why it cannot. */
 export type ReadFile = (path: string) => LoadedText;
 
-const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Milliseconds of `250ms`, `5s`, `1m` or `1h`; undefined for anything else. */
+/** Milliseconds of `250ms`, `5s`, `1m`, `1h` or `1d`; undefined for anything else. */
 export function parseDuration(text: string): number | undefined {
   const match = DURATION.exec(text);
   const unit = UNIT_MS[match?.[2] ?? ""];

@@ -16,12 +16,14 @@ import {
   size,
 } from "./fields.ts";
 import { rateSection } from "./rate-schema.ts";
+import type { ReadFile } from "./fields.ts";
+import { hstsSection, listenerTlsSection } from "./listener-tls-schema.ts";
 
-export function listenersSection() {
-  return list(listenerSection(), "Where clients come in.");
+export function listenersSection(read: ReadFile) {
+  return list(listenerSection(read), "Where clients come in.");
 }
 
-function listenerSection() {
+function listenerSection(read: ReadFile) {
   const route = section({
     host: maybe(
       parsed(
@@ -43,9 +45,17 @@ function listenerSection() {
     url: parsed(
       "a URL such as http://0.0.0.0:8001",
       parseListenerAddress,
-      "Where to listen: `http://HOST:PORT`, `tcp://HOST:PORT`, `unix:///path`; `:PORT` is http on every interface.",
+      "Where to listen: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`; `:PORT` is http on every interface.",
     ),
-    service: maybe(serviceName("The one service behind this listener. A tcp or unix listener needs it.")),
+    tls: maybe(listenerTlsSection(read)).describe("For `https://`: the certificates, and whom it asks for one."),
+    hsts: maybe(hstsSection()).describe(
+      "For `https://`: tells browsers to use nothing else (Strict-Transport-Security). A duration such as `365d`, or keys.",
+    ),
+    service: maybe(
+      serviceName(
+        "The one service behind this listener. A tcp or unix listener needs it; of a tls listener it takes what no route does.",
+      ),
+    ),
     node: maybe(nodeName("Only this node's offers of the service.")),
     routes: list(
       route,
@@ -78,11 +88,23 @@ function listenerSection() {
     const problem = (path: string[], message: string): void => {
       context.issues.push({ code: "custom", input: undefined, path, message });
     };
-    if (service !== undefined && rest.routes.length > 0)
-      problem(["routes"], "a listener has a service or routes, not both");
-    if (url.scheme !== "http" && rest.routes.length > 0)
-      problem(["routes"], `routes need an http:// listener, not ${url.url}`);
-    else if (url.scheme !== "http" && service === undefined) problem(["url"], `${url.url} needs a service to lead to`);
+    const routed = rest.routes.length > 0;
+    if (url.scheme === "tls") {
+      for (const [index, route] of rest.routes.entries()) {
+        const message = "a tls:// listener routes by host only: it reads no request";
+        if (route.path !== undefined || route.stripPrefix) problem(["routes", String(index)], message);
+      }
+    } else if (service !== undefined && routed) problem(["routes"], "a listener has a service or routes, not both");
+    if (url.protocol !== "http/1.1" && url.scheme !== "tls" && routed)
+      problem(["routes"], `routes need an http://, https:// or tls:// listener, not ${url.url}`);
+    else if (url.protocol !== "http/1.1" && service === undefined && !routed)
+      problem(["url"], `${url.url} needs a service to lead to`);
+    if (url.scheme === "https" && rest.tls === undefined)
+      problem(["url"], `${url.url} needs tls: { cert, key }; to pass TLS through undecrypted, write tls://`);
+    for (const key of ["tls", "hsts"] as const) {
+      if (rest[key] !== undefined && url.scheme !== "https")
+        problem([key], `${key} needs an https:// listener, not ${url.url}`);
+    }
     if (rest.proxyProtocol === "required" && rest.trustedProxies.length === 0 && !isLocalPlace(url.place)) {
       const message =
         `${url.url} is reachable beyond this machine and would let anybody say who they are: ` +

@@ -16,6 +16,7 @@ interface SchemaNode {
   readonly items?: SchemaNode;
   readonly polarityRange?: string;
   readonly polarityHidden?: boolean;
+  readonly polarityText?: boolean;
 }
 
 /** Markdown: a heading for each section of the file, and a table row for each key. */
@@ -58,6 +59,7 @@ function valueOf(node: SchemaNode): string {
   if (node.polarityRange !== undefined) return node.polarityRange;
   if (node.minimum !== undefined && node.maximum !== undefined) return `${node.minimum} to ${node.maximum}`;
   if (node.type === "array") return "list";
+  if (node.polarityText === true) return "text, or keys below";
   if (node.type === "object") return node.properties === undefined ? "names and values" : "keys below";
   return node.type === "boolean" ? "`true`, `false`" : "text";
 }

@@ -78,15 +78,24 @@ export function configJsonSchema(): Record<string, unknown> {
     override: ({ jsonSchema }) => {
       delete jsonSchema["polarityRange"];
       delete jsonSchema["polarityHidden"];
+      if (jsonSchema["polarityText"] === true) allowText(jsonSchema);
     },
   });
   return { ...json, title: "Polarity configuration" };
+}
+
+/** A group of keys for which a text is short. */
+function allowText(group: Record<string, unknown>): void {
+  const { description, polarityText: _, ...keys } = { ...group };
+  for (const key of Object.keys(group)) delete group[key];
+  Object.assign(group, { description, anyOf: [{ type: "string" }, keys] });
 }
 
 interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly additionalProperties?: SchemaNode | boolean;
   readonly items?: SchemaNode;
+  readonly anyOf?: readonly SchemaNode[];
 }
 
 function knownKeys(path: ConfigPath): readonly string[] {
@@ -98,7 +107,8 @@ function knownKeys(path: ConfigPath): readonly string[] {
         ? node?.items
         : (node?.properties?.[String(key)] ?? (typeof others === "object" ? others : undefined));
   }
-  return Object.keys(node?.properties ?? {}).filter((key) => key !== "cluster");
+  const group = node?.anyOf?.find(({ properties }) => properties !== undefined) ?? node;
+  return Object.keys(group?.properties ?? {}).filter((key) => key !== "cluster");
 }
 
 /** Class instances have no own keys here; freezing them is harmless, their state is private. */

@@ -19,7 +19,7 @@ export function createConfigSchema(read: ReadFile) {
     node: nodeSection(),
     links: linksSection(read),
     services: servicesSection(),
-    listeners: listenersSection(),
+    listeners: listenersSection(read),
     admin: maybe(adminSection(read)).describe("The admin API, health and metrics. Left out: none."),
     limits: limitsSection(),
     log: logSection(),
@@ -155,6 +155,7 @@ function logSection() {
 
 function checkAdminAddress(value: string) {
   const address = parseListenerAddress(value);
-  if (address.scheme === "tcp") throw new Error(`expected a URL such as http://127.0.0.1:8088, not ${value}`);
+  if (address.scheme !== "http" && address.scheme !== "unix")
+    throw new Error(`expected a URL such as http://127.0.0.1:8088, not ${value}`);
   return address;
 }

@@ -40,6 +40,8 @@ export interface Http1ErrorAnswer extends ErrorAnswer {
   readonly closeConnection: boolean;
   /** Of the request: HTTP/1.0 clients are told when their connection is kept. */
   readonly versionMinor: 0 | 1;
+  /** Lines of the listener, each with its end. */
+  readonly extraLines?: string | undefined;
 }
 
 /** The answer as HTTP/1.1 text. */
@@ -49,6 +51,7 @@ export function errorResponse(answer: Http1ErrorAnswer): string {
   for (const [name, value] of fields) head += `${name}: ${value}\r\n`;
   if (answer.closeConnection) head += "Connection: close\r\n";
   else if (answer.versionMinor === 0) head += "Connection: keep-alive\r\n";
+  head += answer.extraLines ?? "";
   return answer.method === "HEAD" ? `${head}\r\n` : `${head}\r\n${body}`;
 }
 

@@ -30,6 +30,8 @@ export interface ForwardingOptions {
   readonly trusted: boolean;
   /** What Host becomes when an HTTP/1.0 client named none: the listener's own address. */
   readonly defaultHost: string;
+  /** A whole line about the client's certificate; left out where there is none. */
+  readonly clientCertificate?: string | undefined;
 }
 
 /** What every request of one client connection has in common, made into lines once. */
@@ -41,6 +43,7 @@ export class ForwardingContext {
   readonly #via: string;
   readonly #node: string;
   readonly #proto: string;
+  readonly #clientCertificate: string;
   #lastHost = "";
   #lastVersionMinor = 1;
   #lastEnding = "";
@@ -52,6 +55,7 @@ export class ForwardingContext {
     this.address = plainAddress(options.clientAddress);
     this.#node = forwardedNode(this.address, options.clientPort);
     this.#proto = options.proto;
+    this.#clientCertificate = options.clientCertificate ?? "";
   }
 
   /** The lines, and the blank one, for a request that brought no forwarding fields, or none that count. Cached for the last host. */
@@ -80,7 +84,7 @@ export class ForwardingContext {
       `X-Forwarded-Proto: ${proto}\r\n` +
       `X-Forwarded-Host: ${firstHost}\r\n` +
       `X-Forwarded-Port: ${said.port === "" ? portOf(firstHost, proto) : said.port}\r\n` +
-      `Forwarded: ${join(said.elements, element)}\r\n\r\n`
+      `Forwarded: ${join(said.elements, element)}\r\n${this.#clientCertificate}\r\n`
     );
   }
 }

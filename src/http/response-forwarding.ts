@@ -15,6 +15,8 @@ export interface ResponseForwardingOptions {
   readonly closeConnection: boolean;
   /** Told to the client in place of whatever id the app says; empty for none. */
   readonly requestId: string;
+  /** Lines of the listener behind those of the app, each with its end; mostly none. */
+  readonly extraLines?: string | undefined;
 }
 
 /**
@@ -70,16 +72,16 @@ export function responseStart(head: ResponseHead, options: ResponseForwardingOpt
 
 /** The rest of the head: Via, what becomes of the connection, and the blank line. */
 export function responseEnding(head: ResponseHead, options: ResponseForwardingOptions): string {
-  const { via, clientVersionMinor, closeConnection, requestId } = options;
+  const { via, clientVersionMinor, closeConnection, requestId, extraLines = "" } = options;
   let connection = "";
   const saysUpgrade = head.upgrade !== "" && (head.status === 101 || head.status === 426);
   if (!saysUpgrade && !head.informational) {
     if (closeConnection || endsByClose(head, clientVersionMinor)) connection = "Connection: close\r\n";
     else if (clientVersionMinor === 0) connection = "Connection: keep-alive\r\n";
   }
-  if (connection === "" && requestId === "") return viaEnding(via, head.versionMinor);
+  if (connection === "" && requestId === "" && extraLines === "") return viaEnding(via, head.versionMinor);
   const id = requestId === "" ? "" : `X-Request-Id: ${requestId}\r\n`;
-  return `Via: 1.${head.versionMinor} ${viaName(via)}\r\n${connection}${id}\r\n`;
+  return `Via: 1.${head.versionMinor} ${viaName(via)}\r\n${connection}${id}${extraLines}\r\n`;
 }
 
 let lastVia = "";

@@ -10,7 +10,7 @@ import { chmodSync } from "node:fs";
 import type { TLSSocket } from "node:tls";
 
 import { isLocalPlace, formatPlace, type Place } from "../base/address.ts";
-import { messageOf, PolarityError } from "../base/errors.ts";
+import { PolarityError } from "../base/errors.ts";
 import { certificateIdentity } from "./certificate-identity.ts";
 import type { Hello } from "./control-messages.ts";
 import { JoinedLink } from "./joined-link.ts";
@@ -18,7 +18,9 @@ import type { LinkContext, LinkOwner } from "./link-context.ts";
 import type { Link } from "./link.ts";
 import { QuietLog } from "./quiet-log.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
-import { createTlsGate, type TlsGate, type TlsServerOptions } from "./tls-gate.ts";
+import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
+import { tlsReason } from "../socket/tls-settings.ts";
+import { linkGateOptions, type TlsServerOptions } from "./link-tls.ts";
 import type { TokenSet } from "./tokens.ts";
 import { SocketTransport } from "./transport-socket.ts";
 import { WebSocketTransport } from "./transport-websocket.ts";
@@ -70,9 +72,10 @@ export class Acceptor implements LinkOwner {
     this.#tls =
       options.tls === undefined
         ? undefined
-        : createTlsGate(options.tls, {
+        : createTlsGate(linkGateOptions(options.tls), {
             secured: (plain, secure) => this.#secured(plain, secure),
-            failed: (address, error) => this.#turnAway(address, `the TLS handshake failed: ${messageOf(error)}`),
+            failed: (_plain, address, error) =>
+              this.#turnAway(address, `the TLS handshake failed: ${tlsReason(error)}`),
           });
     this.#upgrades = new UpgradeGate(options.context.limits.websocketMessageBytesMax, {
       upgraded: (webSocket, socket) => this.#upgraded(webSocket, socket),

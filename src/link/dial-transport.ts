@@ -12,7 +12,8 @@ import { formatPlace, type LinkAddress, type Place } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { certificateIdentity } from "./certificate-identity.ts";
 import { requestTunnel } from "./proxy-connect.ts";
-import { HTTP_ALPN, LINK_ALPN } from "./tls-gate.ts";
+import { HTTP_ALPN, secureSettings } from "../socket/tls-settings.ts";
+import { LINK_ALPN } from "./link-tls.ts";
 import { SocketTransport } from "./transport-socket.ts";
 import { WEBSOCKET_SUBPROTOCOL, WebSocketTransport } from "./transport-websocket.ts";
 import type { Transport } from "./transport.ts";
@@ -107,7 +108,7 @@ function secure(socket: Socket, host: string, alpn: string, tls: TlsClientOption
       host: servername,
       ...(isIP(servername) === 0 ? { servername } : {}),
       ALPNProtocols: [alpn],
-      minVersion: "TLSv1.2",
+      ...secureSettings(),
       rejectUnauthorized: tls.insecureSkipVerify !== true,
       ...(tls.ca === undefined ? {} : { ca: tls.ca }),
       ...(tls.cert === undefined ? {} : { cert: tls.cert }),

@@ -6,12 +6,14 @@ const INTERVAL_MS = 1_000;
 export class QuietLog {
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #intervalMs: number;
   #nextAt = Number.NEGATIVE_INFINITY;
   #leftOut = 0;
 
-  constructor(logger: Logger, clock: Clock) {
+  constructor(logger: Logger, clock: Clock, intervalMs: number = INTERVAL_MS) {
     this.#logger = logger;
     this.#clock = clock;
+    this.#intervalMs = intervalMs;
   }
 
   log(level: keyof Logger, fields: LogFields, message: string): void {
@@ -20,7 +22,7 @@ export class QuietLog {
       this.#leftOut++;
       return;
     }
-    this.#nextAt = now + INTERVAL_MS;
+    this.#nextAt = now + this.#intervalMs;
     const more = this.#leftOut === 0 ? "" : ` (and ${this.#leftOut} like it not shown)`;
     this.#leftOut = 0;
     this.#logger[level](fields, `${message}${more}`);

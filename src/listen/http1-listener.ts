@@ -1,21 +1,27 @@
-/** Where HTTP/1.1 comes in, over tcp or a unix socket: accepts connections and keeps them to their deadlines. */
+/** Where HTTP/1.1 comes in, over tcp, TLS or a unix socket: accepts connections and keeps them to their deadlines. */
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { ListenerAddress } from "../base/address.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { ForwardingContext } from "../http/request-forwarding.ts";
 import type { RequestIdentity } from "../http/request-identity.ts";
+import type { Certificate } from "../socket/certificate.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
+import { HTTP_ALPN } from "../socket/tls-settings.ts";
+import { clientCertificateLine } from "./client-certificate-field.ts";
 import { Http1Connection, type Http1ConnectionHost } from "./http1-connection.ts";
 import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
 import type { RequestLimits } from "./request-host.ts";
 import { type RateOptions, RequestRates } from "./request-rates.ts";
 import type { RouteTable } from "./route-table.ts";
 import { type ClientAddress, listenAt, type ServerSocket } from "./server-socket.ts";
+import type { TlsListenerOptions } from "./tls-certificates.ts";
+import { TlsHandshakes, type TlsHandshakesHost } from "./tls-handshakes.ts";
 
 export interface Http1ListenerOptions {
   readonly address: ListenerAddress;
@@ -27,9 +33,13 @@ export interface Http1ListenerOptions {
   readonly rates: RateOptions;
   /** The proxies that it trusts are also those whose forwarding fields are believed. */
   readonly admission: AdmissionOptions;
+  /** Of an https listener. */
+  readonly tls: TlsListenerOptions | undefined;
+  /** The value of Strict-Transport-Security. */
+  readonly hsts: string | undefined;
 }
 
-export class Http1Listener implements Listener, Http1ConnectionHost {
+export class Http1Listener implements Listener, Http1ConnectionHost, TlsHandshakesHost {
   readonly statistics = new ListenerStatistics();
   readonly context: ExchangeContext;
   readonly via: string;
@@ -38,6 +48,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
   readonly #connections = new Set<Http1Connection>();
   readonly #admission: Admission;
   #rates: RequestRates | undefined;
+  #tls: TlsHandshakes | undefined;
   #server: ServerSocket | undefined;
   #draining = false;
 
@@ -54,6 +65,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
       options.admission,
     );
     this.#setRates(options);
+    if (options.tls !== undefined) this.#tls = this.#createTls(options.tls);
   }
 
   async start(): Promise<void> {
@@ -62,6 +74,12 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
 
   /** Takes new settings; the address stays. Requests under way keep the old ones. */
   update(options: Http1ListenerOptions): void {
+    // Whoever is shaking hands when TLS goes does so in vain.
+    if (options.tls === undefined) {
+      this.#tls?.close();
+      this.#tls = undefined;
+    } else if (this.#tls === undefined) this.#tls = this.#createTls(options.tls);
+    else this.#tls.update(options.tls);
     this.#options = options;
     this.#admission.update(options.admission);
     this.#setRates(options);
@@ -89,6 +107,16 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
 
   get url(): string {
     return `${this.#options.address.scheme}://${this.#server?.address ?? ""}`;
+  }
+
+  get responseLines(): string {
+    const { hsts } = this.#options;
+    return hsts === undefined ? "" : `Strict-Transport-Security: ${hsts}\r\n`;
+  }
+
+  /** Of an https listener, in order. */
+  get certificates(): readonly Certificate[] {
+    return this.#tls?.certificates.all ?? [];
   }
 
   get draining(): boolean {
@@ -126,6 +154,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
     this.#draining = true;
     void this.#server?.close();
     this.#admission.close();
+    this.#tls?.close();
     for (const connection of this.#connections) connection.closeIfIdle();
   }
 
@@ -139,6 +168,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
   sweep(now: number): void {
     this.#admission.sweep(now);
     this.#rates?.sweep(now);
+    this.#tls?.sweep(now);
     for (const connection of this.#connections) connection.sweep(now);
   }
 
@@ -161,14 +191,35 @@ export class Http1Listener implements Listener, Http1ConnectionHost {
     this.#rates = RequestRates.of(rates, admission.trusted, this.context.clock.now(), this.#rates);
   }
 
+  // ── TlsHandshakesHost ──
+
+  secured(secure: TLSSocket, client: ClientAddress): void {
+    this.#serve(secure, client, "https", clientCertificateLine(secure));
+  }
+
+  handshakeFailed(client: ClientAddress): void {
+    this.#admission.left(client);
+  }
+
+  #createTls(options: TlsListenerOptions): TlsHandshakes {
+    const { sessions, logger } = this.#context;
+    return new TlsHandshakes(this, { clock: sessions.clock, logger, protocols: [HTTP_ALPN] }, options);
+  }
+
   #accept(socket: Socket, client: ClientAddress): void {
+    if (this.#tls === undefined) this.#serve(socket, client, "http", "");
+    else this.#tls.take(socket, client);
+  }
+
+  #serve(socket: Socket, client: ClientAddress, proto: "http" | "https", clientCertificate: string): void {
     const forwarding = new ForwardingContext({
       via: this.via,
       clientAddress: client.host,
       clientPort: client.port,
-      proto: "http",
+      proto,
       trusted: this.#options.admission.trusted.has(client.host),
       defaultHost: this.#server?.address ?? "localhost",
+      clientCertificate,
     });
     const stream = new SocketStream(socket, { code: "CLIENT_GONE", who: client.who }, NO_SINK);
     this.#connections.add(new Http1Connection(this, stream, client, forwarding));

@@ -74,6 +74,7 @@ export class Http1Writer implements ClientWriter {
       versionMinor: request?.versionMinor ?? 1,
       requestId: this.requestId,
       retryAfterSeconds: error.retryAfterSeconds,
+      extraLines: this.#host.responseLines,
     });
     this.#write(text, "", EMPTY);
   }
@@ -85,6 +86,7 @@ export class Http1Writer implements ClientWriter {
       clientVersionMinor: request.versionMinor,
       closeConnection: this.closes,
       requestId: head.informational ? "" : this.requestId,
+      extraLines: head.status < 200 ? "" : this.#host.responseLines,
     };
     return this.#write(responseStart(head, options), responseEnding(head, options), body);
   }

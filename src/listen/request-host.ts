@@ -26,6 +26,8 @@ export interface RequestHost {
   readonly rates: RequestRates | undefined;
   readonly waitForOfferMs: number;
   readonly via: string;
+  /** Lines that every answer gets, each with its end; mostly empty. */
+  readonly responseLines: string;
   readonly statistics: ListenerStatistics;
   /** Gives requests their names; undefined where they get none. */
   readonly identity: RequestIdentity | undefined;

@@ -86,7 +86,7 @@ export class ListenerSet {
   /** What clients of these listeners may want; those that name their service themselves are not known before they do. */
   get wishes(): readonly RelayWish[] {
     return this.#open.flatMap(({ config }) => {
-      const protocol = config.address.scheme === "http" ? "http/1.1" : "tcp";
+      const { protocol } = config.address;
       const services = config.service === undefined ? config.routes.map(({ service }) => service) : [config.service];
       return services.map((service) => ({ service, protocol }) as const);
     });
@@ -126,7 +126,7 @@ export class ListenerSet {
 
   #create(config: ListenerConfig): Http1Listener | TcpListener {
     this.#declare(config);
-    return config.address.scheme === "http"
+    return config.address.protocol === "http/1.1"
       ? new Http1Listener(this.#context, this.#httpOptions(config))
       : new TcpListener(this.#context, tcpOptions(config));
   }
@@ -168,6 +168,8 @@ export class ListenerSet {
       waitForOfferMs: config.waitForOfferMs,
       rates: limits.rates,
       admission: admissionOptions(config),
+      tls: config.tls,
+      hsts: config.hsts,
       limits: {
         headBytesMax: limits.headBytesMax,
         fieldCountMax: limits.fieldsMax,
@@ -222,7 +224,7 @@ function servicesOf({ service, routes }: ListenerConfig): string[] {
 
 /** What cannot change while a listener is open. */
 function placeKey({ address }: ListenerConfig): string {
-  const kind = address.scheme === "http" ? "http" : "stream";
+  const kind = address.protocol === "http/1.1" ? "http" : address.scheme === "tls" ? "tls" : "stream";
   return `${kind} ${JSON.stringify(address.place)}`;
 }
 

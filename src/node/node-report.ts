@@ -2,6 +2,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
 import type { Upstream } from "../base/upstream.ts";
+import { Http1Listener } from "../listen/http1-listener.ts";
 import type { ActiveSession } from "../listen/listener.ts";
 import type { OfferWaiters } from "../registry/offer-waiters.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -82,7 +83,11 @@ export class NodeReport {
 
   #listeners(): ListenerView[] {
     const shown = this.#options.listeners.open.map(({ listener, config }) =>
-      viewListener({ url: listener.url, state: "listening", service: config.service ?? null }, listener.statistics),
+      viewListener(
+        { url: listener.url, state: "listening", service: config.service ?? null },
+        listener.statistics,
+        listener instanceof Http1Listener ? listener.certificates : [],
+      ),
     );
     const { statistics } = this.#options.relayed;
     if (statistics.connections === 0) return shown;

@@ -4,12 +4,16 @@ import type { LatencyHistogram } from "../registry/latency-histogram.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { ServiceSnapshot } from "../registry/registry.ts";
 import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";
+import type { Certificate } from "../socket/certificate.ts";
+import type { CertificateView } from "./view.ts";
 import type { LatencyView, LinkView, ListenerView, OfferView, PeerView, ServiceView, TrafficView } from "./view.ts";
 
 /** Bounds of the cumulative latency buckets, in milliseconds. */
 const LATENCY_BOUNDS_MS: readonly number[] = [
   0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000,
 ];
+
+const DAY_MS = 86_400_000;
 
 /** `linkOf`: the id of the link that an offer came over; null for a target of this node. */
 export function viewService(service: ServiceSnapshot, linkOf: (offer: Offer) => string | null): ServiceView {
@@ -30,6 +34,7 @@ export function viewService(service: ServiceSnapshot, linkOf: (offer: Offer) => 
 export function viewListener(
   listener: Pick<ListenerView, "url" | "state" | "service">,
   statistics: ListenerStatistics,
+  certificates: readonly Certificate[] = [],
 ): ListenerView {
   return {
     url: listener.url,
@@ -39,6 +44,17 @@ export function viewListener(
     connectionsTotal: statistics.connections,
     connectionsOpen: statistics.connectionsOpen,
     connectionsRefusedTotal: statistics.connectionsRefused,
+    handshakesFailedTotal: statistics.handshakesFailed,
+    certificates: certificates.map(viewCertificate),
+  };
+}
+
+function viewCertificate({ pair, names, expiresAt }: Certificate): CertificateView {
+  return {
+    file: pair.cert.origin,
+    names,
+    expiresAt: new Date(expiresAt).toISOString(),
+    expiresDays: Math.floor((expiresAt - Date.now()) / DAY_MS),
   };
 }
 

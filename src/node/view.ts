@@ -66,6 +66,20 @@ export interface ListenerView extends TrafficView {
   readonly connectionsTotal: number;
   readonly connectionsOpen: number;
   readonly connectionsRefusedTotal: number;
+  /** TLS handshakes that did not come about. */
+  readonly handshakesFailedTotal: number;
+  /** Of an https listener, in the order of the configuration. */
+  readonly certificates: readonly CertificateView[];
+}
+
+export interface CertificateView {
+  readonly file: string;
+  /** Host names that it is for. */
+  readonly names: readonly string[];
+  /** ISO 8601. */
+  readonly expiresAt: string;
+  /** Rounded down; negative once it has expired. */
+  readonly expiresDays: number;
 }
 
 export interface LinkView {

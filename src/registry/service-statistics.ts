@@ -72,4 +72,6 @@ export class ListenerStatistics extends TrafficStatistics {
   connectionsOpen = 0;
   /** Client connections turned away by a limit. */
   connectionsRefused = 0;
+  /** TLS handshakes that did not come about. */
+  handshakesFailed = 0;
 }
