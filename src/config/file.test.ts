@@ -176,7 +176,7 @@ test("each problem is one line with its place, its key and what was expected", (
     ],
     [
       "listeners: [{ url: 'tcp://127.0.0.1:1', routes: [{ service: a }] }]\n",
-      "polarity.yaml:1:49: listeners[0].routes: routes need an http:// listener, not tcp://127.0.0.1:1",
+      "polarity.yaml:1:49: listeners[0].routes: routes need an http://, https:// or tls:// listener, not tcp://127.0.0.1:1",
     ],
     [
       "listeners: [{ url: ':1', trustedProxies: [10.0.0.0/33] }]\n",
