@@ -44,12 +44,32 @@ export function size({ min, max, byDefault, help }: Bounds) {
   return quantity("size", "64KiB or 1MiB", SIZE, parseSize, { min, max, byDefault, help });
 }
 
+/** The same where something else says what holds without one. */
+export function optionalSize({ min, max, help }: Omit<Bounds, "byDefault">) {
+  return maybe(boundedQuantity("size", "64KiB or 1MiB", SIZE, parseSize, { min, max })).meta({
+    description: help,
+    polarityRange: `${min} to ${max}`,
+  });
+}
+
 function quantity(
   what: string,
   examples: string,
   pattern: RegExp,
   parse: (text: string) => number | undefined,
   { min, max, byDefault, help }: Bounds,
+) {
+  return boundedQuantity(what, examples, pattern, parse, { min, max })
+    .prefault(byDefault)
+    .meta({ description: help, polarityRange: `${min} to ${max}` });
+}
+
+function boundedQuantity(
+  what: string,
+  examples: string,
+  pattern: RegExp,
+  parse: (text: string) => number | undefined,
+  { min, max }: Pick<Bounds, "min" | "max">,
 ) {
   const least = parse(min) ?? 0;
   const most = parse(max) ?? Number.POSITIVE_INFINITY;
@@ -62,9 +82,7 @@ function quantity(
       if (value !== undefined && value >= least && value <= most) return value;
       context.issues.push({ code: "custom", input: text, message: `expected a ${what} from ${min} to ${max}` });
       return z.NEVER;
-    })
-    .prefault(byDefault)
-    .meta({ description: help, polarityRange: `${min} to ${max}` });
+    });
 }
 
 /** A whole number. */

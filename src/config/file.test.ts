@@ -68,11 +68,13 @@ limits: { memory: 1GiB }
   assert.deepEqual([web?.name, web?.protocol, web?.weight, web?.health?.intervalMs], ["web", "http/1.1", 2, 250]);
   assert.deepEqual([db?.name, db?.protocol, db?.connectTimeoutMs, db?.health], ["db", "tcp", 1500, undefined]);
   assert.equal(raw?.protocol, "http/1.1");
-  assert.deepEqual(config.listeners[0]?.routes, [
-    { host: "app.example.com", path: "/api", service: "web", stripPrefix: true },
-  ]);
+  const route = config.listeners[0]?.routes[0];
   assert.deepEqual(
-    [config.listeners[0].limits.headBytesMax, config.listeners[0].limits.bodyBytesMax],
+    [route?.match.host, route?.match.path, route?.service, route?.rules?.stripPrefix],
+    ["app.example.com", "/api", "web", "/api"],
+  );
+  assert.deepEqual(
+    [config.listeners[0]?.limits.headBytesMax, config.listeners[0]?.limits.bodyBytesMax],
     [64 * 1024, 1024 * 1024],
   );
   assert.equal(config.listeners[1]?.node, "phone0");

@@ -1,7 +1,7 @@
 /** The `listeners` section: where clients come in, which service they get, and what one client may ask. */
 import { isIP } from "node:net";
-import { z } from "zod";
 import { isLocalPlace, parseListenerAddress } from "../base/address.ts";
+import { unreachedRoutes } from "../http/route-match.ts";
 import {
   choice,
   duration,
@@ -18,29 +18,13 @@ import {
 import { rateSection } from "./rate-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { hstsSection, listenerTlsSection } from "./listener-tls-schema.ts";
+import { routesByHost, routeSection } from "./routes-schema.ts";
 
 export function listenersSection(read: ReadFile) {
   return list(listenerSection(read), "Where clients come in.");
 }
 
 function listenerSection(read: ReadFile) {
-  const route = section({
-    host: maybe(
-      parsed(
-        "a host such as app.example.com or *.example.com",
-        checkRouteHost,
-        "The host to match, `*.` for any first label.",
-      ),
-    ),
-    path: maybe(
-      z
-        .string({ error: "expected a path such as /api" })
-        .regex(/^\/[!-~]*$/, { error: "expected a path such as /api" })
-        .describe("The path to match, with everything below it."),
-    ),
-    service: serviceName("The service that takes what matches."),
-    stripPrefix: flag(false, "Take the matched path off before the request is passed on."),
-  });
   return section({
     url: parsed(
       "a URL such as http://0.0.0.0:8001",
@@ -58,8 +42,8 @@ function listenerSection(read: ReadFile) {
     ),
     node: maybe(nodeName("Only this node's offers of the service.")),
     routes: list(
-      route,
-      "Which requests go to which service; the longest path of the most exact host wins. Without routes, the request names its service.",
+      routeSection(),
+      "Which requests go to which service; the most specific route wins. Without routes, the request names its service.",
     ),
     trustedProxies: list(
       parsed("an address or a network such as 10.0.0.0/8", checkNetwork, "An address or network."),
@@ -92,7 +76,7 @@ function listenerSection(read: ReadFile) {
     if (url.scheme === "tls") {
       for (const [index, route] of rest.routes.entries()) {
         const message = "a tls:// listener routes by host only: it reads no request";
-        if (route.path !== undefined || route.stripPrefix) problem(["routes", String(index)], message);
+        if (!routesByHost(route)) problem(["routes", String(index)], message);
       }
     } else if (service !== undefined && routed) problem(["routes"], "a listener has a service or routes, not both");
     if (url.protocol !== "http/1.1" && url.scheme !== "tls" && routed)
@@ -110,6 +94,10 @@ function listenerSection(read: ReadFile) {
         `${url.url} is reachable beyond this machine and would let anybody say who they are: ` +
         "list in trustedProxies who may send PROXY headers (0.0.0.0/0 and ::/0 for everybody)";
       problem(["proxyProtocol"], message);
+    }
+    for (const [unreached, taker] of unreachedRoutes(rest.routes.map(({ match }) => match))) {
+      const message = `no request gets here: routes[${taker}] takes all that this one matches`;
+      context.issues.push({ code: "custom", input: undefined, path: ["routes", unreached], message });
     }
     if (rest.node !== undefined && service === undefined) problem(["node"], "node needs a service");
     return { ...rest, address: url, service, waitForOfferMs: waitForOffer };
@@ -219,12 +207,4 @@ function checkNetwork(value: string): string {
   if (!ok || value.split("/").length > 2)
     throw new Error(`expected an address or a network such as 10.0.0.0/8, not ${value}`);
   return value;
-}
-
-function checkRouteHost(value: string): string {
-  const host = value.toLowerCase();
-  const labels = (host.startsWith("*.") ? host.slice(2) : host).split(".");
-  if (isIP(host.replace(/^\[|\]$/g, "")) !== 0) return host;
-  if (host.length <= 253 && labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))) return host;
-  throw new Error(`expected a host such as app.example.com or *.example.com, without a port (got ${value})`);
 }

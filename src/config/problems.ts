@@ -19,6 +19,11 @@ export function problemsOf(
   knownKeys: (path: ConfigPath) => readonly string[],
 ): ConfigProblem[] {
   return issues.flatMap((issue): ConfigProblem[] => {
+    const meant = issue.code === "invalid_union" ? meantForm(issue.errors) : undefined;
+    if (meant !== undefined) {
+      const below = (key: ConfigPath): readonly string[] => knownKeys([...issue.path, ...key]);
+      return problemsOf(meant, below).map((problem) => ({ ...problem, path: [...issue.path, ...problem.path] }));
+    }
     if (issue.code !== "unrecognized_keys") return [{ path: issue.path, message: issue.message, atKey: false }];
     const known = knownKeys(issue.path);
     return issue.keys.map((key) => ({
@@ -27,6 +32,14 @@ export function problemsOf(
       atKey: true,
     }));
   });
+}
+
+/** Of the forms that a value may have, the one that it was written in, if that can be told by its kind. */
+function meantForm(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
+  const meant = forms.filter(
+    (issues) => !issues.some(({ code, path }) => code === "invalid_type" && path.length === 0),
+  );
+  return meant.length === 1 ? meant[0] : undefined;
 }
 
 function hint(meant: string | undefined, known: readonly string[]): string {

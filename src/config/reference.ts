@@ -17,6 +17,9 @@ interface SchemaNode {
   readonly polarityRange?: string;
   readonly polarityHidden?: boolean;
   readonly polarityText?: boolean;
+  /** What the column says where the schema's own form would say too much. */
+  readonly polarityValue?: string;
+  readonly anyOf?: readonly SchemaNode[];
 }
 
 /** Markdown: a heading for each section of the file, and a table row for each key. */
@@ -41,6 +44,8 @@ type Row = readonly [key: string, value: string, byDefault: string, meaning: str
 function rowsOf(node: SchemaNode, prefix: string): Row[] {
   if (node.items?.properties !== undefined) return rowsOf(node.items, `${prefix}[]`);
   const values = node.additionalProperties;
+  const group = node.anyOf?.find((form) => form.properties !== undefined);
+  if (group !== undefined) return rowsOf(group, prefix);
   if (typeof values === "object" && values.properties !== undefined) return rowsOf(values, join(prefix, "NAME"));
   return Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
     const path = join(prefix, key);
@@ -55,6 +60,8 @@ function join(prefix: string, key: string): string {
 }
 
 function valueOf(node: SchemaNode): string {
+  if (node.polarityValue !== undefined) return node.polarityValue;
+  if (node.anyOf !== undefined) return node.anyOf.map(valueOf).join(", or ");
   if (node.enum !== undefined) return node.enum.map((word) => `\`${String(word)}\``).join(", ");
   if (node.polarityRange !== undefined) return node.polarityRange;
   if (node.minimum !== undefined && node.maximum !== undefined) return `${node.minimum} to ${node.maximum}`;

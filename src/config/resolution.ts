@@ -79,6 +79,7 @@ export function configJsonSchema(): Record<string, unknown> {
       delete jsonSchema["polarityRange"];
       delete jsonSchema["polarityHidden"];
       if (jsonSchema["polarityText"] === true) allowText(jsonSchema);
+      delete jsonSchema["polarityValue"];
     },
   });
   return { ...json, title: "Polarity configuration" };
@@ -95,6 +96,7 @@ interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly additionalProperties?: SchemaNode | boolean;
   readonly items?: SchemaNode;
+  /** Where a value may be written in several forms. */
   readonly anyOf?: readonly SchemaNode[];
 }
 
@@ -105,10 +107,13 @@ function knownKeys(path: ConfigPath): readonly string[] {
     node =
       typeof key === "number"
         ? node?.items
-        : (node?.properties?.[String(key)] ?? (typeof others === "object" ? others : undefined));
+        : (propertiesOf(node)?.[String(key)] ?? (typeof others === "object" ? others : undefined));
   }
-  const group = node?.anyOf?.find(({ properties }) => properties !== undefined) ?? node;
-  return Object.keys(group?.properties ?? {}).filter((key) => key !== "cluster");
+  return Object.keys(propertiesOf(node) ?? {}).filter((key) => key !== "cluster");
+}
+
+function propertiesOf(node: SchemaNode | undefined): SchemaNode["properties"] {
+  return node?.properties ?? node?.anyOf?.find((form) => form.properties !== undefined)?.properties;
 }
 
 /** Class instances have no own keys here; freezing them is harmless, their state is private. */

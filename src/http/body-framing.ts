@@ -12,7 +12,8 @@ export type BodyKind = "none" | "length" | "chunked" | "close" | "tunnel";
 export class BodyReader {
   problem: HttpProblem | undefined;
   readonly #code: ErrorCode;
-  readonly #payloadBytesMax: number;
+  readonly #payloadBytesByDefault: number;
+  #payloadBytesMax: number;
   /** Made for the first chunked body: most messages have none. */
   #chunked: ChunkedFraming | undefined;
   #kind: BodyKind = "none";
@@ -21,12 +22,14 @@ export class BodyReader {
   /** `code` is who broke the rules when the body does; a payload beyond `payloadBytesMax` is BODY_TOO_LARGE. */
   constructor(code: "BAD_REQUEST" | "TARGET_PROTOCOL", payloadBytesMax = Number.POSITIVE_INFINITY) {
     this.#code = code;
+    this.#payloadBytesByDefault = payloadBytesMax;
     this.#payloadBytesMax = payloadBytesMax;
   }
 
   /** Begins a body. A length beyond the limit is a `problem` at once. */
   start(kind: BodyKind, length = 0): void {
     this.problem = undefined;
+    this.#payloadBytesMax = this.#payloadBytesByDefault;
     this.#kind = kind;
     this.#remaining = kind === "length" ? length : 0;
     if (kind === "chunked") {
@@ -34,6 +37,13 @@ export class BodyReader {
       this.#chunked.reset();
     }
     if (this.#remaining > this.#payloadBytesMax) this.#refuseSize();
+  }
+
+  /** This body has a limit of its own: before anything of it is taken. */
+  limit(payloadBytesMax: number): void {
+    this.problem = undefined;
+    this.#payloadBytesMax = payloadBytesMax;
+    if (this.#remaining > payloadBytesMax) this.#refuseSize();
   }
 
   /** The last byte of the body has been taken. */

@@ -68,6 +68,12 @@ export class ForwardingContext {
     return this.#lastEnding;
   }
 
+  /** How the client itself came, as far as can be believed: what the first of the trusted proxies saw, or what we see. */
+  protoOf(head: RequestHead): string {
+    if (!this.trusted || !head.hasForwardingFields) return this.#proto;
+    return saidBefore(head).proto || this.#proto;
+  }
+
   /** The same for a trusted proxy's request: its own fields, extended by this hop. */
   extendedEnding(head: RequestHead, host: string): string {
     return this.#compose(host, head.versionMinor, saidBefore(head));
@@ -122,7 +128,7 @@ function saidBefore(head: RequestHead): SaidBefore {
 /**
  * The head to open a stream with, up to where `forwardedEnding` goes on; latin1. `path` is `head.path`, or what
  * `rewritePath` made of it. `requestId` and `traceparent` replace what the client brought; empty: what it brought goes on,
- * unless it is no valid trace.
+ * unless it is no valid trace. A `rewrittenHost` stands in Host, while the forwarding fields keep the client's.
  *
  * Two strings, because joining them costs more than writing both: one is mostly a slice, the other is made once.
  */
@@ -132,13 +138,17 @@ export function forwardedStart(
   path: string = head.path,
   requestId = "",
   traceparent = "",
+  rewrittenHost = "",
 ): string {
-  const host = head.host === "" ? context.defaultHost : head.host;
+  const host = rewrittenHost !== "" ? rewrittenHost : head.host === "" ? context.defaultHost : head.host;
   const text = head.text;
 
   let out: string;
   let from = head.fieldsStart;
-  if (head.leadEnd > 0 && path === head.target) {
+  if (head.leadEnd > 0 && rewrittenHost !== "") {
+    out = `${head.method} ${path} HTTP/1.1\r\nHost: ${host}\r\n`;
+    from = head.leadEnd;
+  } else if (head.leadEnd > 0 && path === head.target) {
     out = "";
     from = 0;
   } else if (head.leadEnd > 0) {

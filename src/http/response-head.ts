@@ -61,6 +61,16 @@ class ParsedResponseHead {
   }
 }
 
+/** The same response with other field lines in its text, up to `fieldsEnd`, and `marks` that fit them. */
+export function withFields(
+  head: ResponseHead,
+  text: string,
+  fieldsEnd: number,
+  marks: readonly number[],
+): ResponseHead {
+  return Object.assign(new ParsedResponseHead(text), head, { text, fieldsEnd, marks });
+}
+
 /** What one parse has seen so far; one object serves all, since a parse never yields. */
 class Seen {
   contentLength = -1;

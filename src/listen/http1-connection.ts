@@ -265,6 +265,10 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     return this.#phase === "body";
   }
 
+  limitBody(bytesMax: number): PolarityError | undefined {
+    return this.#intake.limitBody(bytesMax);
+  }
+
   waits(): void {
     this.#enter("waiting");
   }

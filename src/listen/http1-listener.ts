@@ -43,6 +43,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost, TlsHandshak
   readonly statistics = new ListenerStatistics();
   readonly context: ExchangeContext;
   readonly via: string;
+  readonly random: () => number;
   readonly #context: ListenerContext;
   #options: Http1ListenerOptions;
   readonly #connections = new Set<Http1Connection>();
@@ -57,6 +58,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost, TlsHandshak
     this.#options = options;
     this.context = context.sessions;
     this.via = context.node;
+    this.random = context.random;
     const { statistics } = this;
     const { logger, sessions } = context;
     const admitted = (socket: Socket, client: ClientAddress): void => this.#accept(socket, client);

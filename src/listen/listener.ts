@@ -7,6 +7,8 @@ import type { ExchangeContext } from "../session/exchange-contract.ts";
 import type { StreamSession } from "../session/stream-session.ts";
 
 export interface ListenerContext {
+  /** In [0, 1). */
+  readonly random: () => number;
   readonly sessions: ExchangeContext;
   readonly logger: Logger;
   /** The node's name, which stands in Via. */

@@ -33,6 +33,8 @@ export interface RequestHost {
   readonly identity: RequestIdentity | undefined;
   /** Connections end after the requests under way. */
   readonly draining: boolean;
+  /** In [0, 1). */
+  readonly random: () => number;
   /** A request to `service` was not answered by it. `client`: its address, empty on a unix socket. */
   failed(client: string, service: string, error: PolarityError): void;
 }

@@ -67,6 +67,12 @@ export class RequestIntake {
     return this.#reader.problem;
   }
 
+  /** The present request's body, of which nothing was taken yet, has a limit of its own. Why it cannot be taken. */
+  limitBody(bytesMax: number): PolarityError | undefined {
+    this.#reader.limit(bytesMax);
+    return this.#reader.problem?.toError();
+  }
+
   /** Whoever is inside `receive` goes on with the bytes at hand itself. */
   get processing(): boolean {
     return this.#processing;

@@ -6,17 +6,19 @@
  */
 import { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
-import { forwardedEnding, forwardedStart, type ForwardingContext, rewritePath } from "../http/request-forwarding.ts";
+import { ruledResponse } from "../http/header-rules.ts";
+import { type Redirect, redirectLocation, redirectResponse } from "../http/redirect.ts";
+import { forwardedEnding, forwardedStart, type ForwardingContext } from "../http/request-forwarding.ts";
 import type { RequestHead } from "../http/request-head.ts";
 import type { ResponseHead } from "../http/response-head.ts";
+import { ruledHead, ruledPath, type RouteRules } from "../http/route-rules.ts";
 import type { OfferWaiter, WaitHandle } from "../registry/offer-waiters.ts";
 import type { ExchangeHost } from "../session/exchange-contract.ts";
-import { DEFAULT_POLICY } from "../session/exchange-policy.ts";
 import { HttpExchange } from "../session/http-exchange.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
 import type { ClientWriter } from "./client-writer.ts";
 import type { RequestHost } from "./request-host.ts";
-import type { Resolution } from "./route-table.ts";
+import type { FoundRoute, Resolution } from "./route-table.ts";
 
 /** Where the requests come from, as the turn sees it. */
 export interface TurnHost {
@@ -24,6 +26,8 @@ export interface TurnHost {
   readonly bodyComplete: boolean;
   /** The request is with a service, and its body still arriving. */
   readonly bodyArriving: boolean;
+  /** The body of the present request, of which nothing was taken yet, has a limit of its own. Why it cannot be taken. */
+  limitBody(bytesMax: number): PolarityError | undefined;
   /** The request waits for its service to become known. */
   waits(): void;
   /** The exchange is to be started. */
@@ -39,8 +43,9 @@ export interface TurnHost {
   requestDrained(): void;
 }
 
-type Found = Extract<Resolution, { kind: "found" }>;
 type NoRoute = Extract<Resolution, { kind: "none" }>;
+
+const EMPTY = Buffer.alloc(0);
 
 export class RequestTurn implements ExchangeHost, OfferWaiter {
   readonly #connection: TurnHost;
@@ -53,6 +58,8 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   #exchange: HttpExchange | undefined;
   #wait: WaitHandle | undefined;
   #streamRequest: StreamRequest | undefined;
+  /** Of the present request's route. */
+  #rules: RouteRules | undefined;
   #responseBegun = false;
   #continued = false;
   #tunnel = false;
@@ -92,6 +99,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#responseBegun = false;
     this.#continued = false;
     this.#tunnel = false;
+    this.#rules = undefined;
     const { identity } = this.#host;
     if (identity !== undefined) this.#writer.requestId = identity.requestId(head, this.#forwarding.trusted);
     const { rates } = this.#host;
@@ -101,13 +109,14 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
       this.#refuse(limited, !this.#connection.bodyComplete);
       return;
     }
-    if (problem !== undefined) {
-      this.#refuse(problem, true);
-      return;
-    }
     const resolution = this.#host.routes.resolve(head);
-    if (resolution.kind === "found") this.#begin(head, resolution);
-    else this.#waitForRoute(resolution);
+    let refused = problem;
+    if (resolution.kind === "found") {
+      const bytesMax = resolution.rules?.bodyBytesMax;
+      if (bytesMax !== undefined) refused = this.#connection.limitBody(bytesMax);
+    }
+    if (refused === undefined) this.#follow(head, resolution);
+    else this.#refuse(refused, true);
   }
 
   /** There is no head to speak of: it is broken, or too slow. */
@@ -133,7 +142,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
 
   interim(head: ResponseHead): boolean {
     if (head.status === 100) this.#continued = true;
-    return this.#writer.interim(this.#head!, head);
+    return this.#writer.interim(this.#head!, this.#ruled(head));
   }
 
   response(head: ResponseHead, body: Buffer): boolean {
@@ -142,10 +151,10 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#host.statistics.countStatus(head.status);
     if (head.framing === "tunnel") {
       this.#tunnel = true;
-      return this.#connection.tunnelBegins(request, head, body);
+      return this.#connection.tunnelBegins(request, this.#ruled(head), body);
     }
     const unasked = request.expectsContinue && !this.#continued && this.#connection.bodyArriving;
-    return this.#writer.response(request, head, body, unasked);
+    return this.#writer.response(request, this.#ruled(head), body, unasked);
   }
 
   responseBody(chunk: Buffer): boolean {
@@ -179,19 +188,30 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
 
   ready(): void {
     this.#wait = undefined;
-    const resolution = this.#host.routes.resolve(this.#head!);
-    if (resolution.kind === "found") this.#begin(this.#head!, resolution);
-    else this.#waitForRoute(resolution);
+    this.#follow(this.#head!, this.#host.routes.resolve(this.#head!));
   }
 
   timedOut(): void {
     this.#wait = undefined;
     const resolution = this.#host.routes.resolve(this.#head!);
-    if (resolution.kind === "found") this.#begin(this.#head!, resolution);
-    else this.#noRoute(resolution);
+    if (resolution.kind === "none") this.#noRoute(resolution);
+    else this.#follow(this.#head!, resolution);
   }
 
   // ── inside ──
+
+  #follow(head: RequestHead, resolution: Resolution): void {
+    switch (resolution.kind) {
+      case "found":
+        this.#begin(head, resolution);
+        return;
+      case "none":
+        this.#waitForRoute(resolution);
+        return;
+      case "ambiguous":
+        this.#refuseRequest(new PolarityError("BAD_REQUEST", resolution.reason));
+    }
+  }
 
   #waitForRoute(none: NoRoute): void {
     const { routes, context, waitForOfferMs } = this.#host;
@@ -210,32 +230,70 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   }
 
   #noRoute({ tried, hostNotServed }: NoRoute): void {
-    const error = noRouteError(tried, hostNotServed, this.#host.context);
+    this.#refuseRequest(noRouteError(tried, hostNotServed, this.#host.context));
+  }
+
+  /** Nobody was asked. */
+  #refuseRequest(error: PolarityError): void {
     this.#host.statistics.countError(error.code);
     this.#refuse(error, !this.#connection.bodyComplete);
   }
 
-  #begin(head: RequestHead, { service, node, stripPrefix }: Found): void {
+  #begin(head: RequestHead, route: FoundRoute): void {
+    const { service: only, node, split, rules, policy } = route;
+    this.#rules = rules;
+    if (rules?.redirect !== undefined && this.#redirected(head, route, rules, rules.redirect)) return;
     const { limits, context, waitForOfferMs, statistics, identity } = this.#host;
+    const service = split === undefined ? only : split.pick(this.#host.random());
     if (this.#streamRequest?.service !== service || this.#streamRequest.node !== node) {
       this.#streamRequest = new StreamRequest(service, "http/1.1", this.#client, node, waitForOfferMs);
     }
-    const path = stripPrefix === "" ? head.path : rewritePath(head.path, stripPrefix, "");
+    const { requestId } = this.#writer;
     const traceparent = identity === undefined ? "" : identity.traceparent(head, this.#forwarding.trusted);
+    const ruled = rules === undefined ? undefined : ruledHead(head, this.#forwarding, rules, requestId, traceparent);
     this.#exchange = new HttpExchange(context, this, {
       stream: this.#streamRequest,
       node,
       method: head.method,
-      headStart: forwardedStart(head, this.#forwarding, path, this.#writer.requestId, traceparent),
-      headEnding: forwardedEnding(head, this.#forwarding),
+      headStart:
+        ruled === undefined ? forwardedStart(head, this.#forwarding, head.path, requestId, traceparent) : ruled[0],
+      headEnding: ruled === undefined ? forwardedEnding(head, this.#forwarding) : ruled[1],
       upgrade: head.upgrade !== "",
       responseHeadBytesMax: limits.headBytesMax,
       offerDeadline: this.#startedAt + waitForOfferMs,
       startedAt: this.#startedAt,
-      policy: DEFAULT_POLICY,
+      policy,
     });
     statistics.active++;
     this.#connection.begins(this.#exchange);
+  }
+
+  /** False: the request is the service's, since it came as the redirect would have it come. */
+  #redirected(head: RequestHead, route: FoundRoute, rules: RouteRules, redirect: Redirect): boolean {
+    if (redirect.toHttps && this.#forwarding.protoOf(head) === "https") {
+      if (route.service !== "" || route.split !== undefined) return false;
+      this.#refuseRequest(
+        new PolarityError("NO_ROUTE", "the route redirects to https, and the request came so already"),
+      );
+      return true;
+    }
+    const location = redirectLocation(redirect, head.host, redirect.toHttps ? head.path : ruledPath(head, rules));
+    if (location === "") {
+      this.#refuseRequest(new PolarityError("BAD_REQUEST", "the request names no host to redirect it to"));
+      return true;
+    }
+    this.#host.statistics.countStatus(redirect.status);
+    const answer = this.#ruled(redirectResponse(redirect.status, location, head.method));
+    // Whoever has not sent its body whole may go on sending it, and it must not be taken for the next request.
+    this.#writer.response(head, answer, EMPTY, !this.#connection.bodyComplete);
+    this.#head = undefined;
+    this.#connection.answered();
+    return true;
+  }
+
+  #ruled(head: ResponseHead): ResponseHead {
+    const rules = this.#rules?.response;
+    return rules === undefined ? head : ruledResponse(head, rules);
   }
 
   #concludeTunnel(): void {

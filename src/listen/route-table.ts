@@ -1,33 +1,51 @@
 /**
  * Which service an HTTP request goes to: the listener's fixed service, its routes, or what the request itself names.
  *
- * Routes: the most exact host wins (exact, then the longest wildcard, then any), then the longest path, whole segments.
+ * Of its routes, the most specific one that matches (`http/route-match.ts` has the order), by the path just as the client
+ * sent it. A path that some app might read as one of another route is refused.
  */
-import { hostName } from "../http/host.ts";
+import { type ServiceShare, ServiceSplit } from "../balance/service-split.ts";
+import { isPlainPath, pathEnd, pathReadings } from "../http/path-reading.ts";
 import type { RequestHead } from "../http/request-head.ts";
+import { matchedHost, RouteIndex } from "../http/route-index.ts";
+import type { RouteMatch } from "../http/route-match.ts";
+import type { RouteRules } from "../http/route-rules.ts";
 import { type KnowsService, resolveService } from "../http/service-resolution.ts";
+import { DEFAULT_POLICY, type ExchangePolicy } from "../session/exchange-policy.ts";
 
 export interface Route {
-  /** Exact, or `*.` and a domain; undefined for any host. */
-  readonly host: string | undefined;
-  readonly path: string | undefined;
+  readonly match: RouteMatch;
+  /** Empty where a split chooses, or where nothing but a redirect is to be had. */
   readonly service: string;
-  readonly stripPrefix: boolean;
+  /** Empty for none. */
+  readonly split: readonly ServiceShare[];
+  readonly rules: RouteRules | undefined;
+  readonly policy: ExchangePolicy;
+}
+
+/** Where the request goes. Made once for each route, and never for each request. */
+export interface FoundRoute {
+  readonly kind: "found";
+  readonly service: string;
+  readonly node: string | undefined;
+  /** Chooses the service for a number in [0, 1), which is the caller's to draw or to keep. */
+  readonly split: ServiceSplit | undefined;
+  readonly rules: RouteRules | undefined;
+  readonly policy: ExchangePolicy;
 }
 
 export type Resolution =
-  | {
-      readonly kind: "found";
-      readonly service: string;
-      readonly node: string | undefined;
-      /** To take off the path; empty for nothing. */
-      readonly stripPrefix: string;
-    }
+  | FoundRoute
   | {
       readonly kind: "none";
       readonly tried: readonly string[];
       /** The listener has routes, and none of them is for the request's host. */
       readonly hostNotServed: boolean;
+    }
+  | {
+      /** The path leads to one route as it is written, and to another as some apps read it. */
+      readonly kind: "ambiguous";
+      readonly reason: string;
     };
 
 export interface RouteTable {
@@ -38,7 +56,7 @@ export interface RouteTable {
 
 /** Every request goes to one service. */
 export function fixedRoute(service: string, node: string | undefined): RouteTable {
-  const resolution: Resolution = { kind: "found", service, node, stripPrefix: "" };
+  const resolution = found(service, node);
   return { resolve: () => resolution, dependsOnOffers: false };
 }
 
@@ -47,66 +65,56 @@ export function routeByName(knows: KnowsService): RouteTable {
   return {
     dependsOnOffers: true,
     resolve(head) {
-      const found = resolveService(head, knows);
-      if (found.kind === "none") return { ...found, hostNotServed: false };
-      return {
-        kind: "found",
-        service: found.service,
-        node: found.node === "" ? undefined : found.node,
-        stripPrefix: "",
-      };
+      const named = resolveService(head, knows);
+      if (named.kind === "none") return { ...named, hostNotServed: false };
+      return found(named.service, named.node === "" ? undefined : named.node);
     },
   };
+}
+
+function found(service: string, node: string | undefined): FoundRoute {
+  return { kind: "found", service, node, split: undefined, rules: undefined, policy: DEFAULT_POLICY };
+}
+
+interface Entry {
+  readonly match: RouteMatch;
+  readonly resolution: FoundRoute;
 }
 
 export function routeByTable(routes: readonly Route[]): RouteTable {
-  const ordered = routes.toSorted(
-    (left, right) => exactness(right) - exactness(left) || pathLength(right) - pathLength(left),
+  const index = new RouteIndex(
+    routes.map(({ match, service, split: shares, rules, policy }): Entry => {
+      const split = shares.length === 0 ? undefined : new ServiceSplit(shares);
+      return { match, resolution: { kind: "found", service, node: undefined, split, rules, policy } };
+    }),
   );
+  const readsPaths = routes.some(({ match, rules }) => {
+    const rewrites = rules !== undefined && (rules.stripPrefix !== "" || rules.addPrefix !== "");
+    return match.path !== undefined || match.pathExact !== undefined || rewrites;
+  });
   return {
     dependsOnOffers: false,
     resolve(head) {
-      const host = hostName(head.host).toLowerCase();
-      let hostNotServed = true;
-      for (const route of ordered) {
-        if (!matchesHost(route.host, host)) continue;
-        hostNotServed = false;
-        if (!matchesPath(route.path, head.path)) continue;
-        const stripPrefix = route.stripPrefix ? withoutFinalSlash(route.path ?? "") : "";
-        return { kind: "found", service: route.service, node: undefined, stripPrefix };
+      const end = pathEnd(head.path);
+      const path = end === head.path.length ? head.path : head.path.slice(0, end);
+      const entry = index.find(head, path);
+      if (readsPaths && !isPlainPath(path)) {
+        const reason = ambiguity(index, head, path, entry);
+        if (reason !== "") return { kind: "ambiguous", reason };
       }
-      const tried = [`${host === "" ? "no host" : `host ${host}`} with path ${head.path}`];
-      return { kind: "none", tried, hostNotServed };
+      if (entry !== undefined) return entry.resolution;
+      const host = matchedHost(head.host);
+      const tried = [`${host === "" ? "no host" : `host ${host}`} with ${head.method} ${path}`];
+      return { kind: "none", tried, hostNotServed: !index.hasHost(head.host) };
     },
   };
 }
 
-const EXACT = 1_000;
-
-/** Exact hosts before wildcards, longer wildcards before shorter, any host last. */
-function exactness(route: Route): number {
-  if (route.host === undefined) return 0;
-  return route.host.startsWith("*.") ? route.host.length : EXACT;
-}
-
-function pathLength(route: Route): number {
-  return withoutFinalSlash(route.path ?? "").length;
-}
-
-function matchesHost(pattern: string | undefined, host: string): boolean {
-  if (pattern === undefined) return true;
-  const wanted = pattern.toLowerCase();
-  return wanted.startsWith("*.") ? host.endsWith(wanted.slice(1)) && host.length > wanted.length - 1 : host === wanted;
-}
-
-function matchesPath(prefix: string | undefined, path: string): boolean {
-  if (prefix === undefined) return true;
-  const wanted = withoutFinalSlash(prefix);
-  if (!path.startsWith(wanted)) return false;
-  const next = path.charAt(wanted.length);
-  return next === "" || next === "/" || next === "?";
-}
-
-function withoutFinalSlash(path: string): string {
-  return path.endsWith("/") ? path.slice(0, -1) : path;
+/** Why the path may lead to another route than `entry`; empty when it does not. */
+function ambiguity(index: RouteIndex<Entry>, head: RequestHead, path: string, entry: Entry | undefined): string {
+  const readings = pathReadings(path);
+  if (readings === undefined) return `the path ${path} has dot segments, NULs or encodings of encodings`;
+  const other = readings.find((reading) => reading !== path && index.find(head, reading) !== entry);
+  if (other === undefined) return "";
+  return `the path ${path} may be read as ${other}, for which another route is, or none`;
 }

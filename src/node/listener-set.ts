@@ -11,6 +11,7 @@ import { fixedRoute, type RouteTable, routeByName, routeByTable } from "../liste
 import { TrustedNetworks } from "../listen/trusted-networks.ts";
 import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts";
 import type { Registry } from "../registry/registry.ts";
+import { DEFAULT_POLICY } from "../session/exchange-policy.ts";
 import type { RelayWish } from "./relay-offers.ts";
 
 export interface OpenListener {
@@ -87,7 +88,7 @@ export class ListenerSet {
   get wishes(): readonly RelayWish[] {
     return this.#open.flatMap(({ config }) => {
       const { protocol } = config.address;
-      const services = config.service === undefined ? config.routes.map(({ service }) => service) : [config.service];
+      const services = servicesOf(config);
       return services.map((service) => ({ service, protocol }) as const);
     });
   }
@@ -185,7 +186,9 @@ export class ListenerSet {
 
   #routes(config: ListenerConfig): RouteTable {
     if (config.service !== undefined) return fixedRoute(config.service, config.node);
-    if (config.routes.length > 0) return routeByTable(config.routes);
+    if (config.routes.length > 0) {
+      return routeByTable(config.routes.map((route) => ({ ...route, policy: DEFAULT_POLICY })));
+    }
     return routeByName((service, node) => this.#registry.knows(service, node === "" ? undefined : node));
   }
 }
@@ -219,7 +222,8 @@ function admissionOptions({ limits, proxyProtocol, trustedProxies }: ListenerCon
 }
 
 function servicesOf({ service, routes }: ListenerConfig): string[] {
-  return service === undefined ? routes.map((route) => route.service) : [service];
+  const named = routes.flatMap((route) => [route.service, ...route.split.map((share) => share.service)]);
+  return [...new Set([service ?? "", ...named])].filter((name) => name !== "");
 }
 
 /** What cannot change while a listener is open. */

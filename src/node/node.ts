@@ -125,7 +125,7 @@ class Node implements PolarityNode, ExchangeContext {
     });
     this.#relayOffers = new RelayOffers(this.registry, logger);
     this.#relayed = new RelayedSessions(this, logger);
-    this.#listeners = new ListenerSet({ sessions: this, logger, node: name }, this.registry);
+    this.#listeners = new ListenerSet({ sessions: this, logger, node: name, random }, this.registry);
     this.#hub = new LinkHub({
       node: name,
       instance,
