@@ -13,7 +13,8 @@ import type { HttpExchange } from "../session/http-exchange.ts";
 import { QUIET_PROBE_MS, type SocketStream } from "../socket/socket-stream.ts";
 import { Http1Writer } from "./http1-writer.ts";
 import type { RequestHost, RequestLimits } from "./request-host.ts";
-import { type IntakeHost, type IntakeMode, RequestIntake } from "./request-intake.ts";
+import { INTAKE_MODES, type Phase } from "./http1-phase.ts";
+import { type IntakeHost, RequestIntake } from "./request-intake.ts";
 import { RequestTurn, type TurnHost } from "./request-turn.ts";
 import { ReaderWatch } from "./reader-watch.ts";
 import type { ClientAddress } from "./server-socket.ts";
@@ -21,31 +22,6 @@ import type { ClientAddress } from "./server-socket.ts";
 export interface Http1ConnectionHost extends RequestHost {
   closed(connection: Http1Connection): void;
 }
-
-/**
- * - `head`: between requests, or in the middle of a head.
- * - `waiting`: the head is read, but its service is not known yet.
- * - `body`: the request's body is arriving.
- * - `response`: the request is complete, its response is not, or the client has yet to take it.
- * - `tunnel`: raw bytes both ways after a 101.
- * - `discard`: the response is complete, the rest of the request's body is read and dropped.
- * - `linger`: we said all; what the client still sends is dropped until it closes.
- * - `closing`: both sides said all; the last bytes are on their way out.
- */
-type Phase = "head" | "waiting" | "body" | "response" | "tunnel" | "discard" | "linger" | "closing" | "closed";
-
-/** What becomes of the client's bytes in each phase. */
-const INTAKE_MODES: Readonly<Record<Phase, IntakeMode>> = {
-  head: "head",
-  waiting: "hold",
-  body: "body",
-  response: "hold",
-  tunnel: "pass",
-  discard: "discard",
-  linger: "drop",
-  closing: "drop",
-  closed: "drop",
-};
 
 const LINGER_MS = 2_000;
 /** A client that waits for an answer for longer is asked now and then whether it is still there. */

@@ -1,0 +1,27 @@
+/** The phases of one client's HTTP/1.1 connection. */
+import type { IntakeMode } from "./request-intake.ts";
+
+/**
+ * - `head`: between requests, or in the middle of a head.
+ * - `waiting`: the head is read, but its service is not known yet.
+ * - `body`: the request's body is arriving.
+ * - `response`: the request is complete, its response is not, or the client has yet to take it.
+ * - `tunnel`: raw bytes both ways after a 101.
+ * - `discard`: the response is complete, the rest of the request's body is read and dropped.
+ * - `linger`: we said all; what the client still sends is dropped until it closes.
+ * - `closing`: both sides said all; the last bytes are on their way out.
+ */
+export type Phase = "head" | "waiting" | "body" | "response" | "tunnel" | "discard" | "linger" | "closing" | "closed";
+
+/** What becomes of the client's bytes in each phase. */
+export const INTAKE_MODES: Readonly<Record<Phase, IntakeMode>> = {
+  head: "head",
+  waiting: "hold",
+  body: "body",
+  response: "hold",
+  tunnel: "pass",
+  discard: "discard",
+  linger: "drop",
+  closing: "drop",
+  closed: "drop",
+};
