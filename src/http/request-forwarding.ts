@@ -107,7 +107,7 @@ interface SaidBefore {
 const NOTHING_SAID: SaidBefore = Object.freeze({ addresses: "", proto: "", host: "", port: "", elements: "" });
 
 /** A trusted proxy may speak `Forwarded`, or the `X-` family, or both: what is missing in one is taken from the other. */
-function saidBefore(head: RequestHead): SaidBefore {
+export function saidBefore(head: RequestHead): SaidBefore {
   const raw = head.header("forwarded") ?? "";
   // What cannot be read could swallow what is written behind it, so it is dropped as a whole.
   const parsed = parseForwarded(raw) ?? [];

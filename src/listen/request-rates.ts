@@ -7,7 +7,7 @@ import { type Rate, TokenBucket } from "../balance/token-bucket.ts";
 import { PolarityError } from "../base/errors.ts";
 import { clientKey } from "../base/ip-address.ts";
 import { forwardedClient } from "../http/forwarded-client.ts";
-import type { ForwardingContext } from "../http/request-forwarding.ts";
+import { type ForwardingContext, saidBefore } from "../http/request-forwarding.ts";
 import type { RequestHead } from "../http/request-head.ts";
 import type { TrustedNetworks } from "./trusted-networks.ts";
 
@@ -53,7 +53,8 @@ export class RequestRates {
   refusesRequest(head: RequestHead, forwarding: ForwardingContext, now: number): PolarityError | undefined {
     const { address, trusted } = forwarding;
     if (!trusted || this.#clients === undefined) return this.refuses(address, now);
-    const list = head.header("x-forwarded-for") ?? "";
+    // Whichever of the forwarding fields the proxy speaks.
+    const list = head.hasForwardingFields ? saidBefore(head).addresses : "";
     return this.refuses(
       forwardedClient(list, address, (host) => this.#trusted.has(host)),
       now,

@@ -55,6 +55,9 @@ test("behind a trusted proxy the rate is that of whoever X-Forwarded-For names l
   );
   assert.equal(await from(trusting.port, "2001:db8::1"), 200);
   assert.equal(await from(trusting.port, "2001:db8::2"), 429, "one /64 network is one client");
+  const forwarded = await ask(trusting.port, { headers: { Forwarded: 'for="192.0.2.9:5000"' } });
+  assert.equal(forwarded.status, 200, "a proxy may speak Forwarded only");
+  assert.equal(await from(trusting.port, "192.0.2.9"), 429);
   const strict = await startPair(t, app.url, { limits });
   assert.equal(await from(strict.port, "192.0.2.1"), 200);
   assert.equal(await from(strict.port, "192.0.2.2"), 429);

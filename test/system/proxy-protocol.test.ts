@@ -14,6 +14,7 @@ import { configOf, offered, startConnector, startNode, startPair, startRouter } 
 import { ask, keepAliveAgent } from "../support/http-client.ts";
 import { soon, until } from "../support/patience.ts";
 import { freePort, temporaryFolder } from "../support/servers.ts";
+import { certificateFiles } from "../support/tls-files.ts";
 import { WireClient } from "../support/wire-client.ts";
 
 const CLIENT: ProxyAddresses = {
@@ -177,6 +178,31 @@ test("behind a header a socket is whole enough for TLS", async (t) => {
   const echo = new Promise<string>((resolve) => secure.once("data", (chunk: Buffer) => resolve(chunk.toString())));
   assert.equal(await soon("an echo", echo), "hello");
   secure.end();
+});
+
+test("an https listener reads the header before TLS", async (t) => {
+  const app = await startHttpApp(t, ({ headers }, response) => {
+    response.end([headers["x-forwarded-for"], headers["x-forwarded-proto"]].join(" "));
+  });
+  const authority = await TestAuthority.create();
+  const certificate = await certificateFiles(temporaryFolder(t), authority, "edge.test");
+  const port = await freePort();
+  await startNode(t, {
+    services: { web: { target: app.url } },
+    listeners: [
+      { url: `https://127.0.0.1:${port}`, service: "web", tls: { certificates: [certificate] }, ...REQUIRED },
+    ],
+  });
+  const plain = connect(port, "127.0.0.1");
+  plain.write(encodeProxyV2(CLIENT));
+  const secure = connectTls({ socket: plain, ca: authority.cert, servername: "edge.test" });
+  t.after(() => secure.destroy());
+  let answer = "";
+  secure.on("data", (chunk: Buffer) => {
+    answer += chunk.toString();
+  });
+  secure.write(REQUEST);
+  await until("an answer", () => answer.endsWith("192.0.2.7 https"));
 });
 
 // ── towards apps ──
