@@ -5,7 +5,7 @@
  * that parsers are known to read differently is refused: bare line ends, signs, prefixes, blanks beside the size, control
  * bytes in extensions, sizes beyond exact numbers, trailers that would change framing, routing or identity.
  */
-import { FieldLine, isTokenByte } from "./field-line.ts";
+import { FieldLine, isTokenByte, plainName } from "./field-line.ts";
 import { HeadLines } from "./head-lines.ts";
 import { describeByte } from "./http-problem.ts";
 
@@ -216,7 +216,7 @@ function hexDigit(byte: number): number {
 
 /** Fields that would act on a message that has been acted on already (RFC 9110 §6.5.1). */
 function isForbiddenTrailer(name: string): boolean {
-  const lower = name.toLowerCase().replaceAll("_", "-");
+  const lower = plainName(name);
   return FORBIDDEN_TRAILERS.has(lower) || lower.startsWith("x-forwarded-") || lower.startsWith("proxy-");
 }
 

@@ -6,8 +6,8 @@
  */
 import { describeByte } from "./http-problem.ts";
 
-const UNDERSCORE_BIT = 2;
-/** Per byte: 1 in a token, 3 for the underscore (a token too, but see `hasUnderscore`), 0 elsewhere. */
+const ODD_BIT = 2;
+/** Per byte: 1 in a token, 3 for what is neither letter, digit nor hyphen (a token too, but see `isOdd`), 0 elsewhere. */
 const TOKEN = tokenTable();
 
 const TAB = 0x09;
@@ -23,8 +23,11 @@ export class FieldLine {
   valueEnd = 0;
   /** Where the next line begins. */
   end = 0;
-  /** CGI-like apps cannot tell `Content_Length` from `Content-Length`, so who classifies names must look twice. */
-  hasUnderscore = false;
+  /**
+   * The name holds more than letters, digits and hyphens. CGI-like apps cannot tell `Content_Length`, and some not even
+   * `Content.Length`, from `Content-Length`, so who classifies names must look twice.
+   */
+  isOdd = false;
 
   /** Reads the line bytes[start, end), CRLF included, as a scan found it. Returns why it is refused, or the empty string. */
   read(bytes: Uint8Array, start: number, end: number): string {
@@ -38,7 +41,7 @@ export class FieldLine {
     if (at === start || bytes[at] !== COLON) return refusedName(bytes, start, at);
     this.start = start;
     this.nameEnd = at;
-    this.hasUnderscore = (kinds & UNDERSCORE_BIT) !== 0;
+    this.isOdd = (kinds & ODD_BIT) !== 0;
     let valueEnd = end - 2;
     at++;
     while (at < valueEnd && isBlank(bytes[at] as number)) at++;
@@ -90,6 +93,11 @@ export function equalsLower(bytes: Uint8Array, start: number, end: number, name:
     if (((bytes[start + i] as number) | 0x20) !== name[i]) return false;
   }
   return true;
+}
+
+/** A name of a field in lower case, with a hyphen for all that CGI-like apps make one character of. */
+export function plainName(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, "-");
 }
 
 /** Whether `text` is one or more token characters (RFC 9110 §5.6.2). */
@@ -190,9 +198,9 @@ function latin1(bytes: Uint8Array, start: number, end: number): string {
 
 function tokenTable(): Uint8Array {
   const table = new Uint8Array(256);
-  for (const character of "!#$%&'*+-.^`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
+  for (const character of "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
     table[character.charCodeAt(0)] = 1;
   }
-  table["_".charCodeAt(0)] = 1 | UNDERSCORE_BIT;
+  for (const character of "!#$%&'*+.^_`|~") table[character.charCodeAt(0)] = 1 | ODD_BIT;
   return table;
 }

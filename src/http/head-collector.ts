@@ -71,7 +71,7 @@ export class HeadCollector {
       const at = text.indexOf(BLANK_LINE);
       if (at < 0) return this.#gather(chunk);
       const end = at + 4;
-      if (end > this.#bytesMax) return this.#tooLarge();
+      if (end > this.#bytesMax) return this.#tooLarge(chunk);
       if (end === length) {
         this.text = text;
         this.rest = EMPTY;
@@ -83,7 +83,7 @@ export class HeadCollector {
     }
     const at = chunk.indexOf(BLANK_LINE_BYTES);
     if (at < 0) return this.#gather(chunk);
-    if (at + 4 > this.#bytesMax) return this.#tooLarge();
+    if (at + 4 > this.#bytesMax) return this.#tooLarge(chunk);
     this.text = chunk.toString("latin1", 0, at + 4);
     this.rest = chunk.subarray(at + 4);
     return true;
@@ -130,7 +130,7 @@ export class HeadCollector {
         return true;
       }
     }
-    if (end >= this.#bytesMax) return this.#tooLarge();
+    if (end >= this.#bytesMax) return this.#tooLarge(held);
     return false;
   }
 
@@ -145,9 +145,16 @@ export class HeadCollector {
     this.#length = length;
   }
 
-  #tooLarge(): boolean {
-    const what = this.#kind === "request" ? "HEAD_TOO_LARGE" : "TARGET_PROTOCOL";
-    this.problem = new HttpProblem(what, `the ${this.#kind} head is larger than ${this.#bytesMax} bytes`);
+  #tooLarge(held: Buffer): boolean {
+    const firstEnd = held.indexOf(LF);
+    if (this.#kind === "response") {
+      this.problem = new HttpProblem("TARGET_PROTOCOL", `the response head is larger than ${this.#bytesMax} bytes`);
+    } else if (firstEnd < 0 || firstEnd >= this.#bytesMax) {
+      // RFC 9112 §3: a client is told that it is the target, where nothing else has come.
+      this.problem = new HttpProblem("TARGET_TOO_LONG", `the request line is longer than ${this.#bytesMax} bytes`);
+    } else {
+      this.problem = new HttpProblem("HEAD_TOO_LARGE", `the request head is larger than ${this.#bytesMax} bytes`);
+    }
     this.#gathered = EMPTY;
     return true;
   }

@@ -14,6 +14,7 @@ import {
   ListElements,
   lowerBytes,
   parseContentLength,
+  plainName,
 } from "./field-line.ts";
 import { HeadLines } from "./head-lines.ts";
 import type { HeadLimits } from "./head-limits.ts";
@@ -150,6 +151,7 @@ export function parseRequestHead(text: string, limits: HeadLimits = DEFAULT_HEAD
 }
 
 const HYPHEN = 0x2d;
+const ZERO = 0x30;
 
 function bad(reason: string): HttpProblem {
   return new HttpProblem("BAD_REQUEST", reason);
@@ -194,16 +196,15 @@ const CLIENT_W = CLIENT_FIELDS[0x77] ?? [];
 
 /** Notes what the line says. Only names of interest are compared, by first letter and length. */
 function noteField(head: ParsedRequestHead, bytes: Uint8Array, index: number): string {
-  if (line.hasUnderscore) return noteUnderscored(head);
+  if (line.isOdd) return noteOddName(head);
   switch ((bytes[line.start] as number) | 0x20) {
     case 0x63: // c
-      if (line.is(bytes, CONNECTION)) noteConnection(head, bytes);
-      else if (line.is(bytes, CONTENT_LENGTH)) return noteContentLength(bytes);
-      else noteClientField(head, bytes, CLIENT_C);
+      if (line.is(bytes, CONNECTION)) return noteConnection(head, bytes);
+      if (line.is(bytes, CONTENT_LENGTH)) return noteContentLength(bytes);
+      noteClientField(head, bytes, CLIENT_C);
       return "";
     case 0x65: // e
-      if (line.is(bytes, EXPECT)) noteExpect(head, bytes);
-      return "";
+      return line.is(bytes, EXPECT) ? noteExpect(head, bytes) : "";
     case 0x66: // f
       if (line.is(bytes, FORWARDED)) markForwarding(head, LINE_FORWARDED);
       else noteClientField(head, bytes, CLIENT_F);
@@ -283,7 +284,10 @@ function noteContentLength(bytes: Uint8Array): string {
   if (seen.contentLength >= 0) return "more than one Content-Length field";
   if (line.hasTabAround(bytes)) return "a tab beside the value of Content-Length";
   seen.contentLength = parseContentLength(bytes, line.valueStart, line.valueEnd);
-  return seen.contentLength < 0 ? "a Content-Length that is not a plain number of bytes" : "";
+  if (seen.contentLength < 0) return "a Content-Length that is not a plain number of bytes";
+  // Some parsers read what begins with a zero as octal.
+  const digits = line.valueEnd - line.valueStart;
+  return digits > 1 && bytes[line.valueStart] === ZERO ? "a Content-Length that begins with a zero" : "";
 }
 
 function noteTransferEncoding(bytes: Uint8Array): string {
@@ -294,10 +298,17 @@ function noteTransferEncoding(bytes: Uint8Array): string {
   return "";
 }
 
-function noteExpect(head: ParsedRequestHead, bytes: Uint8Array): void {
+function noteExpect(head: ParsedRequestHead, bytes: Uint8Array): string {
   // RFC 9110 §10.1.1: an HTTP/1.0 client's expectation is ignored, so it must not reach the app as ours.
-  if (head.versionMinor === 0) mark(head, LINE_HOP_BY_HOP);
-  else if (line.valueIs(bytes, CONTINUE)) head.expectsContinue = true;
+  if (head.versionMinor === 0) {
+    mark(head, LINE_HOP_BY_HOP);
+    return "";
+  }
+  if (head.expectsContinue) return "more than one Expect field";
+  // An app that sees an expectation where we see none answers at a time that we do not expect, with a body on its way.
+  if (!line.valueIs(bytes, CONTINUE)) return "an Expect other than 100-continue";
+  head.expectsContinue = true;
+  return "";
 }
 
 function noteTe(head: ParsedRequestHead, bytes: Uint8Array): void {
@@ -338,17 +349,17 @@ function isMadeAnew(bytes: Uint8Array): boolean {
 }
 
 /**
- * Apps behind CGI, WSGI or Rack see `X_Forwarded_For` and `X-Forwarded-For` as one name. Spelt so, a framing field is
- * refused, and one that says who the client is never travels on.
+ * Apps behind CGI, WSGI or Rack see `X_Forwarded_For`, and some `X.Forwarded.For`, as they see `X-Forwarded-For`. Spelt
+ * so, a framing field is refused, and one that says who the client is never travels on.
  */
-function noteUnderscored(head: ParsedRequestHead): string {
-  const name = line.name(head.text).toLowerCase().replaceAll("_", "-");
+function noteOddName(head: ParsedRequestHead): string {
+  const name = plainName(line.name(head.text));
   if (name === "content-length" || name === "transfer-encoding") return `a field named "${line.name(head.text)}"`;
   if (claimsClient(name) || name === "x-service-id" || name === "x-request-id") mark(head, LINE_HOP_BY_HOP);
   return "";
 }
 
-function noteConnection(head: ParsedRequestHead, bytes: Uint8Array): void {
+function noteConnection(head: ParsedRequestHead, bytes: Uint8Array): string {
   mark(head, LINE_HOP_BY_HOP);
   list.open(line.valueStart, line.valueEnd);
   while (list.next(bytes)) {
@@ -358,9 +369,11 @@ function noteConnection(head: ParsedRequestHead, bytes: Uint8Array): void {
     else if (equalsLower(bytes, start, end, UPGRADE)) seen.connectionUpgrade = true;
     else if (end > start) {
       const name = head.text.slice(start, end).toLowerCase();
+      if (!isToken(name)) return "a Connection option that is no token";
       if (!isProtected(name)) (seen.named ??= new Set()).add(name);
     }
   }
+  return "";
 }
 
 /** What only the whole head can tell: framing, and what the connection options mean together. */

@@ -3,8 +3,16 @@
  *
  * As strict as requests are: an app whose answer could be cut in two places is refused, never guessed at.
  */
-import { equalsLower, fieldEntries, FieldLine, fieldValue, ListElements } from "./field-line.ts";
-import { lowerBytes, parseContentLength } from "./field-line.ts";
+import {
+  equalsLower,
+  fieldEntries,
+  FieldLine,
+  fieldValue,
+  isToken,
+  ListElements,
+  lowerBytes,
+  parseContentLength,
+} from "./field-line.ts";
 import { HeadLines } from "./head-lines.ts";
 import { DEFAULT_HEAD_LIMITS } from "./head-limits.ts";
 import type { HeadLimits } from "./head-limits.ts";
@@ -170,7 +178,7 @@ const UPGRADE = lowerBytes("upgrade");
 const X_REQUEST_ID = lowerBytes("x-request-id");
 
 function noteField(head: ParsedResponseHead, bytes: Uint8Array): string {
-  if (line.hasUnderscore) return "";
+  if (line.isOdd) return "";
   switch ((bytes[line.start] as number) | 0x20) {
     case 0x63: // c
       if (line.is(bytes, CONNECTION)) noteConnection(head, bytes);
@@ -241,7 +249,9 @@ function noteConnection(head: ParsedResponseHead, bytes: Uint8Array): void {
     else if (equalsLower(bytes, start, end, CLOSE)) seen.close = true;
     else if (end > start && !equalsLower(bytes, start, end, UPGRADE)) {
       const name = head.text.slice(start, end).toLowerCase();
-      if (!PROTECTED.has(name) && !name.startsWith("content-")) (seen.named ??= new Set()).add(name);
+      // Who knows what that was to mean: the connection ends with this answer, to be sure.
+      if (!isToken(name)) seen.close = true;
+      else if (!PROTECTED.has(name) && !name.startsWith("content-")) (seen.named ??= new Set()).add(name);
     }
   }
 }

@@ -19,7 +19,7 @@ export interface ClientWriter {
   endTunnel(): void;
   /**
    * Our own answer instead of the app's. `request`: undefined where its head could not be read. `broken`: what follows
-   * the request on its connection cannot be understood.
+   * the request on its connection cannot be understood. `method`: HEAD, where such a head began so.
    */
-  refuse(request: RequestHead | undefined, error: PolarityError, broken: boolean): void;
+  refuse(request: RequestHead | undefined, error: PolarityError, broken: boolean, method: string): void;
 }

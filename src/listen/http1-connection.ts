@@ -199,9 +199,9 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     this.#deadline = this.#host.context.clock.now() + this.#host.limits.headTimeoutMs;
   }
 
-  headBroken(error: PolarityError): void {
+  headBroken(error: PolarityError, method: string): void {
     this.#host.statistics.requests++;
-    this.#turn.refuseHead(error);
+    this.#turn.refuseHead(error, method);
   }
 
   request(head: RequestHead): void {

@@ -62,12 +62,12 @@ export class Http1Writer implements ClientWriter {
     this.#stream.end();
   }
 
-  refuse(request: RequestHead | undefined, error: PolarityError, broken: boolean): void {
+  refuse(request: RequestHead | undefined, error: PolarityError, broken: boolean, method: string): void {
     if (broken || request === undefined || !request.keepAlive || this.#host.draining) this.closes = true;
     const text = errorResponse({
       code: error.code,
       message: error.message,
-      method: request?.method ?? "",
+      method: request?.method ?? method,
       accept: request?.header("accept") ?? "",
       contentType: request?.header("content-type") ?? "",
       closeConnection: this.closes,

@@ -19,7 +19,8 @@ export interface IntakeHost {
   readonly limits: RequestLimits;
   /** The first bytes of a head are here. */
   headBegins(): void;
-  headBroken(error: PolarityError): void;
+  /** `method`: HEAD, if that is how the head begins; else nothing is known of it. */
+  headBroken(error: PolarityError, method: string): void;
   request(head: RequestHead): void;
   /** Bytes of a body, or of a tunnel. False: they are owed for until `giveCredit`. */
   body(chunk: Buffer): boolean;
@@ -157,7 +158,7 @@ export class RequestIntake {
     collector.reset();
     if (head instanceof HttpProblem) {
       this.#stream.consumed(chunk.length);
-      this.#host.headBroken(head.toError());
+      this.#host.headBroken(head.toError(), text.startsWith("HEAD ") ? "HEAD" : "");
       return EMPTY;
     }
     this.#stream.consumed(chunk.length - rest.length);

@@ -120,9 +120,9 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   }
 
   /** There is no head to speak of: it is broken, or too slow. */
-  refuseHead(error: PolarityError): void {
+  refuseHead(error: PolarityError, method = ""): void {
     this.#head = undefined;
-    this.#refuse(error, true);
+    this.#refuse(error, true, method);
   }
 
   /** After a 101: the client's direction has ended. */
@@ -307,10 +307,10 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#host.statistics.active--;
   }
 
-  /** Our own answer. `broken`: what follows on the connection cannot be understood. */
-  #refuse(error: PolarityError, broken: boolean): void {
+  /** Our own answer. `broken`: what follows on the connection cannot be understood. `method`: of a head that is broken. */
+  #refuse(error: PolarityError, broken: boolean, method = ""): void {
     this.#host.statistics.countStatus(error.status);
-    this.#writer.refuse(this.#head, error, broken);
+    this.#writer.refuse(this.#head, error, broken, method);
     this.#head = undefined;
     this.#connection.answered();
   }

@@ -261,7 +261,8 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
 
   /** `text` is the head if its beginning is not in `bytes`; `headBytes` of `bytes` belong to it. */
   #beginResponse(head: ResponseHead, text: string, bytes: Buffer, headBytes: number): void {
-    if (head.framing === "tunnel" && this.#head!.upgrade === "") return this.#refuseBody(UNASKED_TUNNEL);
+    if (head.framing === "tunnel" && !isAskedFor(head.upgrade, this.#head!.upgrade))
+      return this.#refuseBody(UNASKED_TUNNEL);
     this.#responseHead = head;
     const reader = this.#responseReader;
     reader.start(head.framing, head.bodyLength);
@@ -379,6 +380,11 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
 }
 
 const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");
+
+/** RFC 9110 §7.8: an app changes to a protocol that the client named. Names of protocols have no case in practice. */
+function isAskedFor(given: string, asked: string): boolean {
+  return asked !== "" && given.toLowerCase() === asked.toLowerCase();
+}
 
 /** RFC 9110 §9.2.2. */
 function isIdempotent(method: string): boolean {
