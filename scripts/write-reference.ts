@@ -1,11 +1,13 @@
-/** Writes the generated parts of docs/CONFIG.md and docs/CLI.md; a test says when they are out of date. */
+/** Writes the generated parts of docs/CONFIG.md, docs/CLI.md and docs/CONFORMANCE.md; tests say when they are out of date. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { commandReference } from "../src/cli/reference.ts";
 import { configReference } from "../src/config/reference.ts";
+import { conformanceReference } from "../test/conformance/http1/document.ts";
 
 const parts = [
   ["docs/CONFIG.md", configReference()],
   ["docs/CLI.md", commandReference()],
+  ["docs/CONFORMANCE.md", conformanceReference()],
 ] as const;
 
 for (const [file, text] of parts) {

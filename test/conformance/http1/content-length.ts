@@ -1,0 +1,197 @@
+/** RFC 9112 §6: how long a request is, by Content-Length and Transfer-Encoding. */
+import type { Case } from "./talk.ts";
+import { head, passed, refused } from "./talk.ts";
+
+const X = "Host: x";
+
+const LENGTH = "RFC 9112 §6.2 Content-Length";
+const CODING = "RFC 9112 §6.1 Transfer-Encoding";
+const BODY = "RFC 9112 §6.3 message body length";
+
+const post = (...lines: readonly string[]): string => head("POST / HTTP/1.1", X, ...lines);
+const length = (value: string): string => `${post(`Content-Length: ${value}`)}hello`;
+const coding = (value: string): string => `${post(`Transfer-Encoding: ${value}`)}5\r\nhello\r\n0\r\n\r\n`;
+const CHUNKS = "5\r\nhello\r\n0\r\n\r\n";
+
+export const lengthCases: readonly Case[] = [
+  passed(LENGTH, "the bytes that it counts are the body", length("5")),
+  passed(LENGTH, "zero is no body", post("Content-Length: 0")),
+  passed(LENGTH, "its name has no case", `${post("cONTENT-lENGTH: 5")}hello`),
+  passed(LENGTH, "it needs no blank before its value", `${post("Content-Length:5")}hello`),
+  passed(LENGTH, "several blanks before its value are none of it", `${post("Content-Length:   5")}hello`),
+  passed(LENGTH, "blanks behind its value are none of it", `${post("Content-Length: 5  ")}hello`),
+  passed(LENGTH, "a body may be any bytes", `${post("Content-Length: 8")}\0\r\n\r\n\xff\n\r`),
+  passed(
+    LENGTH,
+    "a body that looks like a request is a body",
+    `${post("Content-Length: 32")}${head("GET /in HTTP/1.1", "Host: y")}`.replace(
+      "32",
+      String(head("GET /in HTTP/1.1", "Host: y").length),
+    ),
+  ),
+  passed(LENGTH, "a body of 100 000 bytes passes", `${post("Content-Length: 100000")}${"0123456789".repeat(10_000)}`),
+  refused(LENGTH, "two that differ are refused", `${post("Content-Length: 5", "Content-Length: 6")}hello`),
+  refused(LENGTH, "two that agree are refused", `${post("Content-Length: 5", "Content-Length: 5")}hello`),
+  refused(LENGTH, "two that differ in case are refused", `${post("Content-Length: 5", "content-length: 5")}hello`),
+  refused(LENGTH, "two zeros are refused", post("Content-Length: 0", "Content-Length: 0")),
+  refused(LENGTH, "an empty one beside another is refused", `${post("Content-Length:", "Content-Length: 5")}hello`),
+  refused(LENGTH, "a list of equal numbers is refused", length("5, 5")),
+  refused(LENGTH, "a list of different numbers is refused", length("5, 6")),
+  refused(LENGTH, "a list without blanks is refused", length("5,5")),
+  refused(LENGTH, "a list that ends with a comma is refused", length("5,")),
+  refused(LENGTH, "a list that begins with a comma is refused", length(",5")),
+  refused(LENGTH, "a plus is refused", length("+5")),
+  refused(LENGTH, "a minus is refused", length("-5")),
+  refused(LENGTH, "minus zero is refused", post("Content-Length: -0")),
+  refused(LENGTH, "hexadecimal is refused", length("0x5")),
+  refused(LENGTH, "a letter behind the number is refused", length("5a")),
+  refused(LENGTH, "a hexadecimal digit alone is refused", length("a")),
+  refused(LENGTH, "a fraction is refused", length("5.0")),
+  refused(LENGTH, "an exponent is refused", length("5e0")),
+  refused(LENGTH, "a grouped number is refused", length("1_000")),
+  refused(LENGTH, "a blank inside is refused", length("5 0")),
+  refused(LENGTH, "a tab before it is refused", length("\t5")),
+  refused(LENGTH, "a tab behind it is refused", length("5\t")),
+  refused(LENGTH, "a vertical tab before it is refused", length("\v5")),
+  refused(LENGTH, "a NUL behind it is refused", length("5\0")),
+  refused(LENGTH, "a no-break space behind it is refused", length("5\xa0")),
+  refused(LENGTH, "a superscript digit is refused", length("\xb2")),
+  refused(LENGTH, "quotes are refused", length('"5"')),
+  refused(LENGTH, "an empty value is refused", length("")),
+  refused(LENGTH, "a word is refused", length("five")),
+  refused(LENGTH, "a semicolon with more is refused", length("5; a=b")),
+  refused(LENGTH, "a leading zero is refused: some take the rest for octal", length("05")),
+  refused(LENGTH, "many leading zeros are refused", length("0000000000005")),
+  refused(LENGTH, "two zeros for none are refused", post("Content-Length: 00")),
+  refused(LENGTH, "a length of 2^53 is refused", length("9007199254740992")),
+  refused(LENGTH, "a length of 2^64 + 5 is refused", length("18446744073709551621")),
+  refused(LENGTH, "a length of 2^32 + 5 with a sign is refused", length("+4294967301")),
+  refused(LENGTH, "a length of hundreds of digits is refused", length("9".repeat(300))),
+  refused(LENGTH, "a blank before its colon is refused", `${post("Content-Length : 5")}hello`),
+  refused(LENGTH, "a folded one is refused", `${post("Content-Length:", " 5")}hello`),
+  refused(LENGTH, "a fold behind it is refused", `${post("Content-Length: 5", " 0")}hello`),
+  refused(LENGTH, "one that is not a number is refused for GET too", head("GET / HTTP/1.1", X, "Content-Length: x")),
+
+  passed(CODING, "chunked passes as it came", coding("chunked")),
+  passed(CODING, "chunked has no case", coding("ChuNKed")),
+  passed(CODING, "its name has no case", `${post("tRANSFER-eNCODING: chunked")}${CHUNKS}`),
+  passed(CODING, "it needs no blank before its value", `${post("Transfer-Encoding:chunked")}${CHUNKS}`),
+  passed(CODING, "blanks behind its value are none of it", coding("chunked  ")),
+  ...(
+    [
+      ["identity", "identity"],
+      ["identity before chunked", "identity, chunked"],
+      ["identity behind chunked", "chunked, identity"],
+      ["a coding that ends in chunked", "xchunked"],
+      ["a coding that begins with chunked", "chunkedx"],
+      ["chunked twice", "chunked, chunked"],
+      ["chunked twice without a blank", "chunked,chunked"],
+      ["gzip", "gzip"],
+      ["gzip before chunked", "gzip, chunked"],
+      ["chunked before gzip", "chunked, gzip"],
+      ["a comma before chunked", ", chunked"],
+      ["a comma behind chunked", "chunked,"],
+      ["quotes around chunked", '"chunked"'],
+      ["single quotes around chunked", "'chunked'"],
+      ["a parameter of chunked", "chunked;a=b"],
+      ["a semicolon behind chunked", "chunked;"],
+      ["a quality of chunked", "chunked;q=0"],
+      ["an empty value", ""],
+      ["a tab before chunked", "\tchunked"],
+      ["a tab behind chunked", "chunked\t"],
+      ["a tab between two words", "chunked\tidentity"],
+      ["a blank inside", "chun ked"],
+      ["a word before it", "x chunked"],
+      ["a word behind it", "chunked x"],
+      ["a colon before chunked", ": chunked"],
+      ["a NUL behind chunked", "chunked\0"],
+      ["a vertical tab before chunked", "\vchunked"],
+      ["a form feed before chunked", "\fchunked"],
+      ["a no-break space before chunked", "\xa0chunked"],
+      ["the Kelvin sign in chunked", "chun\xe2\x84\xaaed"],
+      ["a carriage return before chunked", "\rchunked"],
+      ["a line feed before chunked", "\nchunked"],
+      ["a backslash in chunked", "c\\hunked"],
+      ["an equals sign behind chunked", "chunked="],
+      ["chunk", "chunk"],
+    ] as const
+  ).map(([what, value]) => refused(CODING, `${what} is refused`, coding(value))),
+  refused(
+    CODING,
+    "two lines are refused",
+    `${post("Transfer-Encoding: chunked", "Transfer-Encoding: chunked")}${CHUNKS}`,
+  ),
+  refused(
+    CODING,
+    "a line of identity beside one of chunked is refused",
+    `${post("Transfer-Encoding: identity", "Transfer-Encoding: chunked")}${CHUNKS}`,
+  ),
+  refused(
+    CODING,
+    "a line of another coding behind one of chunked is refused",
+    `${post("Transfer-Encoding: chunked", "Transfer-Encoding: x")}${CHUNKS}`,
+  ),
+  refused(CODING, "a blank before its colon is refused", `${post("Transfer-Encoding : chunked")}${CHUNKS}`),
+  refused(CODING, "a tab before its colon is refused", `${post("Transfer-Encoding\t: chunked")}${CHUNKS}`),
+  refused(CODING, "a folded value is refused", `${post("Transfer-Encoding:", " chunked")}${CHUNKS}`),
+  refused(CODING, "a value folded by a tab is refused", `${post("Transfer-Encoding:", "\tchunked")}${CHUNKS}`),
+  refused(
+    CODING,
+    "a fold that takes it into the field before is refused",
+    `${post("A: b", " Transfer-Encoding: chunked")}${CHUNKS}`,
+  ),
+  refused(
+    CODING,
+    "a field hidden behind a bare line feed is refused",
+    `${post("A: b\nTransfer-Encoding: chunked")}${CHUNKS}`,
+  ),
+  refused(
+    CODING,
+    "a field hidden behind a bare carriage return is refused",
+    `${post("A: b\rTransfer-Encoding: chunked")}${CHUNKS}`,
+  ),
+  refused(CODING, "it is refused in HTTP/1.0", `${head("POST / HTTP/1.0", X, "Transfer-Encoding: chunked")}${CHUNKS}`),
+  refused(
+    CODING,
+    "it is refused in HTTP/1.0 with keep-alive",
+    `${head("POST / HTTP/1.0", X, "Connection: keep-alive", "Transfer-Encoding: chunked")}${CHUNKS}`,
+  ),
+  refused(CODING, "identity is refused in HTTP/1.0", head("GET / HTTP/1.0", X, "Transfer-Encoding: identity")),
+
+  passed(BODY, "without length and coding there is none, whatever its type", post("Content-Type: text/plain")),
+  passed(BODY, "in HTTP/1.0 a length counts too", `${head("POST / HTTP/1.0", X, "Content-Length: 5")}hello`, {
+    start: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n",
+    via: "1.0",
+    connection: "close",
+  }),
+  refused(
+    BODY,
+    "a length before a coding is refused",
+    `${post("Content-Length: 5", "Transfer-Encoding: chunked")}${CHUNKS}`,
+  ),
+  refused(
+    BODY,
+    "a length behind a coding is refused",
+    `${post("Transfer-Encoding: chunked", "Content-Length: 5")}${CHUNKS}`,
+  ),
+  refused(
+    BODY,
+    "a length of zero beside a coding is refused",
+    `${post("Content-Length: 0", "Transfer-Encoding: chunked")}${CHUNKS}`,
+  ),
+  refused(
+    BODY,
+    "a length that is just that of the chunks is refused",
+    `${post("Transfer-Encoding: chunked", `Content-Length: ${CHUNKS.length}`)}${CHUNKS}`,
+  ),
+  refused(
+    BODY,
+    "a length beside a coding is refused for GET",
+    `${head("GET / HTTP/1.1", X, "Content-Length: 5", "Transfer-Encoding: chunked")}${CHUNKS}`,
+  ),
+  refused(
+    BODY,
+    "a length beside an unknown coding is refused",
+    length("5").replace("\r\n\r\n", "\r\nTransfer-Encoding: x\r\n\r\n"),
+  ),
+];

@@ -1,0 +1,246 @@
+/** RFC 9112 §2 and §3: what may stand before a request, and the first line of one, without the authority of its target. */
+import type { Case } from "./talk.ts";
+import { forwarded, head, passed, refused } from "./talk.ts";
+
+const X = "Host: x";
+
+const MESSAGE = "RFC 9112 §2.2 message parsing";
+const VERSION = "RFC 9112 §2.3 HTTP version";
+const METHOD = "RFC 9112 §3.1 method";
+const TARGET = "RFC 9112 §3.2 request target";
+const ORIGIN = "RFC 9112 §3.2.1 origin form";
+const ABSOLUTE = "RFC 9112 §3.2.2 absolute form";
+const AUTHORITY = "RFC 9112 §3.2.3 authority form";
+const ASTERISK = "RFC 9112 §3.2.4 asterisk form";
+
+const TOKEN_CHARACTERS = "!#$%&'*+-.^_`|~09azAZ";
+const LONG = "a".repeat(8 * 1024);
+
+const firstLine = (line: string): string => head(line, X);
+const absolute = (url: string, path: string, host: string, method = "GET"): Parameters<typeof forwarded> => [
+  head(`${method} ${url} HTTP/1.1`, "Host: other"),
+  { start: `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n`, host },
+];
+const absolutePassed = (name: string, url: string, path: string, host: string, method?: string): Case =>
+  passed(ABSOLUTE, name, ...absolute(url, path, host, method));
+
+const GET = head("GET / HTTP/1.1", X);
+
+export const requestLineCases: readonly Case[] = [
+  passed(MESSAGE, "one empty line before a request is skipped", `\r\n${GET}`, forwarded(GET)),
+  passed(MESSAGE, "bytes above ASCII in a value travel as they are", head("GET / HTTP/1.1", X, "X: \x80\xe9\xff")),
+  refused(MESSAGE, "two empty lines before a request are not skipped", `\r\n\r\n${GET}`),
+  refused(MESSAGE, "a bare line feed before a request is no empty line", `\n${GET}`),
+  refused(MESSAGE, "a bare carriage return before a request is no empty line", `\r${GET}`),
+  refused(MESSAGE, "a blank before the method is refused", ` ${GET}`),
+  refused(MESSAGE, "a NUL before the method is refused", `\0${GET}`),
+  refused(MESSAGE, "a byte order mark before the method is refused", `\xef\xbb\xbf${GET}`),
+  refused(MESSAGE, "a request line that ends with a bare line feed is refused", "GET / HTTP/1.1\nHost: x\r\n\r\n"),
+  refused(
+    MESSAGE,
+    "a request line that ends with a bare carriage return is refused",
+    "GET / HTTP/1.1\rHost: x\r\n\r\n",
+  ),
+  refused(MESSAGE, "two carriage returns before a line feed are refused", "GET / HTTP/1.1\r\r\nHost: x\r\n\r\n"),
+  refused(MESSAGE, "a field that ends with a bare line feed is refused", "GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n"),
+  refused(
+    MESSAGE,
+    "a field that ends with a bare carriage return is refused",
+    "GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n",
+  ),
+  refused(MESSAGE, "a head of nothing but bare line feeds is refused", "GET / HTTP/1.1\nHost: x\n\n"),
+  refused(MESSAGE, "a blank line of bare line feeds ends no head", "GET / HTTP/1.1\r\nHost: x\r\n\n"),
+  refused(
+    MESSAGE,
+    "a blank between the request line and the first field is refused",
+    "GET / HTTP/1.1\r\n Host: x\r\n\r\n",
+  ),
+  refused(MESSAGE, "a blank line with a space in it ends no head", "GET / HTTP/1.1\r\nHost: x\r\n \r\n\r\n"),
+  refused(
+    MESSAGE,
+    "the beginning of a TLS handshake is refused",
+    "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+  ),
+  refused(MESSAGE, "a response in place of a request is refused", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+  refused(MESSAGE, "a line that is only a field is refused", head(X)),
+
+  passed(VERSION, "HTTP/1.1 is served and sent on as such", head("GET /v HTTP/1.1", X)),
+  passed(VERSION, "HTTP/1.0 reaches the app as HTTP/1.1, with the client's version in Via", head("GET / HTTP/1.0", X), {
+    start: "GET / HTTP/1.1\r\nHost: x\r\n",
+    via: "1.0",
+    connection: "close",
+  }),
+  refused(VERSION, "a line without a version, as in HTTP/0.9, is refused", "GET /\r\n\r\n"),
+  refused(VERSION, "HTTP/0.9 by name is refused", firstLine("GET / HTTP/0.9")),
+  refused(VERSION, "HTTP/1.2 is refused", firstLine("GET / HTTP/1.2")),
+  refused(VERSION, "HTTP/1.9 is refused", firstLine("GET / HTTP/1.9")),
+  refused(VERSION, "HTTP/2.0 in text is refused", firstLine("GET / HTTP/2.0")),
+  refused(VERSION, "HTTP/3.0 in text is refused", firstLine("GET / HTTP/3.0")),
+  refused(VERSION, "the preface of HTTP/2 is refused", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+  refused(VERSION, "a version without a minor number is refused", firstLine("GET / HTTP/1")),
+  refused(VERSION, "a version with an empty minor number is refused", firstLine("GET / HTTP/1.")),
+  refused(VERSION, "a minor number of two digits is refused", firstLine("GET / HTTP/1.10")),
+  refused(VERSION, "a major number with a leading zero is refused", firstLine("GET / HTTP/01.1")),
+  refused(VERSION, "a version in lower case is refused", firstLine("GET / http/1.1")),
+  refused(VERSION, "a version in mixed case is refused", firstLine("GET / HTTp/1.1")),
+  refused(VERSION, "a version with a comma is refused", firstLine("GET / HTTP/1,1")),
+  refused(VERSION, "a version with a sign is refused", firstLine("GET / HTTP/+1.1")),
+  refused(VERSION, "a version with a blank inside is refused", firstLine("GET / HTTP /1.1")),
+  refused(VERSION, "a version with a letter for a digit is refused", firstLine("GET / HTTP/1.l")),
+  refused(VERSION, "a blank behind the version is refused", firstLine("GET / HTTP/1.1 ")),
+  refused(VERSION, "a tab behind the version is refused", firstLine("GET / HTTP/1.1\t")),
+  refused(VERSION, "two versions are refused", firstLine("GET / HTTP/1.1 HTTP/1.1")),
+  refused(VERSION, "another protocol's name is refused", firstLine("GET / RTSP/1.1")),
+  refused(VERSION, "a version in quotes is refused", firstLine('GET / "HTTP/1.1"')),
+
+  passed(METHOD, "a POST without a body passes", head("POST / HTTP/1.1", X)),
+  passed(METHOD, "a DELETE passes", head("DELETE /a HTTP/1.1", X)),
+  passed(METHOD, "a PATCH with a body passes", `${head("PATCH / HTTP/1.1", X, "Content-Length: 3")}abc`),
+  passed(METHOD, "a TRACE passes, as any method does that is not CONNECT", head("TRACE / HTTP/1.1", X)),
+  passed(METHOD, "a method that nobody knows passes", head("FROBNICATE / HTTP/1.1", X)),
+  passed(METHOD, "a method of one character passes", head("X / HTTP/1.1", X)),
+  passed(METHOD, "a method may hold every character of a token", head(`${TOKEN_CHARACTERS} / HTTP/1.1`, X)),
+  passed(METHOD, "a long method passes", head(`${"M".repeat(200)} / HTTP/1.1`, X)),
+  passed(METHOD, "methods have a case: get is not GET, and passes as it is", head("get / HTTP/1.1", X)),
+  passed(METHOD, "a GET with a body has it", `${head("GET / HTTP/1.1", X, "Content-Length: 4")}body`),
+  passed(
+    METHOD,
+    "a DELETE with a chunked body has it",
+    `${head("DELETE / HTTP/1.1", X, "Transfer-Encoding: chunked")}1\r\na\r\n0\r\n\r\n`,
+  ),
+  refused(METHOD, "an empty method is refused", firstLine(" / HTTP/1.1")),
+  refused(METHOD, "a request line without a method is refused", firstLine("/ HTTP/1.1")),
+  refused(METHOD, "a method alone is refused", "GET\r\nHost: x\r\n\r\n"),
+  refused(METHOD, "a method with parentheses is refused", firstLine("GET() / HTTP/1.1")),
+  refused(METHOD, "a method with a colon is refused", firstLine("GET: / HTTP/1.1")),
+  refused(METHOD, "a method with a slash is refused", firstLine("GET/ / HTTP/1.1")),
+  refused(METHOD, "a method with a NUL is refused", firstLine("G\0ET / HTTP/1.1")),
+  refused(METHOD, "a method with a byte above ASCII is refused", firstLine("G\xcbT / HTTP/1.1")),
+  refused(METHOD, "a method in quotes is refused", firstLine('"GET" / HTTP/1.1')),
+  refused(METHOD, "a method with a comma is refused", firstLine("GET,POST / HTTP/1.1")),
+  refused(METHOD, "a method with DEL is refused", firstLine("GET\x7f / HTTP/1.1")),
+  refused(METHOD, "a tab behind the method is refused", firstLine("GET\t/ HTTP/1.1")),
+  refused(METHOD, "two blanks behind the method are refused", firstLine("GET  / HTTP/1.1")),
+
+  refused(TARGET, "a bare carriage return in the target is refused", firstLine("GET /\rx HTTP/1.1")),
+  refused(TARGET, "a carriage return for a blank before the version is refused", firstLine("GET /\rHTTP/1.1")),
+  refused(TARGET, "a bare line feed in the target is refused", firstLine("GET /\nx HTTP/1.1")),
+  refused(TARGET, "a NUL in the target is refused", firstLine("GET /\0 HTTP/1.1")),
+  refused(TARGET, "a vertical tab in the target is refused", firstLine("GET /\v HTTP/1.1")),
+  refused(TARGET, "DEL in the target is refused", firstLine("GET /\x7f HTTP/1.1")),
+  refused(TARGET, "a tab in the target is refused", firstLine("GET /a\tb HTTP/1.1")),
+  refused(TARGET, "a blank in the target is refused", firstLine("GET /a b HTTP/1.1")),
+  refused(TARGET, "a byte above ASCII in the target is refused", firstLine("GET /\xe9 HTTP/1.1")),
+  refused(TARGET, "UTF-8 in the target is refused", firstLine("GET /\xc3\xa9 HTTP/1.1")),
+  refused(TARGET, "a no-break space in the target is refused", firstLine("GET /\xa0HTTP/1.1")),
+  refused(TARGET, "a fragment is refused", firstLine("GET /a#b HTTP/1.1")),
+  refused(TARGET, "an empty fragment is refused", firstLine("GET /a# HTTP/1.1")),
+  refused(TARGET, "an empty target is refused", firstLine("GET HTTP/1.1")),
+  refused(TARGET, "two blanks behind the target are refused", firstLine("GET /  HTTP/1.1")),
+  refused(TARGET, "a target that is only a query is refused", firstLine("GET ?a=b HTTP/1.1")),
+  refused(TARGET, "a relative path is refused", firstLine("GET a/b HTTP/1.1")),
+  refused(TARGET, "a path that begins with a dot is refused", firstLine("GET ./a HTTP/1.1")),
+  refused(TARGET, "a path that begins with a backslash is refused", firstLine("GET \\a HTTP/1.1")),
+  refused(
+    TARGET,
+    "a target of more than 8 KiB is too long",
+    firstLine(`GET /${LONG} HTTP/1.1`),
+    414,
+    "TARGET_TOO_LONG",
+  ),
+  refused(
+    TARGET,
+    "a target longer than the whole head may be is too long, and not the head",
+    firstLine(`GET /${"a".repeat(40 * 1024)} HTTP/1.1`),
+    414,
+    "TARGET_TOO_LONG",
+  ),
+  passed(TARGET, "a target of exactly 8 KiB passes", head(`GET ${LONG.replace("a", "/")} HTTP/1.1`, X)),
+
+  passed(ORIGIN, "a path with a query passes as it is", head("GET /a/b?c=d&e=f HTTP/1.1", X)),
+  passed(ORIGIN, "an empty query stays", head("GET /? HTTP/1.1", X)),
+  passed(ORIGIN, "a second question mark stays in the query", head("GET /?a?b HTTP/1.1", X)),
+  passed(ORIGIN, "two slashes at the start are a path and name no host", head("GET //other/a HTTP/1.1", X)),
+  passed(ORIGIN, "dot segments are the app's to resolve", head("GET /a/../b/./c HTTP/1.1", X)),
+  passed(ORIGIN, "encoded bytes stay encoded", head("GET /%2e%2E/%00%0d%0a?%23 HTTP/1.1", X)),
+  passed(ORIGIN, "a percent sign without digits stays as it is", head("GET /100% HTTP/1.1", X)),
+  passed(ORIGIN, "a URL behind the first slash is a path", head("GET /http://other/ HTTP/1.1", X)),
+  passed(ORIGIN, "an at sign in a path is a path's", head("GET /@other HTTP/1.1", X)),
+  passed(ORIGIN, "a colon in a path is a path's", head("GET /:80 HTTP/1.1", X)),
+  passed(ORIGIN, "a semicolon in a path stays", head("GET /a;b=c/d HTTP/1.1", X)),
+  passed(ORIGIN, "what browsers do not encode in queries passes", head('GET /?a=|{}^`"<>\\ HTTP/1.1', X)),
+
+  absolutePassed("its host wins over Host, and the app gets the origin form", "http://a/b?c", "/b?c", "a"),
+  absolutePassed("its port is a part of Host", "http://a:8080/", "/", "a:8080"),
+  absolutePassed("an empty path becomes a slash", "http://a", "/", "a"),
+  absolutePassed("an empty path before a query becomes a slash", "http://a?b", "/?b", "a"),
+  absolutePassed("an empty path for OPTIONS becomes an asterisk", "http://a", "*", "a", "OPTIONS"),
+  absolutePassed("a slash for OPTIONS stays one", "http://a/", "/", "a", "OPTIONS"),
+  absolutePassed("a query for OPTIONS gets its slash", "http://a?b", "/?b", "a", "OPTIONS"),
+  absolutePassed("a scheme in capitals is the same scheme", "HTTP://a/", "/", "a"),
+  absolutePassed("https is named, and the service is still the listener's", "https://a/b", "/b", "a"),
+  absolutePassed("an IPv6 address is a host", "http://[::1]:80/b", "/b", "[::1]:80"),
+  absolutePassed("an empty port is kept as the client wrote it", "http://a:/b", "/b", "a:"),
+  absolutePassed("an app behind another address is still the service's own", "http://127.0.0.1:1/", "/", "127.0.0.1:1"),
+  absolutePassed("two slashes behind the authority are a path", "http://a//b", "//b", "a"),
+  absolutePassed("a URL in the path stays there", "http://a/http://b/", "/http://b/", "a"),
+  passed(ABSOLUTE, "HTTP/1.0 needs no Host beside it", head("GET http://a/b HTTP/1.0"), {
+    start: "GET /b HTTP/1.1\r\nHost: a\r\n",
+    host: "a",
+    via: "1.0",
+    connection: "close",
+  }),
+  passed(ABSOLUTE, "an empty Host beside it is replaced", head("GET http://a/ HTTP/1.1", "Host:"), {
+    start: "GET / HTTP/1.1\r\nHost: a\r\n",
+    host: "a",
+  }),
+  refused(ABSOLUTE, "HTTP/1.1 needs Host beside it all the same", head("GET http://a/ HTTP/1.1")),
+  refused(
+    ABSOLUTE,
+    "a wrong Host beside it is refused, although it would not count",
+    head("GET http://a/ HTTP/1.1", "Host: a b"),
+  ),
+  refused(ABSOLUTE, "two Hosts beside it are refused", head("GET http://a/ HTTP/1.1", "Host: a", "Host: a")),
+  refused(ABSOLUTE, "a user is refused", firstLine("GET http://user@a/ HTTP/1.1")),
+  refused(ABSOLUTE, "a user with a password is refused", firstLine("GET http://user:password@a/ HTTP/1.1")),
+  refused(ABSOLUTE, "an empty user is refused", firstLine("GET http://@a/ HTTP/1.1")),
+  refused(ABSOLUTE, "an empty authority is refused", firstLine("GET http:///a HTTP/1.1")),
+  refused(ABSOLUTE, "an authority that is only a port is refused", firstLine("GET http://:80/a HTTP/1.1")),
+  refused(ABSOLUTE, "a port that is no number is refused", firstLine("GET http://a:b/ HTTP/1.1")),
+  refused(ABSOLUTE, "a port beyond 65535 is refused", firstLine("GET http://a:65536/ HTTP/1.1")),
+  refused(ABSOLUTE, "a host with a backslash is refused", firstLine("GET http://a\\@b/ HTTP/1.1")),
+  refused(ABSOLUTE, "a host with a comma is refused", firstLine("GET http://a,b/ HTTP/1.1")),
+  refused(ABSOLUTE, "a fragment behind a URL is refused", firstLine("GET http://a/#b HTTP/1.1")),
+  refused(ABSOLUTE, "an IPv6 address that is not closed is refused", firstLine("GET http://[::1/ HTTP/1.1")),
+  refused(ABSOLUTE, "one slash behind the scheme is refused", firstLine("GET http:/a HTTP/1.1")),
+  refused(ABSOLUTE, "backslashes behind the scheme are refused", firstLine("GET http:\\\\a\\ HTTP/1.1")),
+  refused(
+    ABSOLUTE,
+    "a URL without a scheme is a target of no form",
+    firstLine("GET a/b HTTP/1.1").replace("a/b", "a:80/b"),
+  ),
+  ...["ftp", "ws", "wss", "file", "gopher", "unix", "javascript"].map((scheme) =>
+    refused(ABSOLUTE, `the scheme ${scheme} is refused`, firstLine(`GET ${scheme}://a/ HTTP/1.1`)),
+  ),
+
+  refused(AUTHORITY, "CONNECT is refused, with a host and port", head("CONNECT a:443 HTTP/1.1", "Host: a:443")),
+  refused(AUTHORITY, "CONNECT is refused, to the listener itself", head("CONNECT x:80 HTTP/1.1", X)),
+  refused(AUTHORITY, "CONNECT is refused, with a path", firstLine("CONNECT / HTTP/1.1")),
+  refused(AUTHORITY, "CONNECT is refused, with a URL", firstLine("CONNECT http://a:80/ HTTP/1.1")),
+  refused(AUTHORITY, "CONNECT is refused, with an asterisk", firstLine("CONNECT * HTTP/1.1")),
+  refused(AUTHORITY, "CONNECT is refused in HTTP/1.0", firstLine("CONNECT a:443 HTTP/1.0")),
+  refused(AUTHORITY, "CONNECT is refused with a body", `${head("CONNECT a:443 HTTP/1.1", X, "Content-Length: 3")}abc`),
+  refused(AUTHORITY, "an authority is no target for GET", firstLine("GET a:443 HTTP/1.1")),
+  refused(AUTHORITY, "an address is no target for GET", firstLine("GET 127.0.0.1 HTTP/1.1")),
+  refused(AUTHORITY, "an authority is no target for another spelling of CONNECT", firstLine("Connect a:443 HTTP/1.1")),
+
+  passed(ASTERISK, "OPTIONS may ask of the server as a whole", head("OPTIONS * HTTP/1.1", X)),
+  passed(ASTERISK, "OPTIONS of a path is another thing", head("OPTIONS /* HTTP/1.1", X)),
+  refused(ASTERISK, "GET may not", firstLine("GET * HTTP/1.1")),
+  refused(ASTERISK, "HEAD may not", firstLine("HEAD * HTTP/1.1")),
+  refused(ASTERISK, "POST may not", firstLine("POST * HTTP/1.1")),
+  refused(ASTERISK, "options in lower case may not", firstLine("options * HTTP/1.1")),
+  refused(ASTERISK, "an asterisk with more behind it is refused", firstLine("OPTIONS *a HTTP/1.1")),
+  refused(ASTERISK, "an asterisk with a query is refused", firstLine("OPTIONS *?a HTTP/1.1")),
+  refused(ASTERISK, "two asterisks are refused", firstLine("OPTIONS ** HTTP/1.1")),
+];

@@ -1,0 +1,379 @@
+/** RFC 9112 §4 and §6, RFC 9110 §15: an app's answers, and what the client gets for them. */
+import type { Case } from "./talk.ts";
+import {
+  answered,
+  appGets,
+  appSeesClose,
+  appSends,
+  ASK,
+  clientGets,
+  clientSends,
+  failed,
+  forwarded,
+  head,
+  NEXT,
+  nextIsAnswered,
+  nextIsServed,
+  talk,
+} from "./talk.ts";
+
+const STATUS = "RFC 9112 §4 status line";
+const FIELDS = "RFC 9110 §7.6 fields of answers";
+const INTERIM = "RFC 9110 §15.2 interim answers";
+const OLD_CLIENTS = "RFC 9112 §2.3 answers to HTTP/1.0";
+const OLD_APPS = "RFC 9112 §2.3 answers of HTTP/1.0";
+const SPLITTING = "Attacks: response splitting and queue poisoning";
+
+const VIA = "Via: 1.1 edge";
+const C2 = "Content-Length: 2";
+const ok = (...fields: readonly string[]): string => head("HTTP/1.1 200 OK", ...fields);
+/** Given with these lines, got with those, both with two bytes of content. */
+const same = (section: string, name: string, ...fields: readonly string[]): Case =>
+  answered(section, name, `${ok(...fields, C2)}ok`, `${ok(...fields, C2, VIA)}ok`);
+const lost = (section: string, name: string, ...fields: readonly string[]): Case =>
+  answered(section, name, `${ok("A: b", ...fields, C2)}ok`, `${ok("A: b", C2, VIA)}ok`);
+const status = (line: string): string => `${head(line, C2)}ok`;
+const CHUNKED = "Transfer-Encoding: chunked";
+const chunks = (body: string): string => ok(CHUNKED) + body;
+const HEAD_ASK = head("HEAD / HTTP/1.1", "Host: x");
+const OLD = head("GET / HTTP/1.0", "Host: x");
+const OLD_KEPT = head("GET / HTTP/1.0", "Host: x", "Connection: keep-alive");
+const oldAsked = { start: "GET / HTTP/1.1\r\nHost: x\r\n", via: "1.0" } as const;
+const SECOND = `${ok("Content-Length: 4")}evil`;
+const DONE = "0\r\n\r\n";
+
+export const responseCases: readonly Case[] = [
+  answered(
+    STATUS,
+    "a reason of several words passes",
+    status("HTTP/1.1 299 Quite All Right"),
+    `${head("HTTP/1.1 299 Quite All Right", C2, VIA)}ok`,
+  ),
+  answered(STATUS, "an empty reason passes", status("HTTP/1.1 200 "), `${head("HTTP/1.1 200 ", C2, VIA)}ok`),
+  answered(
+    STATUS,
+    "a reason that is missing with its blank is mended",
+    status("HTTP/1.1 200"),
+    `${head("HTTP/1.1 200 ", C2, VIA)}ok`,
+  ),
+  answered(
+    STATUS,
+    "a reason above ASCII passes",
+    status("HTTP/1.1 200 \xfcber"),
+    `${head("HTTP/1.1 200 \xfcber", C2, VIA)}ok`,
+  ),
+  answered(
+    STATUS,
+    "a status that nobody knows passes",
+    status("HTTP/1.1 599 Odd"),
+    `${head("HTTP/1.1 599 Odd", C2, VIA)}ok`,
+  ),
+  answered(
+    STATUS,
+    "a 500 of the app is the app's, and passes",
+    status("HTTP/1.1 500 Oops"),
+    `${head("HTTP/1.1 500 Oops", C2, VIA)}ok`,
+  ),
+  ...(
+    [
+      ["status 099", "HTTP/1.1 099 Low"],
+      ["status 000", "HTTP/1.1 000 None"],
+      ["status 600", "HTTP/1.1 600 High"],
+      ["status 999", "HTTP/1.1 999 High"],
+      ["a status of two digits", "HTTP/1.1 20 OK"],
+      ["a status of four digits", "HTTP/1.1 2000 OK"],
+      ["a status with a letter", "HTTP/1.1 2OO OK"],
+      ["a negative status", "HTTP/1.1 -20 OK"],
+      ["no status", "HTTP/1.1 OK"],
+      ["two blanks before the status", "HTTP/1.1  200 OK"],
+      ["a tab before the status", "HTTP/1.1\t200 OK"],
+      ["a tab behind the status", "HTTP/1.1 200\tOK"],
+      ["a comma behind the status", "HTTP/1.1 200,OK"],
+      ["version 1.2", "HTTP/1.2 200 OK"],
+      ["version 2", "HTTP/2 200"],
+      ["version 2.0", "HTTP/2.0 200 OK"],
+      ["version 0.9", "HTTP/0.9 200 OK"],
+      ["a version in lower case", "http/1.1 200 OK"],
+      ["another protocol", "ICY 200 OK"],
+      ["a blank at the start", " HTTP/1.1 200 OK"],
+      ["a NUL in the reason", "HTTP/1.1 200 O\0K"],
+      ["a bare carriage return in the reason", "HTTP/1.1 200 O\rK"],
+      ["a bare line feed in the reason", "HTTP/1.1 200 O\nK"],
+      ["an escape in the reason", "HTTP/1.1 200 \x1b[2J"],
+    ] as const
+  ).map(([what, line]) => failed(STATUS, `${what} is refused`, status(line))),
+  failed(STATUS, "an empty line before the status line is refused", `\r\n${status("HTTP/1.1 200 OK")}`),
+  failed(STATUS, "an answer without a head, as in HTTP/0.9, is refused", "<html>hello</html>", { ends: "end" }),
+  failed(STATUS, "a request for an answer is refused", head("GET / HTTP/1.1", "Host: x")),
+  failed(STATUS, "no answer is refused", "", {
+    ends: "reset",
+    ask: head("POST / HTTP/1.1", "Host: x"),
+    code: "TARGET_FAILED",
+  }),
+  failed(STATUS, "half a head is refused", "HTTP/1.1 200 OK\r\nContent-Le", { ends: "end", code: "TARGET_FAILED" }),
+
+  same(FIELDS, "fields pass as they came, in their order", "Server: a", "X-A: 1", "x-b:2", "X-A:  3"),
+  same(FIELDS, "several cookies stay apart", "Set-Cookie: a=b", "Set-Cookie: c=d"),
+  same(FIELDS, "bytes above ASCII pass", "X: \x80\xff"),
+  same(FIELDS, "an empty value passes", "X:"),
+  same(FIELDS, "Via of others stays before ours", "Via: 1.1 app"),
+  same(FIELDS, "WWW-Authenticate passes", "WWW-Authenticate: Basic"),
+  lost(FIELDS, "Connection does not pass", "Connection: keep-alive"),
+  lost(FIELDS, "Keep-Alive does not pass", "Keep-Alive: timeout=5, max=100"),
+  lost(FIELDS, "Proxy-Connection does not pass", "Proxy-Connection: keep-alive"),
+  lost(FIELDS, "Proxy-Authenticate does not pass", "Proxy-Authenticate: Basic"),
+  lost(FIELDS, "Upgrade does not pass but with 101 and 426", "Upgrade: h2c", "Connection: upgrade"),
+  lost(FIELDS, "what Connection names does not pass", "X-Hop: 1", "Connection: x-hop"),
+  same(FIELDS, "what is ours to add cannot be named away", "Trailer: a"),
+  answered(
+    FIELDS,
+    "Content-Length cannot be named away",
+    `${ok(C2, "Connection: content-length")}ok`,
+    `${ok(C2, VIA)}ok`,
+  ),
+  answered(
+    FIELDS,
+    "Set-Cookie cannot be named away",
+    `${ok("Set-Cookie: a=b", C2, "Connection: set-cookie")}ok`,
+    `${ok("Set-Cookie: a=b", C2, VIA)}ok`,
+  ),
+  answered(
+    FIELDS,
+    "close is about the app's connection, and the client's goes on",
+    `${ok(C2, "Connection: close")}ok`,
+    `${ok(C2, VIA)}ok`,
+    { app: "new" },
+  ),
+  answered(
+    FIELDS,
+    "a Connection that is no list of tokens ends the app's connection",
+    `${ok(C2, "Connection: keep-alive; close")}ok`,
+    `${ok(C2, VIA)}ok`,
+    { app: "new" },
+  ),
+  answered(
+    FIELDS,
+    "Upgrade passes with 426",
+    `${head("HTTP/1.1 426 Upgrade Required", "Upgrade: websocket", "Connection: upgrade", C2)}ok`,
+    `${head("HTTP/1.1 426 Upgrade Required", C2, "Connection: upgrade", "Upgrade: websocket", VIA)}ok`,
+  ),
+  ...(
+    [
+      ["a folded line", "A: b\r\n c"],
+      ["a first line that is folded", " A: b"],
+      ["a blank before a colon", "A : b"],
+      ["a tab before a colon", "A\t: b"],
+      ["an empty name", ": b"],
+      ["a line without a colon", "A"],
+      ["a name that is no token", "A(b): c"],
+      ["a name above ASCII", "\xe4: b"],
+      ["a NUL in a value", "A: \0"],
+      ["a bare carriage return in a value", "A: b\rSet-Cookie: c=d"],
+      ["a bare line feed in a value", "A: b\nSet-Cookie: c=d"],
+      ["an escape in a value", "A: \x1b[2J"],
+      ["DEL in a value", "A: \x7f"],
+    ] as const
+  ).map(([what, line]) => failed(FIELDS, `${what} is refused`, `${ok(line, C2)}ok`)),
+  failed(
+    FIELDS,
+    "more than a hundred fields are refused",
+    `${ok(...Array.from({ length: 120 }, (_, index) => `X-${index}: 1`), C2)}ok`,
+  ),
+  failed(FIELDS, "a head that is larger than its limit is refused", `${ok(`A: ${"a".repeat(100_000)}`, C2)}ok`),
+  failed(FIELDS, "a head of bare line feeds is refused", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
+
+  answered(
+    INTERIM,
+    "103 passes before the answer",
+    `${head("HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload")}${ok("Content-Length: 0")}`,
+    `${head("HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload", VIA)}${ok("Content-Length: 0", VIA)}`,
+  ),
+  answered(
+    INTERIM,
+    "102 passes",
+    `${head("HTTP/1.1 102 Processing")}${ok("Content-Length: 0")}`,
+    `${head("HTTP/1.1 102 Processing", VIA)}${ok("Content-Length: 0", VIA)}`,
+  ),
+  answered(
+    INTERIM,
+    "100 that nobody asked for passes",
+    `${head("HTTP/1.1 100 Continue")}${ok("Content-Length: 0")}`,
+    `${head("HTTP/1.1 100 Continue", VIA)}${ok("Content-Length: 0", VIA)}`,
+  ),
+  answered(
+    INTERIM,
+    "one that nobody knows passes",
+    `${head("HTTP/1.1 199 Odd")}${ok("Content-Length: 0")}`,
+    `${head("HTTP/1.1 199 Odd", VIA)}${ok("Content-Length: 0", VIA)}`,
+  ),
+  answered(
+    INTERIM,
+    "several pass in their order",
+    `${head("HTTP/1.1 103 One")}${head("HTTP/1.1 103 Two")}${ok("Content-Length: 0")}`,
+    `${head("HTTP/1.1 103 One", VIA)}${head("HTTP/1.1 103 Two", VIA)}${ok("Content-Length: 0", VIA)}`,
+  ),
+  answered(
+    INTERIM,
+    "a length of zero in one is taken out",
+    `${head("HTTP/1.1 103 Early Hints", "Content-Length: 0")}${ok("Content-Length: 0")}`,
+    `${head("HTTP/1.1 103 Early Hints", VIA)}${ok("Content-Length: 0", VIA)}`,
+  ),
+  answered(
+    INTERIM,
+    "close in one ends no connection yet",
+    `${head("HTTP/1.1 103 Early Hints", "Connection: close")}${ok("Content-Length: 0")}`,
+    `${head("HTTP/1.1 103 Early Hints", VIA)}${ok("Content-Length: 0", VIA)}`,
+  ),
+  answered(
+    INTERIM,
+    "HTTP/1.0 clients get none",
+    `${head("HTTP/1.1 103 Early Hints")}${ok("Content-Length: 0")}`,
+    ok("Content-Length: 0", VIA, "Connection: close"),
+    { ask: OLD, asked: oldAsked, client: "closed" },
+  ),
+  failed(
+    INTERIM,
+    "one that announces content is refused",
+    `${head("HTTP/1.1 103 Early Hints", C2)}ok${ok("Content-Length: 0")}`,
+  ),
+  failed(
+    INTERIM,
+    "one that announces chunks is refused",
+    `${head("HTTP/1.1 103 Early Hints", CHUNKED)}${DONE}${ok("Content-Length: 0")}`,
+  ),
+  failed(
+    INTERIM,
+    "101 that nobody asked for is refused",
+    `${head("HTTP/1.1 101 Switching Protocols", "Upgrade: x")}${SECOND}`,
+  ),
+
+  answered(
+    OLD_CLIENTS,
+    "chunks are taken apart, and the close is the end",
+    chunks(`2\r\nok\r\n3;a\r\nay!\r\n0\r\nX: y\r\n\r\n`),
+    `${ok(VIA, "Connection: close")}okay!`,
+    { ask: OLD_KEPT, asked: oldAsked, client: "closed" },
+  ),
+  answered(
+    OLD_CLIENTS,
+    "a length passes, and the close follows",
+    `${ok(C2)}ok`,
+    `${ok(C2, VIA, "Connection: close")}ok`,
+    { ask: OLD, asked: oldAsked, client: "closed" },
+  ),
+  answered(OLD_CLIENTS, "HEAD of chunks loses the coding", ok(CHUNKED), ok(VIA, "Connection: keep-alive"), {
+    ask: OLD_KEPT.replace("GET", "HEAD"),
+    asked: { start: "HEAD / HTTP/1.1\r\nHost: x\r\n", via: "1.0" },
+  }),
+  answered(
+    OLD_CLIENTS,
+    "the app's close is the end, keep-alive or not",
+    `${ok()}ok`,
+    `${ok(VIA, "Connection: close")}ok`,
+    { ask: OLD_KEPT, asked: oldAsked, ends: "end", client: "closed" },
+  ),
+  answered(
+    OLD_CLIENTS,
+    "204 keeps the connection",
+    head("HTTP/1.1 204 No Content"),
+    head("HTTP/1.1 204 No Content", VIA, "Connection: keep-alive"),
+    { ask: OLD_KEPT, asked: oldAsked },
+  ),
+
+  answered(
+    OLD_APPS,
+    "a length is one, and the connection is not kept",
+    `${head("HTTP/1.0 200 OK", C2)}ok`,
+    `${head("HTTP/1.1 200 OK", C2, "Via: 1.0 edge")}ok`,
+    { app: "new" },
+  ),
+  answered(
+    OLD_APPS,
+    "keep-alive keeps the connection",
+    `${head("HTTP/1.0 200 OK", C2, "Connection: keep-alive")}ok`,
+    `${head("HTTP/1.1 200 OK", C2, "Via: 1.0 edge")}ok`,
+  ),
+  answered(
+    OLD_APPS,
+    "without a length its close is the end",
+    `${head("HTTP/1.0 200 OK")}ok`,
+    `${head("HTTP/1.1 200 OK", "Via: 1.0 edge", "Connection: close")}ok`,
+    { ends: "end", client: "closed" },
+  ),
+  answered(
+    OLD_APPS,
+    "keep-alive without a length means nothing",
+    `${head("HTTP/1.0 200 OK", "Connection: keep-alive")}ok`,
+    `${head("HTTP/1.1 200 OK", "Via: 1.0 edge", "Connection: close")}ok`,
+    { ends: "end", client: "closed" },
+  ),
+
+  answered(
+    SPLITTING,
+    "a second answer behind the first reaches nobody, and the connection is let go",
+    `${ok(C2)}ok${SECOND}`,
+    `${ok(C2, VIA)}ok`,
+    { app: "new" },
+  ),
+  answered(SPLITTING, "one byte too many reaches nobody", `${ok(C2)}ok!`, `${ok(C2, VIA)}ok`, { app: "new" }),
+  answered(SPLITTING, "a line end too many reaches nobody", `${ok(C2)}ok\r\n`, `${ok(C2, VIA)}ok`, { app: "new" }),
+  answered(
+    SPLITTING,
+    "an answer behind the last chunk reaches nobody",
+    chunks(`2\r\nok\r\n${DONE}${SECOND}`),
+    `${ok(CHUNKED, VIA)}2\r\nok\r\n${DONE}`,
+    { app: "new" },
+  ),
+  answered(
+    SPLITTING,
+    "a second last chunk reaches nobody",
+    chunks(`2\r\nok\r\n${DONE}${DONE}`),
+    `${ok(CHUNKED, VIA)}2\r\nok\r\n${DONE}`,
+    { app: "new" },
+  ),
+  answered(
+    SPLITTING,
+    "an answer behind a length of zero reaches nobody",
+    ok("Content-Length: 0") + SECOND,
+    ok("Content-Length: 0", VIA),
+    { app: "new" },
+  ),
+  answered(SPLITTING, "an answer behind that to HEAD reaches nobody", ok(C2) + SECOND, ok(C2, VIA), {
+    ask: HEAD_ASK,
+    app: "new",
+  }),
+  answered(
+    SPLITTING,
+    "an answer behind 204 reaches nobody",
+    head("HTTP/1.1 204 No Content") + SECOND,
+    head("HTTP/1.1 204 No Content", VIA),
+    { app: "new" },
+  ),
+  answered(
+    SPLITTING,
+    "an answer behind 304 reaches nobody",
+    head("HTTP/1.1 304 Not Modified") + SECOND,
+    head("HTTP/1.1 304 Not Modified", VIA),
+    { app: "new" },
+  ),
+  talk(
+    SPLITTING,
+    "what an app says on an idle connection is nobody's answer",
+    clientSends(ASK),
+    appGets(forwarded(ASK)),
+    appSends(ok("Content-Length: 0")),
+    clientGets(ok("Content-Length: 0", VIA)),
+    appSends(SECOND),
+    appSeesClose,
+    nextIsServed("new"),
+  ),
+  talk(
+    SPLITTING,
+    "a second answer is not that of the request in the pipeline",
+    clientSends(ASK + NEXT),
+    appGets(forwarded(ASK)),
+    appSends(`${ok(C2)}ok${SECOND}`),
+    clientGets(`${ok(C2, VIA)}ok`),
+    nextIsAnswered("new"),
+  ),
+];
