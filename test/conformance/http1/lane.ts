@@ -203,15 +203,15 @@ export class Lane {
 
   #text(message: Forwarded | string): string {
     if (typeof message === "string") return message;
-    const { start, host, via, body } = message;
-    const port = this.#client?.socket.localPort;
+    const { start, via, body } = message;
+    const host = message.host === LISTENER ? `127.0.0.1:${this.#port}` : message.host;
+    const port = /:(\d+)$/.exec(host)?.[1] ?? "80";
     return (
-      `${start}Via: ${via} ${ROUTER}\r\n` +
+      `${start.replaceAll(LISTENER, host)}Via: ${via} ${ROUTER}\r\n` +
       "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n" +
-      `X-Forwarded-Host: ${host === LISTENER ? `127.0.0.1:${this.#port}` : host}\r\n` +
-      `Forwarded: for="127.0.0.1:${port}";host="${host === LISTENER ? `127.0.0.1:${this.#port}` : host}";proto=http\r\n\r\n` +
-      body
-    ).replaceAll(LISTENER, `127.0.0.1:${this.#port}`);
+      `X-Forwarded-Host: ${host}\r\nX-Forwarded-Port: ${port}\r\n` +
+      `Forwarded: for="127.0.0.1:${this.#client?.socket.localPort}";host="${host}";proto=http\r\n\r\n${body}`
+    );
   }
 
   async #until(what: string, peer: Peer | undefined, holds: () => boolean): Promise<void> {
