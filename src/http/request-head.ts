@@ -24,6 +24,7 @@ import { refusedHost } from "./host.ts";
 import { LINE_HOP_BY_HOP, withNamed } from "./named-fields.ts";
 import { readRequestLine } from "./request-line.ts";
 import type { TargetForm } from "./request-line.ts";
+import { mayAskFor } from "./upgrade.ts";
 
 export type RequestHead = Readonly<ParsedRequestHead>;
 
@@ -393,15 +394,7 @@ function conclude(head: ParsedRequestHead): RequestHead | HttpProblem {
   return head;
 }
 
-/**
- * An upgrade is passed on when it is one protocol, properly asked for. HTTP/2 and TLS are not: they would carry requests
- * through the tunnel that no rule here has seen.
- */
+/** An upgrade is passed on when it is properly asked for. */
 function mayUpgrade(head: ParsedRequestHead): boolean {
-  if (head.versionMinor === 0 || !seen.connectionUpgrade || seen.upgradeCount !== 1) return false;
-  const slash = head.upgrade.indexOf("/");
-  const name = slash < 0 ? head.upgrade : head.upgrade.slice(0, slash);
-  if (!isToken(name) || (slash >= 0 && !isToken(head.upgrade.slice(slash + 1)))) return false;
-  const lower = name.toLowerCase();
-  return lower !== "h2c" && lower !== "h2" && lower !== "http" && lower !== "tls";
+  return head.versionMinor === 1 && seen.connectionUpgrade && seen.upgradeCount === 1 && mayAskFor(head.upgrade);
 }

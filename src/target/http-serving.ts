@@ -12,6 +12,7 @@ import { HeadCollector } from "../http/head-collector.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import { parseRequestHead, type RequestHead } from "../http/request-head.ts";
 import { parseResponseHead, type ResponseHead } from "../http/response-head.ts";
+import { isAskedFor } from "../http/upgrade.ts";
 import { ReplayBuffer } from "../session/replay-buffer.ts";
 import type { AppConnection, AppUser } from "./app-connection.ts";
 import type { HttpServingHost, HttpUnderWay } from "./http-serving-host.ts";
@@ -380,11 +381,6 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
 }
 
 const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");
-
-/** RFC 9110 §7.8: an app changes to a protocol that the client named. Names of protocols have no case in practice. */
-function isAskedFor(given: string, asked: string): boolean {
-  return asked !== "" && given.toLowerCase() === asked.toLowerCase();
-}
 
 /** RFC 9110 §9.2.2. */
 function isIdempotent(method: string): boolean {
