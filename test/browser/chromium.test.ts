@@ -1,18 +1,24 @@
 /** What pages do, done by a real browser, through a router, a link and a connector. One browser serves all of it. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { createHash, X509Certificate } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startBrowser } from "../support/browser.ts";
+import { TestAuthority } from "../support/certificates.ts";
 import { startPair } from "../support/cluster.ts";
 import { startPageApp } from "../support/page-app.ts";
 import { until } from "../support/patience.ts";
 import { PolarityProcess } from "../support/polarity-process.ts";
 import { temporaryFolder } from "../support/servers.ts";
+import { certificateFiles } from "../support/tls-files.ts";
 import { requireTool } from "../support/tools.ts";
 
 test("Chromium", { skip: requireTool("chromium") }, async (t) => {
-  const browser = await startBrowser(t);
+  const authority = await TestAuthority.create();
+  const certificate = await certificateFiles(temporaryFolder(t), authority, "edge", { ips: ["127.0.0.1"] });
+  // The authority is nobody's: this one key is trusted, and no other.
+  const browser = await startBrowser(t, [`--ignore-certificate-errors-spki-list=${keyHash(certificate.cert)}`]);
   const app = await startPageApp(t);
   const router = await startPair(t, app.url, { limits: { halfCloseTimeout: "100ms" } });
   const origin = `http://127.0.0.1:${router.port}`;
@@ -169,6 +175,47 @@ test("Chromium", { skip: requireTool("chromium") }, async (t) => {
     await page.close();
   });
 
+  await t.test("does the same over https: pages, uploads, streams, events, many images and websockets", async (u) => {
+    const tls = { certificates: [certificate] };
+    const secure = await startPair(u, app.url, { url: "https://127.0.0.1:0", tls });
+    const page = await browser.open(`https://127.0.0.1:${secure.port}/`);
+    assert.equal(await page.run("return isSecureContext && document.title"), "a page");
+    const seen = await page.run(`
+      const socket = new WebSocket(location.origin.replace("http", "ws") + "/socket");
+      const next = (target, event) => new Promise((resolve) => target.addEventListener(event, resolve, { once: true }));
+      await next(socket, "open");
+      socket.send("secret");
+      const text = (await next(socket, "message")).data;
+      socket.send("leave");
+      const { code } = await next(socket, "close");
+      const bytes = new Uint8Array(1_000_000).fill(3);
+      const back = await (await fetch("/echo", { method: "POST", body: bytes })).bytes();
+      const source = new EventSource("/events");
+      const first = (await next(source, "message")).data;
+      const second = next(source, "message");
+      await fetch("/say/" + encodeURIComponent("data: said\\n\\n"));
+      const said = (await second).data;
+      source.close();
+      const images = await Promise.all(Array.from({ length: 100 }, async (_, index) => {
+        const image = new Image();
+        image.src = "/image/" + index;
+        await image.decode();
+        return image.naturalWidth;
+      }));
+      return { text, code, back: back.length, first, said, images: images.filter((width) => width === 1).length };`);
+    const expected = {
+      text: "secret",
+      code: 4001,
+      back: 1_000_000,
+      first: "after undefined",
+      said: "said",
+      images: 100,
+    };
+    assert.deepEqual(seen, expected);
+    u.diagnostic(`spoken over TLS: ${page.protocolOf(`https://127.0.0.1:${secure.port}/`)}`);
+    await page.close();
+  });
+
   await t.test("shows what went wrong as a page, where the app cannot be reached", async (u) => {
     const nowhere = await startPair(u, "http://127.0.0.1:9", {}, { connectTimeout: "1s" });
     const page = await browser.open(`http://127.0.0.1:${nowhere.port}/`);
@@ -205,3 +252,11 @@ test("Chromium", { skip: requireTool("chromium") }, async (t) => {
     assert.deepEqual(await demo.exited, { code: 0, signal: null });
   });
 });
+
+/** How Chromium names a key: the hash of what a certificate says of it. */
+function keyHash(certificateFile: string): string {
+  const { publicKey } = new X509Certificate(readFileSync(certificateFile));
+  return createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }))
+    .digest("base64");
+}
