@@ -14,6 +14,8 @@ export class RouteIndex<Route extends { readonly match: RouteMatch }> {
   readonly #wildcards = new Map<string, PathTable<Route>>();
   readonly #any: PathTable<Route> | undefined;
   #wildcardLengthMax = 0;
+  /** No route names a host. */
+  readonly #anyHost: boolean;
 
   constructor(routes: readonly Route[]) {
     const hosts = Map.groupBy(routes, ({ match }) => match.host);
@@ -25,10 +27,12 @@ export class RouteIndex<Route extends { readonly match: RouteMatch }> {
         this.#wildcardLengthMax = Math.max(this.#wildcardLengthMax, host.length - 1);
       } else this.#exact.set(host, table);
     }
+    this.#anyHost = this.#exact.size + this.#wildcards.size === 0;
   }
 
   /** The route for a request as if its path, query left out, were `path`. */
   find(request: RoutedRequest, path: string): Route | undefined {
+    if (this.#anyHost) return this.#any?.find(request, path);
     const host = matchedHost(request.host);
     const found = this.#exact.get(host)?.find(request, path);
     if (found !== undefined) return found;
@@ -109,6 +113,32 @@ function firstMeeting<Route extends { readonly match: RouteMatch }>(
   request: RoutedRequest,
 ): Route | undefined {
   if (routes === undefined) return undefined;
-  for (const route of routes) if (meetsConditions(route.match, request)) return route;
+  const asked = routes.length > 1 ? new AskedOnce(request) : request;
+  for (const route of routes) if (meetsConditions(route.match, asked)) return route;
   return undefined;
+}
+
+/** A request whose fields are dear to find, and of which many routes ask the same one. */
+class AskedOnce implements RoutedRequest {
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  readonly #request: RoutedRequest;
+  #name = "";
+  #value: string | undefined;
+
+  constructor(request: RoutedRequest) {
+    this.#request = request;
+    this.method = request.method;
+    this.host = request.host;
+    this.path = request.path;
+  }
+
+  header(name: string): string | undefined {
+    if (name !== this.#name) {
+      this.#name = name;
+      this.#value = this.#request.header(name);
+    }
+    return this.#value;
+  }
 }
