@@ -23,7 +23,7 @@ async function routed(
     const app = await startWireApp(t, (head, socket) => {
       const body = `${name}\n${head}`;
       const fields = `Server: app/1\r\nX-App: ${name}\r\nConnection: x-set\r\nContent-Length: ${body.length}\r\n\r\n`;
-      socket.write(`HTTP/1.1 200 OK\r\n${fields}${/^HEAD /.test(head) ? "" : body}`);
+      socket.write(`HTTP/1.1 200 OK\r\n${fields}${head.startsWith("HEAD ") ? "" : body}`);
     });
     return [name, { target: app.url }] as const;
   });
