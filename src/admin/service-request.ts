@@ -18,8 +18,8 @@ export function resolveServiceRequest(body: unknown): ServiceConfig {
   const { name, ...settings } = body;
   // A map, as names such as `__proto__` are names too.
   const services = Object.fromEntries([[name, settings]]);
-  // No setting of a service names a file, so the folder does not matter.
-  const resolution = resolveConfig({ services }, { folder: "/", defaultName: "node" });
+  // Who may use the API may not have this node read its machine's files.
+  const resolution = resolveConfig({ services }, { folder: "/", defaultName: "node", withoutFiles: true });
   if (resolution.kind === "invalid") {
     const problems = resolution.problems.map(({ path, message }) => {
       const place = formatPath(path.slice(2));

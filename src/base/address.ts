@@ -76,8 +76,8 @@ const LINK_DIAL: UrlForm = {
 const TARGET: UrlForm = {
   what: "target",
   example: "http://127.0.0.1:3000 or tcp://127.0.0.1:5432",
-  schemes: ["http", "tcp", "unix"],
-  later: ["https", "tls", "udp"],
+  schemes: ["http", "https", "tcp", "tls", "unix"],
+  later: ["udp"],
   bareScheme: "http",
   listens: false,
   pathSchemes: [],

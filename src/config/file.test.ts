@@ -149,8 +149,8 @@ test("each problem is one line with its place, its key and what was expected", (
       "polarity.yaml:1:51: listeners[0].limits.rate.burst: expected a whole number from 1 to 1000000",
     ],
     [
-      "services: { w: { target: 'https://a' } }\n" + LISTENER,
-      "polarity.yaml:1:26: services.w.target: https:// targets are not supported yet: https://a",
+      "services: { w: { target: 'udp://a:1' } }\n" + LISTENER,
+      "polarity.yaml:1:26: services.w.target: udp:// targets are not supported yet: udp://a:1",
     ],
     [
       "services: { w: { target: '1', protocol: tcp } }\n" + LISTENER,

@@ -1,6 +1,7 @@
 /** The `links` section: where other nodes join, and which nodes this one dials. */
 import { isLocalPlace, parseLinkAddress, parseLinkListenerAddress } from "../base/address.ts";
 import { parseTokens, TokenSet } from "../link/tokens.ts";
+import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { file, flag, integer, list, maybe, parsed, secretFile, section, text } from "./fields.ts";
 import { LoadedText } from "./loaded-text.ts";
@@ -56,13 +57,6 @@ function acceptSection(read: ReadFile) {
 }
 
 function dialSection(read: ReadFile) {
-  const tls = section({
-    ca: maybe(file(read, "Certificate authority to trust instead of the system's, PEM.")),
-    cert: maybe(file(read, "This node's certificate chain, PEM.")),
-    key: maybe(file(read, "The certificate's private key, PEM.")),
-    serverName: maybe(text("a host name", "The name to expect in the certificate instead of the URL's host.")),
-    insecureSkipVerify: flag(false, "Do not check the certificate."),
-  });
   return section({
     url: parsed(
       "a URL such as wss://edge.example.com:8000",
@@ -73,22 +67,13 @@ function dialSection(read: ReadFile) {
     links: integer(1, 1000, 1, "How many links to keep to it."),
     token: maybe(text("a token", "The token to show. Better kept in a file, or written as `${VARIABLE}`.")),
     tokenFile: maybe(secretFile(read, "A file that holds the token to show.")),
-    tls: tls.prefault({}).describe("For `tls://` and `wss://`."),
+    tls: clientTlsSection(read).prefault({}).describe("For `tls://` and `wss://`."),
   }).transform(({ url, cost, links, token, tokenFile, tls: trust }, context) => {
     if (token !== undefined && tokenFile !== undefined) {
       context.issues.push({ code: "custom", input: undefined, message: "give token or tokenFile, not both" });
     }
-    if ((trust.cert === undefined) !== (trust.key === undefined)) {
-      const missing = trust.cert === undefined ? "cert" : "key";
-      context.issues.push({
-        code: "custom",
-        input: undefined,
-        path: ["tls"],
-        message: `a client certificate needs both cert and key; ${missing} is missing`,
-      });
-    }
     const encrypted = url.transport === "tls" || url.transport === "wss";
-    if (!encrypted && Object.values(trust).some((value) => value !== undefined && value !== false)) {
+    if (!encrypted && isTlsSet(trust)) {
       context.issues.push({
         code: "custom",
         input: undefined,

@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { type PemPair, readCertificate, validityProblem } from "../socket/certificate.ts";
 import { LoadedText } from "./loaded-text.ts";
 import type { NodeConfig } from "./node-config.ts";
 import type { ConfigPath, ConfigProblem } from "./problems.ts";
@@ -19,14 +20,18 @@ export interface ResolutionOptions {
   readonly folder: string;
   /** The node's name where the configuration has none. */
   readonly defaultName: string;
+  /** Refuse whatever names a file: for configuration that comes over the network. */
+  readonly withoutFiles?: boolean;
 }
 
 export function resolveConfig(raw: unknown, options: ResolutionOptions): Resolution {
   const warnings: string[] = [];
-  const result = createConfigSchema((path) => readText(path, options.folder, warnings)).safeParse(raw);
+  const read = options.withoutFiles === true ? refuseFile : (path: string) => readText(path, options.folder, warnings);
+  const result = createConfigSchema(read).safeParse(raw);
   if (!result.success) return { kind: "invalid", problems: problemsOf(result.error.issues, knownKeys) };
   const { node, ...rest } = result.data;
   const config = { ...rest, node: { ...node, name: node.name ?? options.defaultName } };
+  for (const { tls } of config.listeners) for (const pair of tls?.certificates ?? []) warnings.push(...expiryOf(pair));
   return { kind: "resolved", config: freeze(config), warnings };
 }
 
@@ -35,6 +40,16 @@ export function defaultNodeName(): string {
   const label = hostname().split(".")[0] ?? "";
   const name = label.replaceAll(/[^A-Za-z0-9_-]+/g, "-").slice(0, 63);
   return name.replaceAll(/^[_-]+|[_-]+$/g, "") || "node";
+}
+
+/** Certificates that clients will refuse, which an operator may not have meant. */
+function expiryOf(pair: PemPair): string[] {
+  const problem = validityProblem(readCertificate(pair), Date.now());
+  return problem === undefined ? [] : [problem];
+}
+
+function refuseFile(path: string): never {
+  throw new PolarityError("FILE_UNREADABLE", `files such as ${path} can be named in a configuration file only`);
 }
 
 const FILE_BYTES_MAX = 1024 * 1024;

@@ -18,7 +18,7 @@ export function createConfigSchema(read: ReadFile) {
   return section({
     node: nodeSection(),
     links: linksSection(read),
-    services: servicesSection(),
+    services: servicesSection(read),
     listeners: listenersSection(read),
     admin: maybe(adminSection(read)).describe("The admin API, health and metrics. Left out: none."),
     limits: limitsSection(),

@@ -4,11 +4,12 @@ import { parseTargetAddress } from "../base/address.ts";
 import { checkServiceName } from "../base/argument.ts";
 import { messageOf } from "../base/errors.ts";
 import { LABEL_KEY_LENGTH_MAX, LABEL_VALUE_LENGTH_MAX, LABELS_MAX } from "../link/link-limits.ts";
-import { choice, duration, integer, maybe, parsed, section } from "./fields.ts";
+import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
+import { choice, duration, integer, maybe, parsed, type ReadFile, section } from "./fields.ts";
 
-export function servicesSection() {
+export function servicesSection(read: ReadFile) {
   return z
-    .record(z.string(), serviceSection(), { error: "expected a group of services by name" })
+    .record(z.string(), serviceSection(read), { error: "expected a group of services by name" })
     .transform((services, context) =>
       Object.entries(services).map(([name, service]) => {
         // The name is a key of the file, so that its schema cannot be a field's.
@@ -24,11 +25,11 @@ export function servicesSection() {
     .describe("The services that this node offers, by name. `*` takes what no other service takes.");
 }
 
-function serviceSection() {
+function serviceSection(read: ReadFile) {
   const target = parsed(
     "a URL such as http://127.0.0.1:3000",
     parseTargetAddress,
-    "The app: `http://HOST:PORT`, `tcp://HOST:PORT` or `unix:///path`. A port alone is http on 127.0.0.1.",
+    "The app: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, or `unix:///path`. A port alone is http on 127.0.0.1.",
   );
   return section({
     target: maybe(target),
@@ -40,7 +41,7 @@ function serviceSection() {
     protocol: maybe(
       choice(
         ["http/1.1", "tcp"],
-        "What the app speaks. By default what the target's scheme says: http/1.1 for http, else tcp.",
+        "What the app speaks. By default what the target's scheme says: http/1.1 for http and https, else tcp.",
       ),
     ),
     mode: z
@@ -49,6 +50,7 @@ function serviceSection() {
       .transform((): "one" => "one")
       .prefault("one")
       .describe("How a session meets the service's targets. This version knows `one`: each session has one target."),
+    tls: clientTlsSection(read).prefault({}).describe("For `https://` and `tls://` targets."),
     weight: integer(1, 1000, 1, "Share of new work relative to other nodes that offer the service."),
     labels: labelsField(),
     health: maybe(healthSection()).describe("Checks the app in the background; a failing one is offered as down."),
@@ -76,9 +78,14 @@ function serviceSection() {
       context.issues.push({ code: "custom", input: undefined, message });
       return z.NEVER;
     }
-    if (address.scheme === "http" && protocol === "tcp") {
-      const message = `an http:// target speaks http/1.1; write tcp:// to pass raw bytes to ${address.url}`;
+    if (address.protocol === "http/1.1" && protocol === "tcp") {
+      const raw = address.scheme === "https" ? "tls" : "tcp";
+      const message = `an ${address.scheme}:// target speaks http/1.1; write ${raw}:// to pass raw bytes to ${address.url}`;
       context.issues.push({ code: "custom", input: undefined, path: ["protocol"], message });
+    }
+    if (address.scheme !== "https" && address.scheme !== "tls" && isTlsSet(rest.tls)) {
+      const message = `tls settings need an https:// or tls:// target, and ${address.url} is neither`;
+      context.issues.push({ code: "custom", input: undefined, path: ["tls"], message });
     }
     const { connectTimeout, responseTimeout, ...others } = rest;
     return {

@@ -143,6 +143,8 @@ export class TlsCertificates {
       entry.context = fresh.context;
       const { expiresAt } = fresh.certificate;
       this.#logger.info({ cert: cert.origin, key: key.origin }, `read ${names} again, valid to ${dateOf(expiresAt)}`);
+      const problem = validityProblem(fresh.certificate, Date.now());
+      if (problem !== undefined) this.#logger.warn({ cert: cert.origin }, problem);
       return true;
     } catch (error) {
       this.#logger.error(
@@ -166,10 +168,7 @@ export class TlsCertificates {
 
   #entry(pair: PemPair, options: TlsListenerOptions): Entry {
     const certificate = readCertificate(pair);
-    const context = this.#context(pair, options);
-    const problem = validityProblem(certificate, Date.now());
-    if (problem !== undefined) this.#logger.warn({ cert: pair.cert.origin }, problem);
-    return { certificate, context, readState: "", seenState: "" };
+    return { certificate, context: this.#context(pair, options), readState: "", seenState: "" };
   }
 
   #context({ cert, key }: PemPair, { clientCa, minVersion }: TlsListenerOptions): SecureContext {

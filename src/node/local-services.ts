@@ -5,6 +5,8 @@ import { Health } from "../balance/health.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import { LOCAL_IDENTITY, type Registry } from "../registry/registry.ts";
+import { HTTP_ALPN } from "../socket/tls-settings.ts";
+import { AppTls } from "../target/app-tls.ts";
 import { checkHealth } from "../target/health-check.ts";
 import { HttpTarget } from "../target/http-target.ts";
 import { LocalUpstream } from "../target/local-upstream.ts";
@@ -74,7 +76,8 @@ export class LocalServices {
   add(config: ServiceConfig): void {
     const key = configKey(config);
     if (this.#services.get(config.name)?.key === key) return;
-    const health = this.#createHealth(config);
+    const tls = this.#createTls(config);
+    const health = this.#createHealth(config, tls);
     const announcement: Announcement = {
       service: config.name,
       weight: config.weight,
@@ -85,7 +88,7 @@ export class LocalServices {
     const added = this.#options.registry.add(this.#upstream, LOCAL_IDENTITY, 0, announcement);
     if (added.kind === "refused") throw added.error;
     this.#retire(this.#services.get(config.name));
-    this.#services.set(config.name, { config, key, target: this.#createTarget(config), health, announcement });
+    this.#services.set(config.name, { config, key, target: this.#createTarget(config, tls), health, announcement });
     this.#options.events.announced(announcement);
   }
 
@@ -129,12 +132,31 @@ export class LocalServices {
     if (service !== undefined) this.#retired.add(service.target);
   }
 
-  #createTarget(config: ServiceConfig): Target {
+  #createTls({ name, target, protocol, tls }: ServiceConfig): AppTls | undefined {
+    if (target.scheme !== "https" && target.scheme !== "tls") return undefined;
+    if (tls.insecureSkipVerify) {
+      this.#options.logger.warn(
+        { service: name },
+        `tls.insecureSkipVerify: nobody checks that ${target.url} is who it says; whoever sits in between can read and change everything`,
+      );
+    }
+    return new AppTls({
+      ca: tls.ca?.text,
+      cert: tls.cert?.text,
+      key: tls.key?.text,
+      serverName: tls.serverName,
+      insecureSkipVerify: tls.insecureSkipVerify,
+      protocols: protocol === "http/1.1" ? [HTTP_ALPN] : [],
+    });
+  }
+
+  #createTarget(config: ServiceConfig, tls: AppTls | undefined): Target {
     const context: TargetContext = { clock: this.#coarse };
     const { target: address, connectTimeoutMs, responseTimeoutMs, keepAlive, proxyProtocol } = config;
-    if (config.protocol !== "http/1.1") return new TcpTarget({ address, connectTimeoutMs, proxyProtocol });
+    if (config.protocol !== "http/1.1") return new TcpTarget({ address, tls, connectTimeoutMs, proxyProtocol });
     return new HttpTarget(context, {
       address,
+      tls,
       connectTimeoutMs,
       responseTimeoutMs,
       idleConnectionsMax: keepAlive.connections,
@@ -145,7 +167,7 @@ export class LocalServices {
     });
   }
 
-  #createHealth(config: ServiceConfig): Health | undefined {
+  #createHealth(config: ServiceConfig, tls: AppTls | undefined): Health | undefined {
     const { clock, logger, random } = this.#options;
     const check = config.health;
     if (check === undefined) return undefined;
@@ -154,7 +176,8 @@ export class LocalServices {
       {
         probe: () => {
           const { target: address, proxyProtocol } = config;
-          void checkHealth({ address, path: check.path, timeoutMs: check.timeoutMs, proxyProtocol }).then((failure) => {
+          const { path, timeoutMs } = check;
+          void checkHealth({ address, tls, path, timeoutMs, proxyProtocol }).then((failure) => {
             if (failure === undefined) health.probePassed(clock.now());
             else health.probeFailed(clock.now(), failure);
           });

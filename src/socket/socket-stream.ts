@@ -7,10 +7,11 @@
 import type { Socket } from "node:net";
 import { BLOCK_BYTES } from "../base/block-pool.ts";
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
-import { type ErrorCode, messageOf, PolarityError } from "../base/errors.ts";
+import { type ErrorCode, PolarityError } from "../base/errors.ts";
 import { OutgoingBlocks } from "../base/outgoing-blocks.ts";
 import { hold, type ReadBlock } from "../base/read-block.ts";
 import { RECEIVER, type ReadReceiver, type ReceivingSocket, writeQueueBytes } from "./shared-read.ts";
+import { tlsReason } from "./tls-settings.ts";
 
 /** Un-consumed bytes at which reading stops; it goes on below half of it. */
 const READ_AHEAD_BYTES = 64 * 1024;
@@ -217,7 +218,7 @@ export class SocketStream implements ByteStream, ReadReceiver {
     this.#release();
     if (complete) return;
     const cause = this.socket.errored;
-    const why = cause === null ? "closed the connection" : `broke the connection: ${messageOf(cause)}`;
+    const why = cause === null ? "closed the connection" : `broke the connection: ${tlsReason(cause)}`;
     this.sink.reset(new PolarityError(this.#fault.code, `${this.#fault.who} ${why}`, cause ?? undefined));
   }
 

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { ByteSink } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
+import { onceConnected } from "./app-socket.ts";
 
 /** What the exchange on a connection hears of the app. */
 export interface AppUser {
@@ -29,7 +30,7 @@ export class AppConnection implements ByteSink {
     this.client = client;
     this.stream = new SocketStream(socket, { code: "TARGET_FAILED", who }, this);
     this.#gone = gone;
-    socket.once("connect", () => {
+    onceConnected(socket, () => {
       this.connected = true;
     });
   }

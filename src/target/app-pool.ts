@@ -6,13 +6,12 @@
  *
  * take and give: O(1); with PROXY headers O(idle connections). sweep: O(idle connections).
  */
-import type { Place } from "../base/address.ts";
 import { AppConnection } from "./app-connection.ts";
 import { type ProxyProtocol, prefaceFor } from "./app-preface.ts";
-import { connectApp } from "./app-socket.ts";
+import { type AppPlace, connectApp } from "./app-socket.ts";
 
 export interface AppPoolOptions {
-  readonly place: Place;
+  readonly app: AppPlace;
   /** For people: `the app http://127.0.0.1:3000`. */
   readonly who: string;
   readonly connectTimeoutMs: number;
@@ -62,10 +61,10 @@ export class AppPool {
   }
 
   connect(client: string): AppConnection {
-    const { place, who, connectTimeoutMs, proxyProtocol } = this.#options;
+    const { app, who, connectTimeoutMs, proxyProtocol } = this.#options;
     this.#open++;
-    const socket = connectApp(place, connectTimeoutMs);
-    if (proxyProtocol !== "none") socket.write(prefaceFor(proxyProtocol, client, place));
+    const preface = proxyProtocol === "none" ? undefined : prefaceFor(proxyProtocol, client, app.place);
+    const socket = connectApp(app, connectTimeoutMs, preface);
     const only = proxyProtocol === "none" ? "" : client;
     return new AppConnection(socket, who, only, (connection) => this.#gone(connection));
   }

@@ -1,13 +1,15 @@
 /** One active check of an app: a GET that is answered with 2xx or 3xx, or a connection that is accepted. */
 import { connect, type Socket } from "node:net";
 import type { Place, TargetAddress } from "../base/address.ts";
-import { messageOf } from "../base/errors.ts";
 import { http } from "../socket/node-http.ts";
 import { ownPreface, type ProxyProtocol } from "./app-preface.ts";
-import { connectApp } from "./app-socket.ts";
+import { tlsReason } from "../socket/tls-settings.ts";
+import { connectApp, onceConnected } from "./app-socket.ts";
+import type { AppTls } from "./app-tls.ts";
 
 export interface HealthCheckOptions {
   readonly address: TargetAddress;
+  readonly tls: AppTls | undefined;
   /** What to GET; undefined: being able to connect is enough. */
   readonly path: string | undefined;
   readonly timeoutMs: number;
@@ -20,23 +22,21 @@ export function checkHealth(options: HealthCheckOptions): Promise<string | undef
   return options.path === undefined ? checkConnect(options) : checkGet(options, options.path);
 }
 
-function checkConnect({ address, timeoutMs, proxyProtocol }: HealthCheckOptions): Promise<string | undefined> {
+function checkConnect({ address, tls, timeoutMs, proxyProtocol }: HealthCheckOptions): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = connectApp(address.place, timeoutMs);
-    socket.once("connect", () => {
-      // An app would call a connection without its header broken.
-      if (proxyProtocol === "none") socket.destroy();
-      else socket.end(ownPreface(proxyProtocol), () => socket.destroy());
+    // An app would call a connection without its header broken.
+    const preface = proxyProtocol === "none" ? undefined : ownPreface(proxyProtocol);
+    const socket = connectApp({ place: address.place, tls }, timeoutMs, preface);
+    onceConnected(socket, () => {
+      socket.destroySoon();
       resolve(undefined);
     });
-    socket.once("error", (error) => resolve(messageOf(error)));
+    socket.once("error", (error) => resolve(tlsReason(error)));
   });
 }
 
-function checkGet(
-  { address, timeoutMs, proxyProtocol }: HealthCheckOptions,
-  path: string,
-): Promise<string | undefined> {
+function checkGet(options: HealthCheckOptions, path: string): Promise<string | undefined> {
+  const { address, tls, timeoutMs, proxyProtocol } = options;
   const { place } = address;
   const where = place.kind === "unix" ? { socketPath: place.path } : { host: place.host, port: place.port };
   return new Promise((resolve) => {
@@ -47,9 +47,10 @@ function checkGet(
         timeout: timeoutMs,
         headers: { "User-Agent": "polarity-health-check" },
         // An agent would make the connection in its own way.
-        ...(proxyProtocol === "none"
+        ...(proxyProtocol === "none" && tls === undefined
           ? { agent: false }
-          : { createConnection: () => connectWithHeader(place, proxyProtocol) }),
+          : { createConnection: () => connectForCheck(place, tls, proxyProtocol) }),
+        ...(tls === undefined ? {} : { defaultPort: 443 }),
       },
       (response) => {
         const status = response.statusCode ?? 0;
@@ -60,13 +61,15 @@ function checkGet(
     );
     const timer = setTimeout(() => check.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     check.once("close", () => clearTimeout(timer));
-    check.once("error", (error) => resolve(messageOf(error)));
+    check.once("error", (error) => resolve(tlsReason(error)));
     check.end();
   });
 }
 
-function connectWithHeader(place: Place, version: "v1" | "v2"): Socket {
+function connectForCheck(place: Place, tls: AppTls | undefined, proxyProtocol: ProxyProtocol): Socket {
+  const preface = proxyProtocol === "none" ? undefined : ownPreface(proxyProtocol);
+  if (tls !== undefined) return tls.connect(place, preface);
   const socket = connect(place.kind === "unix" ? { path: place.path } : { host: place.host, port: place.port });
-  socket.write(ownPreface(version));
+  if (preface !== undefined) socket.write(preface);
   return socket;
 }

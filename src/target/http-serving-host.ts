@@ -5,10 +5,13 @@ import type { PolarityError } from "../base/errors.ts";
 import type { HeadLimits } from "../http/head-limits.ts";
 import type { ProxyProtocol } from "./app-preface.ts";
 import type { AppPool } from "./app-pool.ts";
+import type { AppTls } from "./app-tls.ts";
 import type { TargetContext } from "./target.ts";
 
 export interface HttpTargetOptions {
   readonly address: TargetAddress;
+  /** Of an https target. */
+  readonly tls: AppTls | undefined;
   readonly connectTimeoutMs: number;
   /** How long the app may take to begin its answer. */
   readonly responseTimeoutMs: number;

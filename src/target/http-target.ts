@@ -19,7 +19,7 @@ export class HttpTarget implements Target, HttpServingHost {
     this.options = options;
     this.url = options.address.url;
     this.pool = new AppPool({
-      place: options.address.place,
+      app: { place: options.address.place, tls: options.tls },
       who: `the app ${this.url}`,
       connectTimeoutMs: options.connectTimeoutMs,
       idleMax: options.idleConnectionsMax,

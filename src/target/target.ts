@@ -1,7 +1,8 @@
 /** The contract of a target: what serves the streams that ask for one of this node's services. */
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
-import { messageOf, PolarityError } from "../base/errors.ts";
+import { PolarityError } from "../base/errors.ts";
+import { tlsReason } from "../socket/tls-settings.ts";
 
 export interface TargetContext {
   readonly clock: Clock;
@@ -22,5 +23,5 @@ export interface Target {
 
 /** Why an app could not be connected to. Which node could not is said by the link that carries this. */
 export function unreachable(url: string, error: PolarityError): PolarityError {
-  return new PolarityError("TARGET_UNREACHABLE", `cannot reach ${url}: ${messageOf(error.cause ?? error)}`, error);
+  return new PolarityError("TARGET_UNREACHABLE", `cannot reach ${url}: ${tlsReason(error.cause ?? error)}`, error);
 }

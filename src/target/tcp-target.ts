@@ -1,14 +1,17 @@
-/** Serves streams as raw bytes: one connection to the app each, over tcp or a unix socket. */
+/** Serves streams as raw bytes: one connection to the app each, over tcp, TLS or a unix socket. */
 import type { TargetAddress } from "../base/address.ts";
 import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
 import { type ProxyProtocol, prefaceFor } from "./app-preface.ts";
-import { connectApp } from "./app-socket.ts";
+import { connectApp, onceConnected } from "./app-socket.ts";
+import type { AppTls } from "./app-tls.ts";
 import { type Target, unreachable } from "./target.ts";
 
 export interface TcpTargetOptions {
   readonly address: TargetAddress;
+  /** Of a tls target. */
+  readonly tls: AppTls | undefined;
   readonly connectTimeoutMs: number;
   readonly proxyProtocol: ProxyProtocol;
 }
@@ -28,13 +31,14 @@ export class TcpTarget implements Target {
   }
 
   accept(stream: ByteStream, client: string): void {
-    const { address, connectTimeoutMs, proxyProtocol } = this.#options;
-    const socket = connectApp(address.place, connectTimeoutMs);
-    if (proxyProtocol !== "none") socket.write(prefaceFor(proxyProtocol, client, address.place));
+    const { address, tls, connectTimeoutMs, proxyProtocol } = this.#options;
+    const { place } = address;
+    const preface = proxyProtocol === "none" ? undefined : prefaceFor(proxyProtocol, client, place);
+    const socket = connectApp({ place, tls }, connectTimeoutMs, preface);
     const app = new SocketStream(socket, { code: "TARGET_FAILED", who: `the app ${this.url}` }, NO_SINK);
     const serving = new TcpServing(this.url, stream, app, () => this.#serving.delete(serving));
     this.#serving.add(serving);
-    socket.once("connect", () => serving.connected());
+    onceConnected(socket, () => serving.connected());
   }
 
   sweep(): void {}

@@ -51,7 +51,7 @@ export function askSecurely(port: number, question: SecureQuestion): Promise<Sec
 }
 
 export function secureAgent(context: TestContext, options: ConnectionOptions): Agent {
-  const agent = new Agent({ keepAlive: true, maxSockets: 4, ...(options as object) });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, ...(options as object) });
   context.after(() => agent.destroy());
   return agent;
 }

@@ -23,6 +23,7 @@ async function setUp(t: TestContext, answer: (head: string, socket: Socket) => v
     { clock: { now: () => time.now } },
     {
       address: parseTargetAddress(app.url),
+      tls: undefined,
       connectTimeoutMs: 5_000,
       responseTimeoutMs: options.responseTimeoutMs ?? 60_000,
       idleConnectionsMax: options.idleConnectionsMax ?? 10,

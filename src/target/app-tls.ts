@@ -1,0 +1,91 @@
+/**
+ * TLS to one app: whom it trusts, who it says to be, and the session that makes the next connection cheap.
+ *
+ * An app's certificate is verified before it gets a byte: what is written to the socket meanwhile waits.
+ */
+import { connect as connectSocket, isIP } from "node:net";
+import {
+  checkServerIdentity,
+  connect,
+  type ConnectionOptions,
+  createSecureContext,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
+import type { Place } from "../base/address.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
+import { secureSettings } from "../socket/tls-settings.ts";
+import { QUIET_PROBE_MS } from "../socket/socket-stream.ts";
+
+export interface AppTlsOptions {
+  /** Authorities to trust instead of the system's, PEM. */
+  readonly ca?: string | undefined;
+  /** Our certificate and its key, for apps that ask for one, PEM. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** The name to ask for and to expect in the certificate; undefined: the host that is connected to. */
+  readonly serverName?: string | undefined;
+  /** Take any certificate. */
+  readonly insecureSkipVerify: boolean;
+  /** What is offered by ALPN, best first; none for raw streams. */
+  readonly protocols: readonly string[];
+}
+
+/** Which Node's types do not know of TLS sockets; they are sockets in this, too. */
+const AUTO_SELECT: object = { autoSelectFamily: true };
+const HALF_OPEN: object = { allowHalfOpen: true };
+
+export class AppTls {
+  readonly #options: AppTlsOptions;
+  readonly #context: SecureContext;
+  #session: Buffer | undefined;
+
+  /** Throws CONFIG_INVALID when certificates cannot be used. */
+  constructor(options: AppTlsOptions) {
+    this.#options = options;
+    const { ca, cert, key } = options;
+    try {
+      this.#context = createSecureContext({
+        ...(ca === undefined ? {} : { ca }),
+        ...(cert === undefined || key === undefined ? {} : { cert, key }),
+        ...secureSettings(),
+      });
+    } catch (error) {
+      throw new PolarityError("CONFIG_INVALID", `the certificate or key cannot be used: ${messageOf(error)}`, error);
+    }
+  }
+
+  /** A socket that says `secureConnect`, or why not. `preface` goes ahead of TLS, in clear. */
+  connect(place: Place, preface: Buffer | undefined): TLSSocket {
+    const socket = connect({ ...this.#settings(place), ...underlying(place, preface), ...HALF_OPEN });
+    socket.setKeepAlive(true, QUIET_PROBE_MS);
+    socket.on("session", (session) => {
+      this.#session = session;
+    });
+    return socket;
+  }
+
+  #settings(place: Place): ConnectionOptions {
+    const { serverName, insecureSkipVerify, protocols } = this.#options;
+    const expected = serverName ?? (place.kind === "tcp" ? place.host : "localhost");
+    return {
+      secureContext: this.#context,
+      rejectUnauthorized: !insecureSkipVerify,
+      checkServerIdentity: (_host, certificate) => checkServerIdentity(expected, certificate),
+      // An address is no server name, but the certificate is checked against it all the same.
+      ...(isIP(expected) === 0 ? { servername: expected } : {}),
+      ...(protocols.length === 0 ? {} : { ALPNProtocols: [...protocols] }),
+      ...(this.#session === undefined ? {} : { session: this.#session }),
+    };
+  }
+}
+
+function underlying(place: Place, preface: Buffer | undefined): ConnectionOptions {
+  if (place.kind === "unix") return { path: place.path };
+  const { host, port } = place;
+  // Both address families are tried where a name has both, except behind a preface, which needs a socket of its own.
+  if (preface === undefined) return { host, port, ...AUTO_SELECT };
+  const socket = connectSocket({ host, port, allowHalfOpen: true, autoSelectFamily: false });
+  socket.write(preface);
+  return { socket };
+}
