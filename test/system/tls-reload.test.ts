@@ -45,10 +45,10 @@ test("new files are read while requests go on: none fails, and old connections s
   const { port, serial, lines } = await startSecure(context, files);
   const before = await serial();
   const kept = secureAgent(context, { ca, servername });
-  let going = true;
+  const stop = new AbortController();
   let asked = 0;
   const load = async (agent?: typeof kept): Promise<void> => {
-    while (going) {
+    while (!stop.signal.aborted) {
       const answer = await askSecurely(port, { ca, servername, ...(agent === undefined ? {} : { agent }) });
       assert.equal(answer.text, "ok");
       asked++;
@@ -66,7 +66,7 @@ test("new files are read while requests go on: none fails, and old connections s
     });
   }
   assert.equal((await askSecurely(port, { ca, servername, agent: kept })).serial, before, "an old connection goes on");
-  going = false;
+  stop.abort();
   await Promise.all(loads);
   assert.ok(asked > 10);
   assert.equal(lines.filter(({ message }) => message.includes("again, valid to")).length, 2);
