@@ -226,7 +226,7 @@ test("Chromium", { skip: requireTool("chromium") }, async (t) => {
 
   await t.test("the demo's page works in every part", async (u) => {
     const demo = new PolarityProcess(u, ["demo"]);
-    const clients = await demo.until("up", () => /clients (http:\/\/\S+)/.exec(demo.stdout)?.[1]);
+    const clients = await demo.until("up", () => /clients (http:\/\/\S+)[^]*Ctrl-C/.exec(demo.stdout)?.[1]);
     const page = await browser.open(clients);
     const log = await page.run(`
       const log = document.getElementById("log");
