@@ -1,58 +1,20 @@
 // Invariant: what we accept, Node's own parser accepts as the same messages; however the bytes are cut, we read the same.
 import assert from "node:assert/strict";
-import { createServer, METHODS } from "node:http";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { Duplex } from "node:stream";
-import { after, test } from "node:test";
-import { BodyReader, ChunkedDecoder } from "../../src/http/body-framing.ts";
-import { HeadCollector } from "../../src/http/head-collector.ts";
-import { HttpProblem } from "../../src/http/http-problem.ts";
-import { forwardedEnding, forwardedStart, ForwardingContext } from "../../src/http/request-forwarding.ts";
-import { parseRequestHead } from "../../src/http/request-head.ts";
-import type { RequestHead } from "../../src/http/request-head.ts";
+import { test } from "node:test";
 import { cut, generator, mutated } from "./mutation.ts";
+import { compare } from "./request-comparison.ts";
+import { outline, read } from "./request-reading.ts";
 
 const SEED = Number(process.env["POLARITY_FUZZ_SEED"] ?? 20_261_121);
 const INPUTS = 12_000;
 const BATCH = 200;
-const MARKER = "GET /marker HTTP/1.1\r\nHost: marker\r\n\r\n";
-const KNOWN_METHODS = new Set(METHODS);
-
-/** One message, as either parser reads it. */
-interface Message {
-  readonly method: string;
-  readonly target: string;
-  readonly fields: readonly string[];
-  readonly body: string;
-}
-
-interface Reading {
-  readonly messages: readonly Message[];
-  readonly heads: readonly RequestHead[];
-  /** The bytes of each body as they came, framing included. */
-  readonly bodies: readonly string[];
-  /** The reading went on to the last byte, and that was the end of a message. */
-  readonly complete: boolean;
-  readonly refused: boolean;
-}
-
-const oracle = createServer({ maxHeaderSize: 64 * 1024, keepAliveTimeout: 60_000 });
-after(() => oracle.close());
-const context = new ForwardingContext({
-  via: "fuzz",
-  clientAddress: "192.0.2.1",
-  clientPort: 0,
-  proto: "http",
-  trusted: false,
-  defaultHost: "default",
-});
 
 test("whatever we accept, Node's parser reads as the same messages, before and after forwarding", async () => {
   const random = generator(SEED);
   let acceptedCount = 0;
   for (let start = 0; start < INPUTS; start += BATCH) {
     const inputs = Array.from({ length: BATCH }, () => mutated(SEEDS, LINES, random));
-    const outcomes = await Promise.all(inputs.map((input) => compare(input)));
+    const outcomes = await Promise.all(inputs.map((input) => compare(input, describe)));
     acceptedCount += outcomes.filter(Boolean).length;
   }
   // A mutator that breaks everything, or nothing, would show little.
@@ -71,143 +33,6 @@ test("the same bytes read the same, whole, byte by byte and at random cuts", () 
     assert.deepEqual(outline(read(cut(input, random))), whole, describe("at random cuts", text));
   }
 });
-
-async function compare(text: string): Promise<boolean> {
-  const ours = read([Buffer.from(text, "latin1")]);
-  if (!ours.complete) return false;
-  const head = ours.heads.at(-1);
-  // Node knows a list of methods, which is no question of framing; and behind a close or an upgrade it reads nothing more.
-  if (head === undefined || !ours.messages.every((message) => KNOWN_METHODS.has(message.method))) return false;
-  if (ours.heads.slice(0, -1).some(endsConnection)) return false;
-
-  const ends = endsConnection(head);
-  const theirs = await askOracle(ends ? text : text + MARKER);
-  assert.deepEqual(theirs, ends ? ours.messages : [...ours.messages, markerMessage()], describe("as sent", text));
-
-  const forwarded = ours.heads.map(
-    (each, index) => forwardedStart(each, context) + forwardedEnding(each, context) + (ours.bodies[index] ?? ""),
-  );
-  const upgrades = head.upgrade !== "";
-  const far = await askOracle(forwarded.join("") + (upgrades ? "" : MARKER));
-  assert.equal(far.length, ours.messages.length + (upgrades ? 0 : 1), describe("forwarded", text));
-  for (const [index, message] of ours.messages.entries()) {
-    const other = far[index];
-    assert.equal(other?.method, message.method, describe("forwarded", text));
-    assert.equal(other.target, ours.heads[index]?.path, describe("forwarded", text));
-    assert.equal(other.body, message.body, describe("forwarded", text));
-  }
-  return true;
-}
-
-function endsConnection(head: RequestHead): boolean {
-  return !head.keepAlive || head.header("upgrade") !== undefined;
-}
-
-function markerMessage(): Message {
-  return { method: "GET", target: "/marker", fields: ["Host", "marker"], body: "" };
-}
-
-/** Reads a connection's bytes as a listener does: head, body, next head. */
-function read(chunks: readonly Buffer[]): Reading {
-  const collector = new HeadCollector(64 * 1024);
-  const reader = new BodyReader("BAD_REQUEST");
-  const decoder = new ChunkedDecoder("BAD_REQUEST");
-  const heads: RequestHead[] = [];
-  const messages: Message[] = [];
-  const bodies: string[] = [];
-  let payload: Buffer[] = [];
-  let raw = "";
-  let inBody = false;
-  let refused = false;
-
-  for (const chunk of chunks) {
-    let rest = chunk;
-    while (rest.length > 0 && !refused) {
-      if (!inBody) {
-        if (!collector.push(rest)) break;
-        const head = collector.problem ?? parseRequestHead(collector.text);
-        rest = collector.rest;
-        collector.reset();
-        if (head instanceof HttpProblem) {
-          refused = true;
-          break;
-        }
-        heads.push(head);
-        reader.start(head.bodyKind, head.bodyLength);
-        decoder.reset();
-        payload = [];
-        raw = "";
-        inBody = true;
-      } else {
-        const count = reader.take(rest);
-        const taken = rest.subarray(0, count);
-        raw += taken.toString("latin1");
-        if (heads.at(-1)?.bodyKind === "chunked") decoder.take(taken, payload);
-        else payload.push(taken);
-        rest = rest.subarray(count);
-        refused = reader.problem !== undefined;
-      }
-      const head = heads.at(-1);
-      if (inBody && reader.done && head !== undefined) {
-        const fields = [...head.fields()].flat();
-        const body = Buffer.concat(payload).toString("latin1");
-        messages.push({ method: head.method, target: head.target, fields, body });
-        bodies.push(raw);
-        inBody = false;
-      }
-    }
-  }
-  return {
-    messages,
-    heads,
-    bodies,
-    refused,
-    complete: !refused && !inBody && !collector.started && messages.length > 0,
-  };
-}
-
-function outline(reading: Reading): object {
-  return { messages: reading.messages, bodies: reading.bodies, refused: reading.refused, complete: reading.complete };
-}
-
-/** What Node's server makes of these bytes on one connection. */
-async function askOracle(text: string): Promise<Message[]> {
-  const messages: Message[] = [];
-  const socket = new Duplex({
-    read() {},
-    write(_chunk, _encoding, callback) {
-      callback();
-    },
-  });
-  listeners.set(socket, messages);
-  const closed = new Promise<void>((resolve) => socket.once("close", resolve));
-  oracle.emit("connection", socket);
-  socket.push(Buffer.from(text, "latin1"));
-  socket.push(null);
-  await closed;
-  return messages;
-}
-
-const listeners = new WeakMap<object, Message[]>();
-
-function noteMessage(request: IncomingMessage, response: ServerResponse): void {
-  const chunks: Buffer[] = [];
-  request.on("data", (chunk: Buffer) => chunks.push(chunk));
-  request.on("end", () => {
-    listeners.get(request.socket)?.push({
-      method: request.method ?? "",
-      target: request.url ?? "",
-      fields: request.rawHeaders,
-      body: Buffer.concat(chunks).toString("latin1"),
-    });
-    response.writeHead(204).end();
-  });
-}
-
-oracle.on("request", noteMessage);
-oracle.on("checkContinue", noteMessage);
-oracle.on("checkExpectation", noteMessage);
-oracle.on("clientError", (_error, socket) => socket.destroy());
 
 const SEEDS: readonly string[] = [
   "GET / HTTP/1.1\r\nHost: a\r\n\r\n",

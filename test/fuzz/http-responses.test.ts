@@ -9,7 +9,7 @@ import { HttpProblem } from "../../src/http/http-problem.ts";
 import { responseEnding, responseStart } from "../../src/http/response-forwarding.ts";
 import { parseResponseHead } from "../../src/http/response-head.ts";
 import type { ResponseHead } from "../../src/http/response-head.ts";
-import { cut, generator, mutated } from "./mutation.ts";
+import { chunkedBody, cut, generator, mutated } from "./mutation.ts";
 import type { Random } from "./mutation.ts";
 
 const SEED = Number(process.env["POLARITY_FUZZ_SEED"] ?? 20_261_122);
@@ -65,7 +65,9 @@ test("the same bytes read the same, whole, byte by byte and at random cuts", () 
 });
 
 function draw(random: Random): { method: string; text: string } {
-  return { method: METHODS[random(METHODS.length)] as string, text: mutated(SEEDS, LINES, random) };
+  const chunked = `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n`;
+  const seeds = random(3) === 0 ? [chunked + chunkedBody(random)] : SEEDS;
+  return { method: METHODS[random(METHODS.length)] as string, text: mutated(seeds, LINES, random) };
 }
 
 async function compare(method: string, text: string): Promise<boolean> {

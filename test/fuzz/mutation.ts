@@ -46,6 +46,59 @@ export function mutated(seeds: readonly string[], lines: readonly string[], rand
   return text;
 }
 
+/** A chunked body, mostly well-formed: sizes in every spelling, extensions, trailers, and data that looks like framing. */
+export function chunkedBody(random: Random): string {
+  let body = "";
+  for (let count = random(4); count > 0; count--) {
+    const data = CHUNK_DATA[random(CHUNK_DATA.length)] as string;
+    body += `${sizeOf(data.length, random)}${extensionOf(random)}\r\n${data}\r\n`;
+  }
+  body += `${"0".repeat(1 + random(3))}${extensionOf(random)}\r\n`;
+  for (let count = random(3); count > 0; count--) body += `${TRAILERS[random(TRAILERS.length)]}\r\n`;
+  return `${body}\r\n`;
+}
+
+function sizeOf(length: number, random: Random): string {
+  const digits = length.toString(16);
+  return "0".repeat(random(3)) + (random(2) === 0 ? digits : digits.toUpperCase());
+}
+
+function extensionOf(random: Random): string {
+  return random(3) === 0 ? (EXTENSIONS[random(EXTENSIONS.length)] as string) : "";
+}
+
+const CHUNK_DATA: readonly string[] = [
+  "a",
+  "\r\n",
+  "0\r\n\r\n",
+  "GET /in HTTP/1.1\r\nHost: a\r\n\r\n",
+  "\0\xff\x80\n\r",
+  "0123456789abcdef".repeat(20),
+];
+const EXTENSIONS: readonly string[] = [
+  ";a",
+  ";a=b",
+  ';a="b;c"',
+  ';a="\\""',
+  ";a;b=c",
+  ";",
+  ";a=",
+  " ;a",
+  ";a\n",
+  ';a="\n"',
+  "\t",
+];
+const TRAILERS: readonly string[] = [
+  "X: y",
+  "X:",
+  "x-y:  z ",
+  "Content-Length: 5",
+  "X : y",
+  " folded",
+  "X: y\nZ: z",
+  "Trailer: X",
+];
+
 /** The bytes cut at random places, mostly into very small pieces. */
 export function cut(input: Buffer, random: Random): Buffer[] {
   const chunks: Buffer[] = [];
