@@ -112,6 +112,31 @@ function serviceMetrics({ services }: NodeView): Metric[] {
       "Further offers tried after the first.",
       samples(series, (of) => of.retriesTotal),
     ),
+    counter(
+      "service_retries_denied_total",
+      "Retries and hedges that the budget did not allow.",
+      samples(series, (of) => of.retriesDeniedTotal),
+    ),
+    counter(
+      "service_hedges_total",
+      "Further offers asked while the first kept silent.",
+      samples(series, (of) => of.hedgesTotal),
+    ),
+    counter(
+      "service_hedges_won_total",
+      "Of those, the ones that answered first.",
+      samples(series, (of) => of.hedgesWonTotal),
+    ),
+    counter(
+      "service_mirrors_total",
+      "Requests of which another service got a copy.",
+      samples(series, (of) => of.mirrorsTotal),
+    ),
+    counter(
+      "service_mirrors_dropped_total",
+      "Copies that were not made, or broken off.",
+      samples(series, (of) => of.mirrorsDroppedTotal),
+    ),
     gauge(
       "service_offers",
       "Offers, by whether they take new streams.",

@@ -39,6 +39,14 @@ export function duration({ min, max, byDefault, help }: Bounds) {
   return quantity("duration", "5s, 250ms or 1m", DURATION, parseDuration, { min, max, byDefault, help });
 }
 
+/** The same where something else says what holds without one. */
+export function optionalDuration({ min, max, help }: Omit<Bounds, "byDefault">) {
+  return maybe(boundedQuantity("duration", "5s, 250ms or 1m", DURATION, parseDuration, { min, max })).meta({
+    description: help,
+    polarityRange: `${min} to ${max}`,
+  });
+}
+
 /** A size as text, resolved to bytes. */
 export function size({ min, max, byDefault, help }: Bounds) {
   return quantity("size", "64KiB or 1MiB", SIZE, parseSize, { min, max, byDefault, help });

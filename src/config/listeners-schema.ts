@@ -2,6 +2,8 @@
 import { isIP } from "node:net";
 import { isLocalPlace, parseListenerAddress } from "../base/address.ts";
 import { unreachedRoutes } from "../http/route-match.ts";
+import { DEFAULT_POLICY } from "../session/exchange-policy.ts";
+import { EXCHANGE_KEYS, exchangeKeys, exchangePolicy, exchangeWishes } from "./exchange-schema.ts";
 import {
   choice,
   duration,
@@ -67,8 +69,11 @@ function listenerSection(read: ReadFile) {
       byDefault: "5s",
       help: "How long a request for a known service waits for a node to offer it, before 503.",
     }),
+    ...exchangeKeys(),
     limits: listenerLimitsSection(),
-  }).transform(({ url, service, waitForOffer, ...rest }, context) => {
+  }).transform(({ url, service, waitForOffer, routes, ...given }, context) => {
+    const [wishes, others] = exchangeWishes(given);
+    const rest = { ...others, routes };
     const problem = (path: string[], message: string): void => {
       context.issues.push({ code: "custom", input: undefined, path, message });
     };
@@ -100,7 +105,17 @@ function listenerSection(read: ReadFile) {
       context.issues.push({ code: "custom", input: undefined, path: ["routes", unreached], message });
     }
     if (rest.node !== undefined && service === undefined) problem(["node"], "node needs a service");
-    return { ...rest, address: url, service, waitForOfferMs: waitForOffer };
+    const useless = url.protocol === "http/1.1" ? undefined : EXCHANGE_KEYS.find((key) => wishes[key] !== undefined);
+    if (useless !== undefined) problem([useless], `${useless} needs an http:// or https:// listener, not ${url.url}`);
+    const policy = exchangePolicy(wishes, DEFAULT_POLICY);
+    return {
+      ...others,
+      routes: routes.map(({ wishes: ofRoute, ...route }) => ({ ...route, policy: exchangePolicy(ofRoute, policy) })),
+      policy,
+      address: url,
+      service,
+      waitForOfferMs: waitForOffer,
+    };
   });
 }
 

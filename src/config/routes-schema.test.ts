@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PolarityError } from "../base/errors.ts";
+import { DEFAULT_POLICY } from "../session/exchange-policy.ts";
 import { parseConfig } from "./file.ts";
 import type { RouteConfig } from "./node-config.ts";
 
@@ -49,6 +50,7 @@ test("a route may match by anything, change its requests and divide them", () =>
       redirect: { toHttps: true, origin: "", target: "", port: 0, status: 308 },
       bodyBytesMax: 1024,
     },
+    policy: DEFAULT_POLICY,
   });
   assert.deepEqual([split?.match.host, split?.match.pathExact, split?.service], ["[::1]", "/login", ""]);
   assert.deepEqual(split?.split, [

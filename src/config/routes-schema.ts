@@ -10,6 +10,7 @@ import { isPlainPath, pathReadings } from "../http/path-reading.ts";
 import { type Redirect, REDIRECT_STATUSES, redirectTo } from "../http/redirect.ts";
 import type { FieldCondition, RouteMatch } from "../http/route-match.ts";
 import { rulesOrNone } from "../http/route-rules.ts";
+import { EXCHANGE_KEYS, exchangeKeys, exchangeWishes } from "./exchange-schema.ts";
 import { flag, list, maybe, optionalSize, parsed, section, serviceName } from "./fields.ts";
 
 const PATH_LENGTH_MAX = 1024;
@@ -50,6 +51,7 @@ export function routeSection() {
     })
       .prefault({})
       .describe("What one client may ask of this route."),
+    ...exchangeKeys(),
   }).transform((route, context) => {
     const problem = (key: string, message: string): void => {
       context.issues.push({ code: "custom", input: undefined, path: [key], message });
@@ -72,6 +74,7 @@ export function routeSection() {
       match,
       service: route.service ?? "",
       split: route.split,
+      wishes: exchangeWishes(route)[0],
       rules: rulesOrNone({
         stripPrefix: route.stripPrefix ? withoutFinalSlash(path ?? "") : "",
         addPrefix: withoutFinalSlash(route.addPrefix ?? ""),
@@ -86,8 +89,9 @@ export function routeSection() {
 }
 
 /** Whether a route needs no more than a name that a client says, and has one service for it. */
-export function routesByHost({ match, service, rules }: z.output<ReturnType<typeof routeSection>>): boolean {
+export function routesByHost({ match, service, rules, wishes }: z.output<ReturnType<typeof routeSection>>): boolean {
   const { path, pathExact, methods, fields } = match;
+  if (EXCHANGE_KEYS.some((key) => wishes[key] !== undefined)) return false;
   return (path ?? pathExact ?? rules) === undefined && methods.length + fields.length === 0 && service !== "";
 }
 

@@ -66,6 +66,12 @@ function serviceSection(read: ReadFile) {
       byDefault: "60s",
       help: "How long the app may take to begin its answer to an HTTP request.",
     }),
+    stallTimeout: duration({
+      min: "0s",
+      max: "24h",
+      byDefault: "5m",
+      help: "How long the app may send nothing in the middle of its answer's body before it is cut. `0s`: no limit. Tunnels (websockets) have none.",
+    }),
     keepAlive: keepAliveSection(),
     proxyProtocol: choice(
       ["none", "v1", "v2"],
@@ -87,13 +93,14 @@ function serviceSection(read: ReadFile) {
       const message = `tls settings need an https:// or tls:// target, and ${address.url} is neither`;
       context.issues.push({ code: "custom", input: undefined, path: ["tls"], message });
     }
-    const { connectTimeout, responseTimeout, ...others } = rest;
+    const { connectTimeout, responseTimeout, stallTimeout, ...others } = rest;
     return {
       ...others,
       target: address,
       protocol: protocol ?? address.protocol,
       connectTimeoutMs: connectTimeout,
       responseTimeoutMs: responseTimeout,
+      stallTimeoutMs: stallTimeout,
     };
   });
 }

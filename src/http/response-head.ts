@@ -24,6 +24,12 @@ export type ResponseHead = Readonly<ParsedResponseHead>;
 /** `close`: until the app closes. `tunnel`: raw bytes both ways after a 101. */
 export type ResponseFraming = "none" | "length" | "chunked" | "close" | "tunnel";
 
+/** The same response with one more field line, which brings its CRLF. */
+export function withField(head: ResponseHead, line: string): ResponseHead {
+  const text = head.text.slice(0, head.fieldsEnd) + line + head.text.slice(head.fieldsEnd);
+  return Object.assign(new ParsedResponseHead(text), head, { text, fieldsEnd: head.fieldsEnd + line.length });
+}
+
 /** Besides LINE_HOP_BY_HOP: lines whose fate depends on status and client. */
 export const LINE_TRANSFER_ENCODING = 1;
 export const LINE_CONTENT_LENGTH = 2;

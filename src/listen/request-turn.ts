@@ -10,15 +10,18 @@ import { ruledResponse } from "../http/header-rules.ts";
 import { type Redirect, redirectLocation, redirectResponse } from "../http/redirect.ts";
 import { forwardedEnding, forwardedStart, type ForwardingContext } from "../http/request-forwarding.ts";
 import type { RequestHead } from "../http/request-head.ts";
-import type { ResponseHead } from "../http/response-head.ts";
+import { type ResponseHead, withField } from "../http/response-head.ts";
 import { ruledHead, ruledPath, type RouteRules } from "../http/route-rules.ts";
 import type { OfferWaiter, WaitHandle } from "../registry/offer-waiters.ts";
 import type { ExchangeHost } from "../session/exchange-contract.ts";
-import { HttpExchange } from "../session/http-exchange.ts";
+import type { StickyPolicy } from "../session/exchange-policy.ts";
+import type { HttpExchange } from "../session/http-exchange.ts";
+import { createExchange } from "../session/mirroring.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
 import type { ClientWriter } from "./client-writer.ts";
 import type { RequestHost } from "./request-host.ts";
 import type { FoundRoute, Resolution } from "./route-table.ts";
+import { affinityOf, chosenShare, stickyCookie } from "./stickiness.ts";
 
 /** Where the requests come from, as the turn sees it. */
 export interface TurnHost {
@@ -63,6 +66,8 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   #responseBegun = false;
   #continued = false;
   #tunnel = false;
+  /** Of the present request's route. */
+  #sticky: StickyPolicy | undefined;
 
   /** `client`: its address, empty on a unix socket. */
   constructor(
@@ -149,12 +154,14 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     const request = this.#head!;
     this.#responseBegun = true;
     this.#host.statistics.countStatus(head.status);
+    const ruled = this.#ruled(head);
+    const answer = this.#sticky === undefined ? ruled : this.#withCookie(request, ruled, this.#sticky);
     if (head.framing === "tunnel") {
       this.#tunnel = true;
-      return this.#connection.tunnelBegins(request, this.#ruled(head), body);
+      return this.#connection.tunnelBegins(request, answer, body);
     }
     const unasked = request.expectsContinue && !this.#continued && this.#connection.bodyArriving;
-    return this.#writer.response(request, this.#ruled(head), body, unasked);
+    return this.#writer.response(request, answer, body, unasked);
   }
 
   responseBody(chunk: Buffer): boolean {
@@ -243,15 +250,17 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     const { service: only, node, split, rules, policy } = route;
     this.#rules = rules;
     if (rules?.redirect !== undefined && this.#redirected(head, route, rules, rules.redirect)) return;
+    this.#sticky = policy.sticky;
+    const affinity = policy.sticky === undefined ? undefined : affinityOf(head, policy.sticky);
     const { limits, context, waitForOfferMs, statistics, identity } = this.#host;
-    const service = split === undefined ? only : split.pick(this.#host.random());
+    const service = split === undefined ? only : chosenShare(split, affinity, this.#host.random);
     if (this.#streamRequest?.service !== service || this.#streamRequest.node !== node) {
       this.#streamRequest = new StreamRequest(service, "http/1.1", this.#client, node, waitForOfferMs);
     }
     const { requestId } = this.#writer;
     const traceparent = identity === undefined ? "" : identity.traceparent(head, this.#forwarding.trusted);
     const ruled = rules === undefined ? undefined : ruledHead(head, this.#forwarding, rules, requestId, traceparent);
-    this.#exchange = new HttpExchange(context, this, {
+    this.#exchange = createExchange(context, this, {
       stream: this.#streamRequest,
       node,
       method: head.method,
@@ -263,6 +272,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
       offerDeadline: this.#startedAt + waitForOfferMs,
       startedAt: this.#startedAt,
       policy,
+      affinity,
     });
     statistics.active++;
     this.#connection.begins(this.#exchange);
@@ -294,6 +304,13 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   #ruled(head: ResponseHead): ResponseHead {
     const rules = this.#rules?.response;
     return rules === undefined ? head : ruledResponse(head, rules);
+  }
+
+  #withCookie(asked: RequestHead, head: ResponseHead, sticky: StickyPolicy): ResponseHead {
+    const { offer, request } = this.#exchange!;
+    if (offer === undefined) return head;
+    const line = stickyCookie(sticky, request.affinity, offer, this.#forwarding.protoOf(asked) === "https");
+    return line === "" ? head : withField(head, line);
   }
 
   #concludeTunnel(): void {

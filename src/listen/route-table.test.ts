@@ -87,7 +87,7 @@ test("what is found is made once for a route", () => {
 });
 
 test("a fixed route does not look at the request, and a route by name does at nothing else", () => {
-  const fixed = fixedRoute("web", "shed").resolve(request("api.example", "/api"));
+  const fixed = fixedRoute("web", "shed", DEFAULT_POLICY).resolve(request("api.example", "/api"));
   assert.deepEqual(fixed, {
     kind: "found",
     service: "web",
@@ -96,7 +96,9 @@ test("a fixed route does not look at the request, and a route by name does at no
     rules: undefined,
     policy: DEFAULT_POLICY,
   });
-  const named = routeByName((service, node) => service === "api" && node === "").resolve(request("x", "/api/y"));
+  const named = routeByName((service, node) => service === "api" && node === "", DEFAULT_POLICY).resolve(
+    request("x", "/api/y"),
+  );
   assert.deepEqual(named, {
     kind: "found",
     service: "api",
@@ -105,5 +107,5 @@ test("a fixed route does not look at the request, and a route by name does at no
     rules: undefined,
     policy: DEFAULT_POLICY,
   });
-  assert.ok(routeByName(() => false).dependsOnOffers);
+  assert.ok(routeByName(() => false, DEFAULT_POLICY).dependsOnOffers);
 });

@@ -11,7 +11,7 @@ import { matchedHost, RouteIndex } from "../http/route-index.ts";
 import type { RouteMatch } from "../http/route-match.ts";
 import type { RouteRules } from "../http/route-rules.ts";
 import { type KnowsService, resolveService } from "../http/service-resolution.ts";
-import { DEFAULT_POLICY, type ExchangePolicy } from "../session/exchange-policy.ts";
+import type { ExchangePolicy } from "../session/exchange-policy.ts";
 
 export interface Route {
   readonly match: RouteMatch;
@@ -55,25 +55,25 @@ export interface RouteTable {
 }
 
 /** Every request goes to one service. */
-export function fixedRoute(service: string, node: string | undefined): RouteTable {
-  const resolution = found(service, node);
+export function fixedRoute(service: string, node: string | undefined, policy: ExchangePolicy): RouteTable {
+  const resolution = found(service, node, policy);
   return { resolve: () => resolution, dependsOnOffers: false };
 }
 
 /** The request names its service. */
-export function routeByName(knows: KnowsService): RouteTable {
+export function routeByName(knows: KnowsService, policy: ExchangePolicy): RouteTable {
   return {
     dependsOnOffers: true,
     resolve(head) {
       const named = resolveService(head, knows);
       if (named.kind === "none") return { ...named, hostNotServed: false };
-      return found(named.service, named.node === "" ? undefined : named.node);
+      return found(named.service, named.node === "" ? undefined : named.node, policy);
     },
   };
 }
 
-function found(service: string, node: string | undefined): FoundRoute {
-  return { kind: "found", service, node, split: undefined, rules: undefined, policy: DEFAULT_POLICY };
+function found(service: string, node: string | undefined, policy: ExchangePolicy): FoundRoute {
+  return { kind: "found", service, node, split: undefined, rules: undefined, policy };
 }
 
 interface Entry {

@@ -11,7 +11,6 @@ import { fixedRoute, type RouteTable, routeByName, routeByTable } from "../liste
 import { TrustedNetworks } from "../listen/trusted-networks.ts";
 import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts";
 import type { Registry } from "../registry/registry.ts";
-import { DEFAULT_POLICY } from "../session/exchange-policy.ts";
 import type { RelayWish } from "./relay-offers.ts";
 
 export interface OpenListener {
@@ -185,11 +184,11 @@ export class ListenerSet {
   }
 
   #routes(config: ListenerConfig): RouteTable {
-    if (config.service !== undefined) return fixedRoute(config.service, config.node);
-    if (config.routes.length > 0) {
-      return routeByTable(config.routes.map((route) => ({ ...route, policy: DEFAULT_POLICY })));
-    }
-    return routeByName((service, node) => this.#registry.knows(service, node === "" ? undefined : node));
+    if (config.service !== undefined) return fixedRoute(config.service, config.node, config.policy);
+    if (config.routes.length > 0) return routeByTable(config.routes);
+    const knows = (service: string, node: string): boolean =>
+      this.#registry.knows(service, node === "" ? undefined : node);
+    return routeByName(knows, config.policy);
   }
 }
 
@@ -221,9 +220,10 @@ function admissionOptions({ limits, proxyProtocol, trustedProxies }: ListenerCon
   };
 }
 
-function servicesOf({ service, routes }: ListenerConfig): string[] {
+function servicesOf({ service, routes, policy }: ListenerConfig): string[] {
   const named = routes.flatMap((route) => [route.service, ...route.split.map((share) => share.service)]);
-  return [...new Set([service ?? "", ...named])].filter((name) => name !== "");
+  const mirrors = [policy, ...routes.map((route) => route.policy)].map(({ mirror }) => mirror?.service ?? "");
+  return [...new Set([service ?? "", ...named, ...mirrors])].filter((name) => name !== "");
 }
 
 /** What cannot change while a listener is open. */

@@ -152,13 +152,14 @@ export class LocalServices {
 
   #createTarget(config: ServiceConfig, tls: AppTls | undefined): Target {
     const context: TargetContext = { clock: this.#coarse };
-    const { target: address, connectTimeoutMs, responseTimeoutMs, keepAlive, proxyProtocol } = config;
+    const { target: address, connectTimeoutMs, responseTimeoutMs, stallTimeoutMs, keepAlive, proxyProtocol } = config;
     if (config.protocol !== "http/1.1") return new TcpTarget({ address, tls, connectTimeoutMs, proxyProtocol });
     return new HttpTarget(context, {
       address,
       tls,
       connectTimeoutMs,
       responseTimeoutMs,
+      stallTimeoutMs,
       idleConnectionsMax: keepAlive.connections,
       idleMs: keepAlive.idleMs,
       proxyProtocol,

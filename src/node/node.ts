@@ -16,7 +16,7 @@ import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
 import { OfferWaiters } from "../registry/offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "../registry/registry.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
-import type { ExchangeContext } from "../session/exchange-contract.ts";
+import type { Copy, ExchangeContext } from "../session/exchange-contract.ts";
 import type { StallWatch } from "../session/stall-watch.ts";
 import { StreamSession } from "../session/stream-session.ts";
 import { Alarm } from "./alarm.ts";
@@ -75,6 +75,8 @@ class Node implements PolarityNode, ExchangeContext {
   readonly waiters: OfferWaiters;
   readonly clock: Clock;
   readonly stallWatches = new DenseSet<StallWatch>();
+  readonly copies = new DenseSet<Copy>();
+  readonly random = Math.random;
   readonly #alarm: Alarm;
   readonly #logger: Logger;
   readonly #services: LocalServices;
@@ -96,7 +98,7 @@ class Node implements PolarityNode, ExchangeContext {
   constructor(config: NodeConfig, { logger, clock, version }: NodeEnvironment) {
     const instance = randomUUID();
     const { name } = config.node;
-    const random = Math.random;
+    const { random } = this;
     this.#config = config;
     this.#logger = logger;
     this.clock = clock;
@@ -296,10 +298,16 @@ class Node implements PolarityNode, ExchangeContext {
     await this.#hub.stopOffering();
     // Requests under way may still need a stream of a link, so the links go when no session is left.
     await this.#until(() => this.#listeners.sessionsActive + this.#relayed.active === 0);
+    // Nobody waits for these.
+    this.#endCopies(new PolarityError("CLIENT_GONE", "the node stops"));
     await this.#hub.drain();
     await this.#until(() => this.#services.active === 0);
     // Clients that read slowly may not have all of their answer yet.
     await this.#until(() => this.#listeners.connectionsOpen === 0);
+  }
+
+  #endCopies(error: PolarityError): void {
+    this.copies.forEach((copy) => copy.abort(error));
   }
 
   #idleChecks: (() => void)[] = [];
@@ -319,6 +327,7 @@ class Node implements PolarityNode, ExchangeContext {
     if (this.#state === "stopped") return 0;
     this.#state = "stopped";
     const error = new PolarityError("NODE_STOPPED", why);
+    this.#endCopies(error);
     const sessions = this.#listeners.close(error) + this.#relayed.close(error);
     const streams = await this.#hub.close(error);
     this.#services.close(error);

@@ -26,6 +26,11 @@ export function viewService(service: ServiceSnapshot, linkOf: (offer: Offer) => 
     ...viewTraffic(statistics),
     connectionsTotal: statistics.connections,
     retriesTotal: statistics.retries,
+    retriesDeniedTotal: statistics.retriesDenied,
+    hedgesTotal: statistics.hedges,
+    hedgesWonTotal: statistics.hedgesWon,
+    mirrorsTotal: statistics.mirrors,
+    mirrorsDroppedTotal: statistics.mirrorsDropped,
     latency: viewLatency(statistics.latency),
     offers: service.offers.map((offer) => viewOffer(offer, linkOf(offer))),
   };

@@ -110,6 +110,14 @@ export interface ServiceView extends TrafficView {
   readonly usable: boolean;
   readonly connectionsTotal: number;
   readonly retriesTotal: number;
+  /** Retries and hedges that the budget did not allow. */
+  readonly retriesDeniedTotal: number;
+  /** Further offers asked while the first kept silent, and those of them that answered first. */
+  readonly hedgesTotal: number;
+  readonly hedgesWonTotal: number;
+  /** Requests of which another service got a copy, and copies that were not made or broken off. */
+  readonly mirrorsTotal: number;
+  readonly mirrorsDroppedTotal: number;
   readonly latency: LatencyView;
   readonly offers: readonly OfferView[];
 }

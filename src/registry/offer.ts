@@ -1,6 +1,7 @@
 /** One node's offer of one service over one upstream, as sessions see it. */
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { Candidate } from "../balance/picker.ts";
+import { opaqueId } from "../balance/rendezvous.ts";
 import type { Announcement } from "./announcement.ts";
 import type { ServiceStatistics } from "./service-statistics.ts";
 
@@ -45,6 +46,7 @@ export class Offer implements Candidate {
   #health: "up" | "down";
   /** Out of the announcement, because picks read it: with many offers each object more to visit is felt. */
   #weight: number;
+  #nodeId: string | undefined;
 
   constructor(
     upstream: Upstream,
@@ -81,6 +83,12 @@ export class Offer implements Candidate {
 
   get health(): "up" | "down" {
     return this.#health;
+  }
+
+  /** Its node's name, of no use to who does not know it, and the same in every process: clients may keep it. */
+  get nodeId(): string {
+    this.#nodeId ??= opaqueId(`${this.service}\n${this.upstream.node}`);
+    return this.#nodeId;
   }
 
   /** True when new streams may go there. */

@@ -8,6 +8,7 @@
 import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
+import type { Affinity } from "./affinity.ts";
 import { checkAnnouncement } from "./announcement.ts";
 import type { Announcement } from "./announcement.ts";
 import { NameClaims } from "./name-claims.ts";
@@ -221,6 +222,16 @@ export class Registry {
     if (now - this.#rolledAt < BUDGET_ROLL_MS) return;
     this.#rolledAt = now;
     for (const { statistics } of this.#services.values()) statistics.retryBudget.roll(now, statistics.requests);
+  }
+
+  /** The offer that a client belongs to by its affinity; undefined when that is no more, and any other is as good. */
+  pickNear(
+    affinity: Affinity,
+    service: string,
+    protocol: StreamProtocol,
+    excluded: readonly Offer[] | undefined,
+  ): Offer | undefined {
+    return this.#services.get(service)?.pickNear(affinity, protocol, excluded);
   }
 
   /** Counters of a known service; they live as long as the name is known. */

@@ -6,6 +6,7 @@
 import { createPicker } from "../balance/cost-tiers.ts";
 import type { Picker } from "../balance/picker.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
+import { type Affinity, AffinityIndex } from "./affinity.ts";
 import type { NoneReason, Offer } from "./offer.ts";
 import { ServiceStatistics } from "./service-statistics.ts";
 
@@ -20,6 +21,8 @@ export class ServiceEntry {
   readonly #pickers: Pickers = { any: new Map(), byNode: new Map() };
   /** For what must not be relayed. */
   readonly #directPickers: Pickers = { any: new Map(), byNode: new Map() };
+
+  readonly #affinities = new Map<StreamProtocol, AffinityIndex>();
 
   constructor(name: string, random: () => number) {
     this.name = name;
@@ -68,6 +71,7 @@ export class ServiceEntry {
       any.clear();
       byNode.clear();
     }
+    this.#affinities.clear();
   }
 
   pick(
@@ -79,6 +83,15 @@ export class ServiceEntry {
     const picker =
       node === undefined ? this.#picker(protocol, directOnly) : this.#nodePicker(protocol, node, directOnly);
     return picker.pick(excluded);
+  }
+
+  pickNear(affinity: Affinity, protocol: StreamProtocol, excluded: readonly Offer[] | undefined): Offer | undefined {
+    let index = this.#affinities.get(protocol);
+    if (index === undefined) {
+      index = new AffinityIndex(this.#usableOffers(protocol, undefined, false));
+      this.#affinities.set(protocol, index);
+    }
+    return index.pick(affinity, excluded);
   }
 
   /** Why `pick` found nothing. */

@@ -1,9 +1,10 @@
 /** What an HTTP exchange is given and whom it talks to. */
 import type { PolarityError } from "../base/errors.ts";
-import type { DenseSet } from "../base/dense-set.ts";
+import type { DenseMember, DenseSet } from "../base/dense-set.ts";
 import type { Deadlines } from "../base/deadlines.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { ResponseHead } from "../http/response-head.ts";
+import type { Affinity } from "../registry/affinity.ts";
 import type { ExchangePolicy } from "./exchange-policy.ts";
 import type { SessionContext } from "./offer-seeker.ts";
 import type { StallWatch } from "./stall-watch.ts";
@@ -13,6 +14,15 @@ export interface ExchangeContext extends SessionContext {
   readonly deadlines: Deadlines;
   /** Answers whose body is under way; swept a few times a second. */
   readonly stallWatches: DenseSet<StallWatch>;
+  /** Requests under way whose answers nobody gets. */
+  readonly copies: DenseSet<Copy>;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+/** A copy of a request, for a service that mirrors another. */
+export interface Copy extends DenseMember {
+  abort(error: PolarityError): void;
 }
 
 /** The client's connection, as the exchange sees it. */
@@ -45,4 +55,6 @@ export interface ExchangeRequest {
   readonly offerDeadline: number;
   readonly startedAt: number;
   readonly policy: ExchangePolicy;
+  /** Where it should go if that can be. */
+  readonly affinity: Affinity | undefined;
 }

@@ -5,7 +5,7 @@ export interface RetryPolicy extends RetryAllowance {
   /** Offers that one request tries at most, the first included. */
   readonly attemptsMax: number;
   /** Answers of the app that are given up for another offer's, for safe requests without a body; undefined for none. */
-  readonly statuses: ReadonlySet<number> | undefined;
+  readonly statuses: readonly number[] | undefined;
 }
 
 export interface HedgePolicy {

@@ -1,6 +1,6 @@
 /** Finds the offers of one HTTP exchange, and keeps the service's account of it. */
 import type { PolarityError } from "../base/errors.ts";
-import type { Offer } from "../registry/offer.ts";
+import type { Offer, Picked } from "../registry/offer.ts";
 import type { ServiceStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext, ExchangeRequest } from "./exchange-contract.ts";
 import { OfferSeeker, type OfferSought } from "./offer-seeker.ts";
@@ -40,6 +40,13 @@ export class ExchangeSeeker extends OfferSeeker {
     if (this.#timed) return;
     this.#timed = true;
     this.#statistics?.latency.record(this.#exchangeContext.clock.now() - this.#request.startedAt);
+  }
+
+  protected override pick(tried: readonly Offer[] | undefined): Picked {
+    const { affinity, stream, node } = this.#request;
+    if (affinity === undefined || node !== undefined) return super.pick(tried);
+    const { service, protocol } = stream;
+    return this.#exchangeContext.registry.pickNear(affinity, service, protocol, tried)?.picked ?? super.pick(tried);
   }
 
   /** It is over: with an answer of this status (0: none), and perhaps an error. */

@@ -163,7 +163,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
 
   unwanted(status: number): boolean {
     const { statuses } = this.request.policy.retries;
-    return statuses !== undefined && statuses.has(status) && this.#safe && !this.#bodyBegun;
+    return statuses !== undefined && statuses.includes(status) && this.#safe && !this.#bodyBegun;
   }
 
   hedgeAnswered({ stream, offer }: HedgeAttempt, head: ResponseHead, rest: Buffer): void {

@@ -91,7 +91,7 @@ export class OfferSeeker {
 
   seek(): void {
     for (;;) {
-      const picked = this.#pick();
+      const picked = this.pick(this.#tried);
       if (picked.kind === "none") {
         this.#none(picked);
         return;
@@ -178,13 +178,13 @@ export class OfferSeeker {
   /** OfferWaiter */
   timedOut(): void {
     this.#wait = undefined;
-    const picked = this.#pick();
+    const picked = this.pick(this.#tried);
     const detail = picked.kind === "none" ? picked.detail : "one came too late";
     this.#session.noOffer(this.#lastError ?? this.#noOffer(detail));
   }
 
-  #pick(): Picked {
-    return this.#context.registry.pick(this.#service, this.#protocol, this.#tried, this.#node, this.#directOnly);
+  protected pick(tried: readonly Offer[] | undefined): Picked {
+    return this.#context.registry.pick(this.#service, this.#protocol, tried, this.#node, this.#directOnly);
   }
 
   #none(picked: Extract<Picked, { kind: "none" }>): void {

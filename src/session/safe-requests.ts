@@ -6,6 +6,11 @@ export function isSafeMethod(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "TRACE";
 }
 
+/** Asking twice is as good as once: RFC 9110 §9.2.2. */
+export function isIdempotentMethod(method: string): boolean {
+  return isSafeMethod(method) || method === "PUT" || method === "DELETE";
+}
+
 const METHOD_LENGTH_MAX = 7;
 
 /** The same for a request whose head nobody here has read: by its first bytes. */

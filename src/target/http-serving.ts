@@ -14,6 +14,7 @@ import { parseRequestHead, type RequestHead } from "../http/request-head.ts";
 import { parseResponseHead, type ResponseHead } from "../http/response-head.ts";
 import { isAskedFor } from "../http/upgrade.ts";
 import { ReplayBuffer } from "../session/replay-buffer.ts";
+import { isIdempotentMethod } from "../session/safe-requests.ts";
 import type { AppConnection, AppUser } from "./app-connection.ts";
 import type { HttpServingHost, HttpUnderWay } from "./http-serving-host.ts";
 import { unreachable } from "./target.ts";
@@ -67,8 +68,20 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   }
 
   sweep(now: number): void {
-    if (now < this.#deadline || this.#response !== "head") return;
-    const { responseTimeoutMs } = this.#target.options;
+    if (now < this.#deadline) return;
+    const { responseTimeoutMs, stallTimeoutMs } = this.#target.options;
+    if (this.#response === "body") {
+      // A client that does not read holds the app back, so that its silence is no fault.
+      if (!this.#moved && this.#owedToApp === 0) {
+        this.#refuse(
+          new PolarityError("TARGET_STALLED", `${this.#who} sent no more of its answer for ${stallTimeoutMs} ms`),
+        );
+      }
+      this.#moved = false;
+      this.#deadline = now + stallTimeoutMs;
+      return;
+    }
+    if (this.#response !== "head") return;
     if (this.#request === "body" && (this.#moved || this.#awaitsBody)) {
       this.#moved = false;
       this.#deadline = now + responseTimeoutMs;
@@ -188,7 +201,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     this.#requestReader.start(head.bodyKind, head.bodyLength);
     const now = this.#target.context.clock.now();
     this.#deadline = now + this.#target.options.responseTimeoutMs;
-    const repeatable = isIdempotent(head.method);
+    const repeatable = isIdempotentMethod(head.method);
     const app = this.#target.pool.take(now, repeatable ? 0 : now - FRESH_FOR_UNSAFE_MS, this.#client);
     if (app.reused && repeatable) this.#replay = new ReplayBuffer();
     this.#use(app);
@@ -272,6 +285,10 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
       this.#request = "tunnel";
     } else {
       this.#response = "body";
+      const { clock } = this.#target.context;
+      const { stallTimeoutMs } = this.#target.options;
+      this.#moved = false;
+      this.#deadline = stallTimeoutMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + stallTimeoutMs;
     }
     const body = bytes.subarray(headBytes);
     const taken = reader.take(body);
@@ -288,6 +305,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   }
 
   #responseBodyData(chunk: Buffer): void {
+    this.#moved = true;
     const reader = this.#responseReader;
     const taken = reader.take(chunk);
     if (reader.problem !== undefined) return this.#refuseBody(reader.problem);
@@ -381,18 +399,3 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
 }
 
 const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");
-
-/** RFC 9110 §9.2.2. */
-function isIdempotent(method: string): boolean {
-  switch (method) {
-    case "GET":
-    case "HEAD":
-    case "OPTIONS":
-    case "TRACE":
-    case "PUT":
-    case "DELETE":
-      return true;
-    default:
-      return false;
-  }
-}

@@ -4,7 +4,8 @@ import { StreamRequest } from "../../src/base/upstream.ts";
 import type { ResponseHead } from "../../src/http/response-head.ts";
 import type { ExchangeHost } from "../../src/session/exchange-contract.ts";
 import { DEFAULT_POLICY, type ExchangePolicy } from "../../src/session/exchange-policy.ts";
-import { HttpExchange } from "../../src/session/http-exchange.ts";
+import { createExchange } from "../../src/session/mirroring.ts";
+import type { Affinity } from "../../src/registry/affinity.ts";
 import type { SessionWorld } from "./scripted-upstream.ts";
 
 export const HEAD = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -47,14 +48,15 @@ export interface RequestOptions {
   readonly waitMs?: number;
   readonly upgrade?: boolean;
   readonly policy?: Partial<ExchangePolicy>;
+  readonly affinity?: Affinity;
 }
 
 export function begin(
   world: SessionWorld,
-  { method = "GET", waitMs = 0, upgrade = false, policy = {} }: RequestOptions = {},
+  { method = "GET", waitMs = 0, upgrade = false, policy = {}, affinity }: RequestOptions = {},
 ) {
   const client = new ScriptedClient();
-  const exchange = new HttpExchange(world.context, client, {
+  const exchange = createExchange(world.context, client, {
     stream: new StreamRequest("web", "http/1.1", "client:1"),
     node: undefined,
     method,
@@ -65,6 +67,7 @@ export function begin(
     offerDeadline: world.now + waitMs,
     startedAt: world.now,
     policy: { ...DEFAULT_POLICY, ...policy },
+    affinity,
   });
   exchange.start();
   return { client, exchange };

@@ -5,7 +5,7 @@ import { Deadlines } from "../../src/base/deadlines.ts";
 import { DenseSet } from "../../src/base/dense-set.ts";
 import { OfferWaiters } from "../../src/registry/offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "../../src/registry/registry.ts";
-import type { ExchangeContext } from "../../src/session/exchange-contract.ts";
+import type { Copy, ExchangeContext } from "../../src/session/exchange-contract.ts";
 import type { StallWatch } from "../../src/session/stall-watch.ts";
 import { RecordingStream } from "./recording-stream.ts";
 
@@ -57,14 +57,21 @@ export class SessionWorld {
       mayStillLearn: false,
       deadlines: new Deadlines(() => {}),
       stallWatches: new DenseSet<StallWatch>(),
+      copies: new DenseSet<Copy>(),
+      random: () => 0,
     };
     this.registry.declare("web");
   }
 
   /** An upstream that offers `web`. The first named is the cheapest, so that it is picked first. */
-  offer(node: string, protocol: StreamProtocol = "http/1.1", upstream = new ScriptedUpstream(node)): ScriptedUpstream {
+  offer(
+    node: string,
+    protocol: StreamProtocol = "http/1.1",
+    upstream = new ScriptedUpstream(node),
+    cost?: number,
+  ): ScriptedUpstream {
     this.#offers++;
-    this.registry.add(upstream, "anonymous", this.#offers, {
+    this.registry.add(upstream, "anonymous", cost ?? this.#offers, {
       service: "web",
       weight: 1,
       protocol,

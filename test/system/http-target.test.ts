@@ -13,6 +13,7 @@ import { RecordingStream } from "../support/recording-stream.ts";
 interface Options {
   readonly idleConnectionsMax?: number;
   readonly responseTimeoutMs?: number;
+  readonly stallTimeoutMs?: number;
 }
 
 /** A target in virtual time in front of a real app. */
@@ -26,6 +27,7 @@ async function setUp(t: TestContext, answer: (head: string, socket: Socket) => v
       tls: undefined,
       connectTimeoutMs: 5_000,
       responseTimeoutMs: options.responseTimeoutMs ?? 60_000,
+      stallTimeoutMs: options.stallTimeoutMs ?? 60_000,
       idleConnectionsMax: options.idleConnectionsMax ?? 10,
       idleMs: 30_000,
       proxyProtocol: "none",
