@@ -159,7 +159,7 @@ export class LocalServices {
       tls,
       connectTimeoutMs,
       responseTimeoutMs,
-      stallTimeoutMs,
+      stallTimeoutMs: stallTimeoutMs === 0 ? Number.POSITIVE_INFINITY : stallTimeoutMs,
       idleConnectionsMax: keepAlive.connections,
       idleMs: keepAlive.idleMs,
       proxyProtocol,

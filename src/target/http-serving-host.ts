@@ -15,7 +15,7 @@ export interface HttpTargetOptions {
   readonly connectTimeoutMs: number;
   /** How long the app may take to begin its answer. */
   readonly responseTimeoutMs: number;
-  /** Silence in the middle of an answer's body; 0 for no limit. */
+  /** Silence in the middle of an answer's body; infinite for no limit. */
   readonly stallTimeoutMs: number;
   readonly idleConnectionsMax: number;
   readonly idleMs: number;

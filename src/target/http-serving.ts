@@ -285,10 +285,8 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
       this.#request = "tunnel";
     } else {
       this.#response = "body";
-      const { clock } = this.#target.context;
-      const { stallTimeoutMs } = this.#target.options;
       this.#moved = false;
-      this.#deadline = stallTimeoutMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + stallTimeoutMs;
+      this.#deadline = this.#target.context.clock.now() + this.#target.options.stallTimeoutMs;
     }
     const body = bytes.subarray(headBytes);
     const taken = reader.take(body);

@@ -194,6 +194,35 @@ test("interim answers give the app new time, and are no answer", async (t) => {
   assert.equal(stream.resetBy?.code, "TARGET_TIMEOUT");
 });
 
+test("an app that stops in the middle of its body is cut, unless it is held back or no limit is set", async (t) => {
+  const cases = [
+    { stallTimeoutMs: 1000, room: true, cut: true },
+    { stallTimeoutMs: 1000, room: false, cut: false },
+    { stallTimeoutMs: Number.POSITIVE_INFINITY, room: true, cut: false },
+  ];
+  for (const { stallTimeoutMs, room, cut } of cases) {
+    let app: Socket | undefined;
+    const { open, time, sweep } = await setUp(t, (_head, socket) => (app = socket), { stallTimeoutMs });
+    const stream = open();
+    stream.room = room;
+    stream.deliver(GET);
+    await until("the app was asked", () => app !== undefined);
+    app?.write("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na");
+    await until("the first byte", () => stream.written.endsWith("a"));
+    time.now += 999;
+    sweep();
+    assert.ok(!stream.over);
+    app?.write("b");
+    await until("the second byte", () => stream.written.endsWith("ab"));
+    time.now += 1;
+    sweep();
+    assert.ok(!stream.over, "something came since the last look");
+    time.now += 1000;
+    sweep();
+    assert.equal(stream.resetBy?.code, cut ? "TARGET_STALLED" : undefined);
+  }
+});
+
 test("a reset from the peer takes the app's connection with it, at any time", async (t) => {
   const arrived: Socket[] = [];
   const { open, target } = await setUp(t, (_head, socket) => arrived.push(socket));
