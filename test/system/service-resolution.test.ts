@@ -43,7 +43,7 @@ test("a 404 lists what was tried, as JSON or HTML", async (t) => {
   for (const name of ["first", "second.third", "second", "third at node second", "fourth", "*"])
     assert.ok(message.includes(name), `${name} in ${message}`);
   const html = await ask(router.port, { headers: { ...headers, accept: "text/html" }, path: "/<script>" });
-  assert.match(html.text, /<h1>404 Not Found<\/h1>/);
+  assert.match(html.text, /<h1><b>404<\/b> Not Found<\/h1>/);
   assert.doesNotMatch(html.text, /<script>/);
 });
 
