@@ -42,6 +42,7 @@ export const ERRORS = Object.freeze({
     false,
     "a connection does not begin with a PROXY header that can be believed",
   ),
+  CLIENT_FLOOD: define("client", 429, false, "the client's HTTP/2 connection costs more than it asks for"),
   CLIENT_GONE: define("client", 499, false, "the client went away before the end"),
   // An app behind a connector.
   TARGET_UNREACHABLE: define("app", 502, true, "the connector could not connect to the app"),

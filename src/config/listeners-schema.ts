@@ -63,6 +63,10 @@ function listenerSection(read: ReadFile) {
       ["none", "required"],
       "`required`: each connection begins with a PROXY header, version 1 or 2, of one of `trustedProxies`, and is its client's. Any other connection is closed.",
     ).default("none"),
+    http2: flag(
+      true,
+      "Also take HTTP/2: by ALPN on `https://`, with prior knowledge (h2c, as gRPC clients do) on `http://`. HTTP/1.1 stays.",
+    ),
     waitForOffer: duration({
       min: "0s",
       max: "10m",
@@ -193,6 +197,18 @@ function listenerLimitsSection() {
       byDefault: "1s",
       help: "How long an answer may stand still for a client that closed its side: most that do are gone, and only sending tells. Stops apps that work for nobody.",
     }),
+    streams: integer(
+      1,
+      10_000,
+      100,
+      "HTTP/2: requests at once on one connection; the client keeps further ones to itself. Stops many from one.",
+    ),
+    resets: integer(
+      1,
+      100_000,
+      100,
+      "HTTP/2: how often a second a client may take requests back unanswered, twice as many at once; beyond that its connection is closed. Stops rapid resets.",
+    ),
   })
     .transform(({ connections, head, fields, target, body, headTimeout, idleTimeout, halfCloseTimeout, ...rest }) => ({
       connections,
@@ -210,6 +226,8 @@ function listenerLimitsSection() {
       idleTimeoutMs: idleTimeout,
       halfCloseTimeoutMs: halfCloseTimeout,
       sendTimeoutMs: rest.sendTimeout,
+      streams: rest.streams,
+      resets: rest.resets,
     }))
     .prefault({})
     .describe("What one client may ask of this listener.");

@@ -86,14 +86,20 @@ export class BodyReader {
   }
 }
 
-/** Takes the chunked coding off, for HTTP/1.0 clients. Trailers are dropped. */
+/** Takes the chunked coding off, for clients that do not know it. Trailers are kept if that is asked for. */
 export class ChunkedDecoder {
   problem: HttpProblem | undefined;
   readonly #code: ErrorCode;
-  readonly #framing = new ChunkedFraming();
+  readonly #framing: ChunkedFraming;
 
-  constructor(code: "BAD_REQUEST" | "TARGET_PROTOCOL") {
+  constructor(code: "BAD_REQUEST" | "TARGET_PROTOCOL", keepsTrailers = false) {
     this.#code = code;
+    this.#framing = new ChunkedFraming(keepsTrailers);
+  }
+
+  /** The trailer lines once `done`. */
+  get trailers(): string {
+    return this.#framing.trailers;
   }
 
   get done(): boolean {

@@ -45,6 +45,8 @@ export class ChunkedFraming {
   dataEnd = 0;
   /** Payload that the chunks so far announce: known before it arrives. */
   announcedBytes = 0;
+  /** The trailer lines, each with its CRLF, once `done`; empty unless they are kept. */
+  trailers = "";
   /** Why the coding is refused; empty while it is fine. */
   reason = "";
   #state: number = SIZE_FIRST;
@@ -52,7 +54,12 @@ export class ChunkedFraming {
   #extensionBytes = 0;
   #trailer = "";
   #trailerBytes = 0;
+  readonly #keepsTrailers: boolean;
   readonly #line = new FieldLine();
+
+  constructor(keepsTrailers = false) {
+    this.#keepsTrailers = keepsTrailers;
+  }
 
   get done(): boolean {
     return this.#state === DONE;
@@ -61,6 +68,7 @@ export class ChunkedFraming {
   reset(): void {
     this.announcedBytes = 0;
     this.reason = "";
+    this.trailers = "";
     this.#state = SIZE_FIRST;
     this.#trailer = "";
     this.#trailerBytes = 0;
@@ -185,6 +193,7 @@ export class ChunkedFraming {
     if (reason === "") reason = this.#line.read(lines.bytes, 0, text.length);
     if (reason !== "") this.#refuse(`${reason} in the trailer section`);
     else if (isForbiddenTrailer(this.#line.name(text))) this.#refuse(`the trailer field "${this.#line.name(text)}"`);
+    else if (this.#keepsTrailers) this.trailers += text;
     return end;
   }
 
@@ -215,7 +224,7 @@ function hexDigit(byte: number): number {
 }
 
 /** Fields that would act on a message that has been acted on already (RFC 9110 §6.5.1). */
-function isForbiddenTrailer(name: string): boolean {
+export function isForbiddenTrailer(name: string): boolean {
   const lower = plainName(name);
   return FORBIDDEN_TRAILERS.has(lower) || lower.startsWith("x-forwarded-") || lower.startsWith("proxy-");
 }

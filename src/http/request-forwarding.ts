@@ -23,6 +23,8 @@ export interface ForwardingOptions {
   readonly via: string;
   /** The client's IP address without brackets or port; empty for a unix socket. */
   readonly clientAddress: string;
+  /** The client's version of HTTP as Via says it, where its requests do not: they are HTTP/1.1 by the time they get here. */
+  readonly httpVersion?: "2" | undefined;
   /** Told in `Forwarded: for=`; 0 leaves it out. */
   readonly clientPort: number;
   readonly proto: "http" | "https";
@@ -41,6 +43,7 @@ export class ForwardingContext {
   /** The client's address, IPv4 also where it came mapped into IPv6; empty for a unix socket. */
   readonly address: string;
   readonly #via: string;
+  readonly #httpVersion: string | undefined;
   readonly #node: string;
   readonly #proto: string;
   readonly #clientCertificate: string;
@@ -52,6 +55,7 @@ export class ForwardingContext {
     this.trusted = options.trusted;
     this.defaultHost = options.defaultHost;
     this.#via = viaName(options.via);
+    this.#httpVersion = options.httpVersion;
     this.address = plainAddress(options.clientAddress);
     this.#node = forwardedNode(this.address, options.clientPort);
     this.#proto = options.proto;
@@ -85,7 +89,7 @@ export class ForwardingContext {
     const firstHost = said.host === "" ? host : said.host;
     const element = `for=${this.#node};host="${host}";proto=${this.#proto}`;
     return (
-      `Via: 1.${versionMinor} ${this.#via}\r\n` +
+      `Via: ${this.#httpVersion ?? `1.${versionMinor}`} ${this.#via}\r\n` +
       `X-Forwarded-For: ${join(said.addresses, this.address === "" ? "unknown" : this.address)}\r\n` +
       `X-Forwarded-Proto: ${proto}\r\n` +
       `X-Forwarded-Host: ${firstHost}\r\n` +

@@ -4,6 +4,7 @@
  * `RequestIntake` takes apart what the client sends, `RequestTurn` has it answered, `Http1Writer` writes the answer; here is
  * in which phase they meet, and how a connection ends.
  */
+import type { Socket } from "node:net";
 import type { ByteSink } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { ForwardingContext } from "../http/request-forwarding.ts";
@@ -11,16 +12,20 @@ import type { RequestHead } from "../http/request-head.ts";
 import type { ResponseHead } from "../http/response-head.ts";
 import type { HttpExchange } from "../session/http-exchange.ts";
 import { QUIET_PROBE_MS, type SocketStream } from "../socket/socket-stream.ts";
+import type { ClientConnection } from "./client-connection.ts";
 import { Http1Writer } from "./http1-writer.ts";
 import type { RequestHost, RequestLimits } from "./request-host.ts";
 import { INTAKE_MODES, type Phase } from "./http1-phase.ts";
-import { type IntakeHost, RequestIntake } from "./request-intake.ts";
+import { type ActiveSession, exchangeSession } from "./listener.ts";
+import { HTTP2_PREFACE, type IntakeHost, RequestIntake } from "./request-intake.ts";
 import { RequestTurn, type TurnHost } from "./request-turn.ts";
 import { ReaderWatch } from "./reader-watch.ts";
 import type { ClientAddress } from "./server-socket.ts";
 
 export interface Http1ConnectionHost extends RequestHost {
-  closed(connection: Http1Connection): void;
+  closed(connection: ClientConnection): void;
+  /** The client speaks HTTP/2 from here on: its socket is given up. `first`: its bytes so far. False: not here. */
+  http2Begins(connection: Http1Connection, first: Buffer): boolean;
 }
 
 const LINGER_MS = 2_000;
@@ -29,10 +34,9 @@ const LONG_ANSWER_MS = 10_000;
 
 let connectionsCreated = 0;
 
-export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
-  readonly id = ++connectionsCreated;
+export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, TurnHost {
+  readonly #id = ++connectionsCreated;
   readonly client: ClientAddress;
-  readonly startedAt: number;
   readonly #host: Http1ConnectionHost;
   readonly #stream: SocketStream;
   readonly #intake: RequestIntake;
@@ -41,6 +45,8 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
   readonly #reader: ReaderWatch;
   #phase: Phase = "head";
   #clientEnded = false;
+  /** A request has come, so that the connection's version of HTTP is settled. */
+  #requested = false;
   /** The next request waits until the client has taken enough of the answers before it. */
   #awaitsReader = false;
   /** What had arrived when the body's progress was last looked at. */
@@ -57,8 +63,7 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     this.#intake = new RequestIntake(this, stream, host.limits);
     this.#writer = new Http1Writer(host, stream);
     this.#turn = new RequestTurn(this, this.#writer, host, client.text, forwarding);
-    this.startedAt = host.context.clock.now();
-    this.#deadline = this.startedAt + host.limits.idleTimeoutMs;
+    this.#deadline = host.context.clock.now() + host.limits.idleTimeoutMs;
     this.#reader = new ReaderWatch(stream, client.who);
     stream.sink = this;
   }
@@ -67,16 +72,17 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     return this.#turn.exchange;
   }
 
-  get bytesIn(): number {
-    return this.#stream.bytesIn;
+  get busy(): number {
+    return this.exchange !== undefined || this.#phase === "waiting" || this.#intake.headStarted ? 1 : 0;
   }
 
-  get bytesOut(): number {
-    return this.#stream.bytesOut;
+  *exchanges(): Iterable<HttpExchange> {
+    if (this.exchange !== undefined) yield this.exchange;
   }
 
-  get busy(): boolean {
-    return this.exchange !== undefined || this.#phase === "waiting" || this.#intake.headStarted;
+  *sessions(): Iterable<ActiveSession> {
+    const { bytesIn, bytesOut } = this.#stream;
+    if (this.exchange !== undefined) yield exchangeSession(this.#id, this.client, this.exchange, bytesIn, bytesOut);
   }
 
   /** An idle connection closes now; a busy one does when it has answered, as the host is draining. */
@@ -204,7 +210,21 @@ export class Http1Connection implements ByteSink, IntakeHost, TurnHost {
     this.#turn.refuseHead(error, method);
   }
 
+  http2Begins(rest: Buffer): boolean {
+    if (this.#requested) return false;
+    const first = Buffer.concat([Buffer.from(HTTP2_PREFACE, "latin1"), rest]);
+    if (!this.#host.http2Begins(this, first)) return false;
+    this.#enter("closed");
+    return true;
+  }
+
+  /** Gives the socket up; nothing more happens here. */
+  detach(): Socket {
+    return this.#stream.detach();
+  }
+
   request(head: RequestHead): void {
+    this.#requested = true;
     this.#deadline = Number.POSITIVE_INFINITY;
     this.#host.statistics.requests++;
     this.#turn.start(head, this.#intake.bodyProblem?.toError());

@@ -1,4 +1,8 @@
-/** Where HTTP/1.1 comes in, over tcp, TLS or a unix socket: accepts connections and keeps them to their deadlines. */
+/**
+ * Where HTTP comes in, over tcp, TLS or a unix socket: accepts connections and keeps them to their deadlines.
+ *
+ * What TLS has not agreed to be HTTP/2 begins as HTTP/1.1; the preface of HTTP/2 with prior knowledge turns it into that.
+ */
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { ListenerAddress } from "../base/address.ts";
@@ -12,10 +16,12 @@ import { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
-import { HTTP_ALPN } from "../socket/tls-settings.ts";
+import { HTTP2_ALPN, HTTP_ALPN } from "../socket/tls-settings.ts";
 import { clientCertificateLine } from "./client-certificate-field.ts";
+import type { ClientConnection } from "./client-connection.ts";
 import { Http1Connection, type Http1ConnectionHost } from "./http1-connection.ts";
 import type { Listener, ListenerContext, ActiveSession } from "./listener.ts";
+import { Http2Connection, type Http2ConnectionHost } from "./http2-connection.ts";
 import type { RequestLimits } from "./request-host.ts";
 import { type RateOptions, RequestRates } from "./request-rates.ts";
 import type { RouteTable } from "./route-table.ts";
@@ -35,18 +41,20 @@ export interface Http1ListenerOptions {
   readonly admission: AdmissionOptions;
   /** Of an https listener. */
   readonly tls: TlsListenerOptions | undefined;
+  /** Clients may speak HTTP/2. */
+  readonly http2: boolean;
   /** The value of Strict-Transport-Security. */
   readonly hsts: string | undefined;
 }
 
-export class Http1Listener implements Listener, Http1ConnectionHost, TlsHandshakesHost {
+export class Http1Listener implements Listener, Http1ConnectionHost, Http2ConnectionHost, TlsHandshakesHost {
   readonly statistics = new ListenerStatistics();
   readonly context: ExchangeContext;
   readonly via: string;
   readonly random: () => number;
   readonly #context: ListenerContext;
   #options: Http1ListenerOptions;
-  readonly #connections = new Set<Http1Connection>();
+  readonly #connections = new Set<ClientConnection>();
   readonly #admission: Admission;
   #rates: RequestRates | undefined;
   #tls: TlsHandshakes | undefined;
@@ -131,25 +139,17 @@ export class Http1Listener implements Listener, Http1ConnectionHost, TlsHandshak
 
   get sessionsActive(): number {
     let active = 0;
-    for (const connection of this.#connections) if (connection.busy) active++;
+    for (const connection of this.#connections) active += connection.busy;
     return active;
   }
 
   sessions(max: number): ActiveSession[] {
-    const busy = this.#connections.values().filter((connection) => connection.exchange !== undefined);
-    return [...busy.take(max)].map((connection) => {
-      const { request, offer } = connection.exchange!;
-      return {
-        id: connection.id,
-        client: connection.client.text,
-        service: request.stream.service,
-        protocol: request.stream.protocol,
-        upstream: offer?.upstream,
-        startedAt: request.startedAt,
-        bytesIn: connection.bytesIn,
-        bytesOut: connection.bytesOut,
-      };
-    });
+    return [
+      ...this.#connections
+        .values()
+        .flatMap((connection) => connection.sessions())
+        .take(max),
+    ];
   }
 
   drain(): void {
@@ -175,13 +175,25 @@ export class Http1Listener implements Listener, Http1ConnectionHost, TlsHandshak
   }
 
   upstreamSuspect(upstream: Upstream): void {
-    for (const { exchange } of this.#connections) exchange?.upstreamSuspect(upstream);
+    for (const connection of this.#connections) {
+      for (const exchange of connection.exchanges()) exchange.upstreamSuspect(upstream);
+    }
   }
 
-  // ── Http1ConnectionHost ──
+  // ── Http1ConnectionHost and Http2ConnectionHost ──
 
-  closed(connection: Http1Connection): void {
+  closed(connection: ClientConnection): void {
     if (this.#connections.delete(connection)) this.#admission.left(connection.client);
+  }
+
+  http2Begins(connection: Http1Connection, first: Buffer): boolean {
+    // Over TLS it is agreed by ALPN or not at all (RFC 9113 §3.2).
+    if (!this.#options.http2 || this.#tls !== undefined) return false;
+    const { client } = connection;
+    const forwarding = this.#forwarding(client, "http", "", "2");
+    this.#connections.delete(connection);
+    this.#connections.add(new Http2Connection(this, connection.detach(), client, forwarding, first));
+    return true;
   }
 
   failed(client: string, service: string, error: PolarityError): void {
@@ -196,16 +208,27 @@ export class Http1Listener implements Listener, Http1ConnectionHost, TlsHandshak
   // ── TlsHandshakesHost ──
 
   secured(secure: TLSSocket, client: ClientAddress): void {
-    this.#serve(secure, client, "https", clientCertificateLine(secure));
+    const certificate = clientCertificateLine(secure);
+    if (secure.alpnProtocol !== HTTP2_ALPN) {
+      this.#serve(secure, client, "https", certificate);
+      return;
+    }
+    const forwarding = this.#forwarding(client, "https", certificate, "2");
+    this.#connections.add(new Http2Connection(this, secure, client, forwarding));
   }
 
   handshakeFailed(client: ClientAddress): void {
     this.#admission.left(client);
   }
 
+  /** For ALPN, best first. */
+  get #protocols(): readonly string[] {
+    return this.#options.http2 ? [HTTP2_ALPN, HTTP_ALPN] : [HTTP_ALPN];
+  }
+
   #createTls(options: TlsListenerOptions): TlsHandshakes {
     const { sessions, logger } = this.#context;
-    return new TlsHandshakes(this, { clock: sessions.clock, logger, protocols: [HTTP_ALPN] }, options);
+    return new TlsHandshakes(this, { clock: sessions.clock, logger, protocols: () => this.#protocols }, options);
   }
 
   #accept(socket: Socket, client: ClientAddress): void {
@@ -214,18 +237,28 @@ export class Http1Listener implements Listener, Http1ConnectionHost, TlsHandshak
   }
 
   #serve(socket: Socket, client: ClientAddress, proto: "http" | "https", clientCertificate: string): void {
-    const forwarding = new ForwardingContext({
-      via: this.via,
-      clientAddress: client.host,
-      clientPort: client.port,
-      proto,
-      trusted: this.#options.admission.trusted.has(client.host),
-      defaultHost: this.#server?.address ?? "localhost",
-      clientCertificate,
-    });
+    const forwarding = this.#forwarding(client, proto, clientCertificate);
     const stream = new SocketStream(socket, { code: "CLIENT_GONE", who: client.who }, NO_SINK);
     this.#connections.add(new Http1Connection(this, stream, client, forwarding));
     // It waited for its PROXY header.
     if (socket.isPaused()) socket.resume();
+  }
+
+  #forwarding(
+    { host, port }: ClientAddress,
+    proto: "http" | "https",
+    clientCertificate: string,
+    httpVersion?: "2",
+  ): ForwardingContext {
+    return new ForwardingContext({
+      via: this.via,
+      httpVersion,
+      clientAddress: host,
+      clientPort: port,
+      proto,
+      trusted: this.#options.admission.trusted.has(host),
+      defaultHost: this.#server?.address ?? "localhost",
+      clientCertificate,
+    });
   }
 }

@@ -4,7 +4,9 @@ import type { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
+import type { HttpExchange } from "../session/http-exchange.ts";
 import type { StreamSession } from "../session/stream-session.ts";
+import type { ClientAddress } from "./server-socket.ts";
 
 export interface ListenerContext {
   /** In [0, 1). */
@@ -46,6 +48,19 @@ export interface Listener {
   sweep(now: number): void;
   /** An upstream fell silent: what may move elsewhere does. */
   upstreamSuspect(upstream: Upstream): void;
+}
+
+/** How one request is shown. */
+export function exchangeSession(
+  id: number,
+  client: ClientAddress,
+  { request, offer }: HttpExchange,
+  bytesIn: number,
+  bytesOut: number,
+): ActiveSession {
+  const { service, protocol } = request.stream;
+  const { startedAt } = request;
+  return { id, client: client.text, service, protocol, upstream: offer?.upstream, startedAt, bytesIn, bytesOut };
 }
 
 /** How a conversation in raw bytes is shown. */

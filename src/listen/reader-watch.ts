@@ -1,16 +1,23 @@
 /** Watches that a client takes what waits for it, however slowly. Looked at now and then; costs nothing between. */
 import { PolarityError } from "../base/errors.ts";
-import type { SocketStream } from "../socket/socket-stream.ts";
+
+/** Where an answer waits for its client. */
+export interface AnswerReader {
+  /** Bytes wait to be taken. */
+  readonly waiting: boolean;
+  /** Changes whenever some are. */
+  readonly takenMark: number;
+}
 
 export class ReaderWatch {
-  readonly #stream: SocketStream;
+  readonly #stream: AnswerReader;
   /** For people: `the client 203.0.113.9:5501`. */
   readonly #who: string;
   #mark = 0;
   /** Since when the mark has stood; negative while nothing waits. */
   #since = -1;
 
-  constructor(stream: SocketStream, who: string) {
+  constructor(stream: AnswerReader, who: string) {
     this.#stream = stream;
     this.#who = who;
   }

@@ -16,6 +16,10 @@ export interface RequestLimits extends HeadLimits {
   readonly halfCloseTimeoutMs: number;
   /** How long a client may take nothing of an answer that waits for it. */
   readonly sendTimeoutMs: number;
+  /** HTTP/2: requests at once on one connection. */
+  readonly streamsMax: number;
+  /** HTTP/2: how often a second a client may take requests back that were not answered. */
+  readonly resetsPerSecond: number;
 }
 
 export interface RequestHost {

@@ -21,6 +21,8 @@ export interface IntakeHost {
   headBegins(): void;
   /** `method`: HEAD, if that is how the head begins; else nothing is known of it. */
   headBroken(error: PolarityError, method: string): void;
+  /** The client speaks HTTP/2. `rest`: what followed the first line of its preface. False: it may not. */
+  http2Begins(rest: Buffer): boolean;
   request(head: RequestHead): void;
   /** Bytes of a body, or of a tunnel. False: they are owed for until `giveCredit`. */
   body(chunk: Buffer): boolean;
@@ -30,6 +32,8 @@ export interface IntakeHost {
   discarded(complete: boolean): void;
 }
 
+/** The head that HTTP/2 begins with, so that servers of HTTP/1.1 refuse it (RFC 9113 §3.4); `SM` and frames follow. */
+export const HTTP2_PREFACE = "PRI * HTTP/2.0\r\n\r\n";
 const EMPTY = Buffer.alloc(0);
 /** How much of a body nobody reads is taken before the connection is closed instead. */
 const DISCARD_BYTES_MAX = 256 * 1024;
@@ -158,6 +162,7 @@ export class RequestIntake {
     collector.reset();
     if (head instanceof HttpProblem) {
       this.#stream.consumed(chunk.length);
+      if (text === HTTP2_PREFACE && this.#host.http2Begins(rest)) return EMPTY;
       this.#host.headBroken(head.toError(), text.startsWith("HEAD ") ? "HEAD" : "");
       return EMPTY;
     }

@@ -27,7 +27,7 @@ export interface TlsHandshakesContext {
   readonly clock: Clock;
   readonly logger: Logger;
   /** What is offered, best first. */
-  readonly protocols: readonly string[];
+  readonly protocols: () => readonly string[];
 }
 
 const BURST_MS = 10_000;
@@ -104,7 +104,7 @@ export class TlsHandshakes {
         rejectUnauthorized: clientCa !== undefined && clientCertificate === "required",
         ...secureSettings(minVersion),
         ticketKeys: certificates.ticketKeys,
-        ALPNProtocols: [...this.#context.protocols],
+        ALPNProtocols: [...this.#context.protocols()],
         allowHalfOpen: true,
         contextFor: (name) => certificates.find(name) ?? (refuseUnknownNames ? "refused" : undefined),
       },

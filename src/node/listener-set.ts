@@ -170,6 +170,7 @@ export class ListenerSet {
       admission: admissionOptions(config),
       tls: config.tls,
       hsts: config.hsts,
+      http2: config.http2,
       limits: {
         headBytesMax: limits.headBytesMax,
         fieldCountMax: limits.fieldsMax,
@@ -179,6 +180,8 @@ export class ListenerSet {
         idleTimeoutMs: limits.idleTimeoutMs,
         halfCloseTimeoutMs: limits.halfCloseTimeoutMs,
         sendTimeoutMs: limits.sendTimeoutMs,
+        streamsMax: limits.streams,
+        resetsPerSecond: limits.resets,
       },
     };
   }

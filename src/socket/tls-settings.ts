@@ -28,6 +28,7 @@ export function secureSettings(minVersion: TlsVersion = "TLSv1.2"): SecureSettin
 }
 
 export const HTTP_ALPN = "http/1.1";
+export const HTTP2_ALPN = "h2";
 
 /** Why a TLS connection failed, for people: the library's words for it name its source lines. */
 export function tlsReason(error: unknown): string {

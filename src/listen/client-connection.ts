@@ -1,0 +1,18 @@
+/** A client's connection to an HTTP listener, whichever version of HTTP it speaks. */
+import type { PolarityError } from "../base/errors.ts";
+import type { HttpExchange } from "../session/http-exchange.ts";
+import type { ActiveSession } from "./listener.ts";
+import type { ClientAddress } from "./server-socket.ts";
+
+export interface ClientConnection {
+  readonly client: ClientAddress;
+  /** Requests under way. */
+  readonly busy: number;
+  /** What of them is with a service. */
+  exchanges(): Iterable<HttpExchange>;
+  sessions(): Iterable<ActiveSession>;
+  /** The listener drains: it closes now when idle, else when the requests under way are answered. */
+  closeIfIdle(): void;
+  abort(error: PolarityError): void;
+  sweep(now: number): void;
+}

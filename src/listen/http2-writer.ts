@@ -1,0 +1,181 @@
+/**
+ * Answers as an HTTP/2 client gets them: fields, the body without its chunks, trailers.
+ *
+ * The stream keeps what it cannot send yet, so lent chunks are copied once. An answer that breaks leaves by RST_STREAM and
+ * never by a clean end.
+ */
+import type { ServerHttp2Stream } from "node:http2";
+import { PolarityError } from "../base/errors.ts";
+import { ChunkedDecoder } from "../http/body-framing.ts";
+import { errorContent } from "../http/error-response.ts";
+import { answerFields, responseFields, trailerFields } from "../http/http2-fields.ts";
+import type { RequestHead } from "../http/request-head.ts";
+import type { ResponseHead } from "../http/response-head.ts";
+import type { ClientWriter } from "./client-writer.ts";
+import type { AnswerReader } from "./reader-watch.ts";
+import type { RequestHost } from "./request-host.ts";
+
+// RFC 9113 §7.
+const NO_ERROR = 0x0;
+const INTERNAL_ERROR = 0x2;
+
+export class Http2Writer implements ClientWriter, AnswerReader {
+  readonly #stream: ServerHttp2Stream;
+  readonly #host: RequestHost;
+  #decoder: ChunkedDecoder | undefined;
+  #waitsForTrailers = false;
+  #over = false;
+  /** The client has not taken what was written; `drain` follows. */
+  full = false;
+  bytesOut = 0;
+  requestId = "";
+
+  constructor(stream: ServerHttp2Stream, host: RequestHost) {
+    this.#stream = stream;
+    this.#host = host;
+  }
+
+  get waiting(): boolean {
+    return this.#stream.writableLength > 0;
+  }
+
+  get takenMark(): number {
+    return this.bytesOut - this.#stream.writableLength;
+  }
+
+  interim(_request: RequestHead, head: ResponseHead): boolean {
+    try {
+      this.#stream.additionalHeaders(asObject(this.#fields(head)));
+    } catch {
+      // Too late, or nothing that HTTP/2 knows: an interim head may be left out.
+    }
+    return !this.full;
+  }
+
+  response(request: RequestHead, head: ResponseHead, body: Buffer): boolean {
+    if (request.upgrade !== "" && head.status < 300) {
+      // RFC 8441: any 2xx would say that the websocket is there.
+      const what = `the app answered a websocket request with status ${head.status}`;
+      this.refuse(request, new PolarityError("TARGET_PROTOCOL", what));
+      this.end();
+      return true;
+    }
+    const { framing } = head;
+    const ends = framing === "none" || (framing === "length" && head.bodyLength === 0);
+    if (framing === "chunked") this.#decoder = new ChunkedDecoder("TARGET_PROTOCOL", true);
+    // Where no length tells whether all is there, the last frame must not leave before all is.
+    const room = this.#respond(this.#fields(head), ends, framing === "chunked" || framing === "close");
+    return !room || ends || this.responseBody(body);
+  }
+
+  /** After a 101: bytes follow, both ways. */
+  tunnel(head: ResponseHead, rest: Buffer): boolean {
+    return !this.#respond(this.#fields(head), false, true) || this.responseBody(rest);
+  }
+
+  responseBody(chunk: Buffer): boolean {
+    if (this.#decoder === undefined) {
+      this.#write(chunk);
+    } else {
+      const payload: Buffer[] = [];
+      this.#decoder.take(chunk, payload);
+      for (const slice of payload) this.#write(slice);
+    }
+    return !this.full;
+  }
+
+  endTunnel(): void {
+    this.end();
+  }
+
+  refuse(request: RequestHead | undefined, error: PolarityError): void {
+    const answer = errorContent({
+      code: error.code,
+      message: error.message,
+      accept: request?.header("accept") ?? "",
+      contentType: request?.header("content-type") ?? "",
+      requestId: this.requestId,
+      retryAfterSeconds: error.retryAfterSeconds,
+    });
+    const body = Buffer.from(request?.method === "HEAD" ? "" : answer.body, "latin1");
+    if (this.#respond(answerFields(answer, this.#host.responseLines), body.length === 0, false)) this.#write(body);
+  }
+
+  /** The answer is whole. */
+  end(): void {
+    if (!this.#stream.writableEnded) this.#stream.end();
+  }
+
+  /** The rest of the request has no reader: the client is told to stop, behind the answer (RFC 9113 §8.1). */
+  stopRequest(): void {
+    if (!this.#waitsForTrailers) this.#stream.close(NO_ERROR);
+    // They leave in a turn of their own, and a reset must not overtake them.
+    else this.#stream.once("wantTrailers", onTrailersSent);
+  }
+
+  /** Breaks the stream; its `close` follows. */
+  cut(code: number = INTERNAL_ERROR): void {
+    this.#over = true;
+    // Closing ends the writing side first, which could leave as a clean end before the reset does.
+    this.#stream._final = finishSilently;
+    this.#stream.close(code);
+  }
+
+  #fields(head: ResponseHead): string[] {
+    const { via, responseLines } = this.#host;
+    return responseFields(head, via, this.requestId, responseLines);
+  }
+
+  /** False: the stream takes no head any more. */
+  #respond(fields: string[], endStream: boolean, waitForTrailers: boolean): boolean {
+    if (this.#over) return false;
+    try {
+      this.#waitsForTrailers = waitForTrailers;
+      if (waitForTrailers) this.#stream.on("wantTrailers", () => this.#sendTrailers());
+      const options = { endStream, waitForTrailers, sendDate: false };
+      this.#stream.respond(fields, options);
+      return true;
+    } catch {
+      // The exchange, in whose call this happens, hears of it when the stream has closed.
+      this.cut();
+      return false;
+    }
+  }
+
+  #write(chunk: Buffer): void {
+    if (chunk.length === 0 || this.#over || this.#stream.writableEnded || this.#stream.destroyed) return;
+    this.bytesOut += chunk.length;
+    if (!this.#stream.write(Buffer.from(chunk))) this.full = true;
+  }
+
+  #sendTrailers(): void {
+    try {
+      this.#stream.sendTrailers(trailerFields(this.#decoder?.trailers ?? ""));
+    } catch {
+      this.cut();
+    }
+  }
+}
+
+function asObject(fields: readonly string[]): Record<string, string | string[]> {
+  const object: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] as string;
+    const value = fields[at + 1] as string;
+    const before = object[name];
+    object[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
+  }
+  return object;
+}
+
+function onTrailersSent(this: ServerHttp2Stream): void {
+  setImmediate(closeCleanly, this);
+}
+
+function closeCleanly(stream: ServerHttp2Stream): void {
+  stream.close(NO_ERROR);
+}
+
+function finishSilently(done: () => void): void {
+  done();
+}

@@ -1,0 +1,245 @@
+/** HTTP/2 from clients that mean harm: each is stopped, and costs others nothing. */
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { startHttpApp } from "../support/apps.ts";
+import { startPair } from "../support/cluster.ts";
+import { askHttp2, http2Session } from "../support/http2-client.ts";
+import { fieldBlock, FLAG, FRAME, frame, FrameClient, GET_FIELDS, POST_FIELDS } from "../support/http2-frames.ts";
+import { until } from "../support/patience.ts";
+
+const PROTOCOL_ERROR = 0x1;
+const ENHANCE_YOUR_CALM = 0xb;
+
+async function hostileClient(t: TestContext, limits: Record<string, string | number> = {}) {
+  let asked = 0;
+  const seen: string[] = [];
+  const app = await startHttpApp(t, (request, response) => {
+    asked++;
+    seen.push(...request.rawHeaders);
+    if (request.url !== "/never") response.end("x");
+  });
+  const router = await startPair(t, app.url, { limits });
+  return {
+    router,
+    client: new FrameClient(t, router.port),
+    /** The names and values that reached the app. */
+    seen,
+    get asked() {
+      return asked;
+    },
+    /** Others are served as before, and the hostile connection left nothing. */
+    async unharmed(): Promise<void> {
+      assert.equal((await askHttp2(http2Session(t, router.port), "/")).text, "x");
+      await until("nothing under way", () => router.node.view().listeners[0]?.requestsActive === 0);
+    },
+    errors: () => router.node.view().listeners[0]?.errors ?? {},
+  };
+}
+
+test("rapid resets: requests taken back as fast as they are sent end the connection", async (t) => {
+  const it = await hostileClient(t, { resets: 20 });
+  for (let stream = 1; stream < 400; stream += 2) it.client.headers(stream, GET_FIELDS).reset(stream, 8);
+  assert.equal(await it.client.goaway(), ENHANCE_YOUR_CALM);
+  assert.equal(it.errors()["CLIENT_FLOOD"], 1);
+  assert.ok(it.asked < 100, `the app was asked ${it.asked} times`);
+  await it.unharmed();
+});
+
+test("a client that takes back some requests among those it lets be answered goes on", async (t) => {
+  const it = await hostileClient(t, { resets: 5 });
+  for (let stream = 1; stream < 200; stream += 4) {
+    it.client.headers(stream, GET_FIELDS);
+    await it.client.frame("an answer", (answer) => answer.stream === stream && (answer.flags & FLAG.endStream) !== 0);
+    it.client.headers(stream + 2, [...GET_FIELDS.slice(0, 3), [":path", "/never"]]).reset(stream + 2, 8);
+  }
+  assert.ok(!it.client.closed);
+  assert.equal(it.errors()["CLIENT_FLOOD"], undefined);
+});
+
+test("a head in CONTINUATION frames without end ends the connection", async (t) => {
+  const it = await hostileClient(t);
+  it.client.send(frame(FRAME.headers, FLAG.endStream, 1, fieldBlock(GET_FIELDS)));
+  for (let index = 0; index < 1000; index++) {
+    it.client.send(frame(FRAME.continuation, 0, 1, fieldBlock([[`x-${index}`, "y".repeat(1000)]])));
+  }
+  await until("the connection is closed", () => it.client.closed);
+  assert.equal(it.asked, 0);
+  await it.unharmed();
+});
+
+test("floods of pings, settings and useless credit end the connection", async (t) => {
+  const credit = Buffer.from([0, 0, 0, 1]);
+  const floods: Record<string, Buffer> = {
+    ping: frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
+    settings: frame(FRAME.settings, 0, 0),
+    credit: frame(FRAME.windowUpdate, 0, 0, credit),
+    priority: frame(FRAME.priority, 0, 1, Buffer.alloc(5)),
+    unknown: frame(0x60, 0, 0, Buffer.alloc(1000)),
+  };
+  const it = await hostileClient(t);
+  for (const [name, flood] of Object.entries(floods)) {
+    const client = new FrameClient(t, it.router.port);
+    const burst = Buffer.concat(Array.from({ length: Math.ceil(64_000 / flood.length) }, () => flood));
+    for (let sent = 0; sent < 100 && !client.closed; sent++) {
+      client.send(burst);
+      await new Promise((resolve) => {
+        setTimeout(resolve, 5);
+      });
+    }
+    await until(`the connection is closed after a flood of ${name}`, () => client.closed);
+  }
+  // What node:http2 sees by itself it ends by itself.
+  assert.ok((it.errors()["CLIENT_FLOOD"] ?? 0) >= 3);
+  await it.unharmed();
+});
+
+test("more requests at once than the limit are refused, one by one", async (t) => {
+  const it = await hostileClient(t, { streams: 4 });
+  for (let stream = 1; stream < 12; stream += 2)
+    it.client.headers(stream, [...GET_FIELDS.slice(0, 3), [":path", "/never"]]);
+  await it.client.rstStream(9);
+  await it.client.rstStream(11);
+  await until("the others are asked", () => it.asked === 4);
+});
+
+test("heads beyond the limits are refused, in fields, bytes and path", async (t) => {
+  const it = await hostileClient(t, { head: "4KiB", fields: 20, target: "100B" });
+  const session = http2Session(t, it.router.port);
+  const big = await askHttp2(session, "/", { headers: { "x-big": "y".repeat(4060) } });
+  assert.equal(big.status, 431);
+  const many = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`x-${index}`, "y"]));
+  assert.equal((await askHttp2(session, "/", { headers: many })).status, 431);
+  assert.equal((await askHttp2(session, `/${"y".repeat(200)}`)).status, 414);
+  it.client.headers(1, [...GET_FIELDS, ["x-huge", "y".repeat(8000)]]);
+  await it.client.frame("a refusal", ({ payload }) => payload.includes("HEAD_TOO_LARGE"));
+  assert.equal(it.asked, 0);
+  await it.unharmed();
+});
+
+test("a body beyond the limit is refused, announced or not", async (t) => {
+  const it = await hostileClient(t, { body: "1KiB" });
+  const session = http2Session(t, it.router.port);
+  const announced = { ":method": "POST", "content-length": "2000" };
+  assert.equal((await askHttp2(session, "/", { headers: announced, body: Buffer.alloc(2000) })).status, 413);
+  const answer = await askHttp2(session, "/never", { headers: { ":method": "POST" }, body: Buffer.alloc(2000) });
+  assert.equal(answer.status, 413);
+  await it.unharmed();
+});
+
+test("fields that mean something else in HTTP/1.1 never become a request", async (t) => {
+  const it = await hostileClient(t);
+  const start = GET_FIELDS.slice(0, 3);
+  const refused: (readonly (readonly [string, string])[])[] = [
+    [...GET_FIELDS, ["transfer-encoding", "chunked"]],
+    [...GET_FIELDS, ["connection", "close"]],
+    [...GET_FIELDS, ["upgrade", "websocket"]],
+    [...GET_FIELDS, ["proxy-connection", "keep-alive"]],
+    [...GET_FIELDS, ["http2-settings", "AAA"]],
+    [...GET_FIELDS, ["te", "gzip"]],
+    [...GET_FIELDS, ["host", "other"]],
+    [...GET_FIELDS, ["content-length", "1"], ["content-length", "2"]],
+    [...GET_FIELDS, ["content-length", "+1"]],
+    [...GET_FIELDS, ["content_length", "5"]],
+    [...GET_FIELDS, [":path", "/again"]],
+    [...GET_FIELDS, ["x", "y"], [":path", "/late"]],
+    [...start, [":path", "/a b"]],
+    [...start, [":path", "/a HTTP/1.1\r\nx: y"]],
+    [...start, [":path", "http://other/"]],
+    [...start, [":path", ""]],
+    [...start, [":path", "*"]],
+    [
+      [":method", "GET"],
+      [":scheme", "http"],
+      [":path", "/"],
+    ],
+    [[":method", "GE T"], ...GET_FIELDS.slice(1)],
+    [[":method", "GET"], [":scheme", "ftp"], ...GET_FIELDS.slice(2)],
+    [
+      [":method", "GET"],
+      [":scheme", "http"],
+      [":authority", "a b"],
+      [":path", "/"],
+    ],
+    [
+      [":method", "GET"],
+      [":scheme", "http"],
+      [":authority", "user@x"],
+      [":path", "/"],
+    ],
+    [
+      [":method", "CONNECT"],
+      [":authority", "x:443"],
+    ],
+    [[":method", "CONNECT"], [":protocol", "connect-udp"], ...GET_FIELDS.slice(1)],
+    [...GET_FIELDS, [":protocol", "websocket"]],
+    [...GET_FIELDS, [":odd", "x"]],
+  ];
+  for (const fields of refused) {
+    const client = new FrameClient(t, it.router.port).headers(1, fields);
+    const answer = await client.frame(
+      JSON.stringify(fields),
+      ({ type }) => type === FRAME.rstStream || type === FRAME.goaway || type === FRAME.headers,
+    );
+    // Ours is a 400; node:http2 resets what it refuses by itself.
+    if (answer.type === FRAME.rstStream) assert.equal(answer.payload.readUInt32BE(0), PROTOCOL_ERROR);
+    else if (answer.type === FRAME.headers)
+      await client.frame("an answer", ({ payload }) => payload.includes("BAD_REQUEST"));
+    client.socket.destroy();
+  }
+  assert.equal(it.asked, 0);
+  await it.unharmed();
+});
+
+test("fields that are no fields are left out or refused, and never divide into others", async (t) => {
+  const it = await hostileClient(t);
+  const odd = [
+    ["x-odd", "b\r\nx-odd: c"],
+    ["x-odd", "b\nc"],
+    ["x-odd", "b\0c"],
+    ["x-odd\r\nx-odd", "c"],
+    ["x-odd: b", "c"],
+    ["X-Odd", "c"],
+    ["x odd", "c"],
+    ["", "c"],
+  ] as const;
+  for (const field of odd) {
+    const client = new FrameClient(t, it.router.port).headers(1, [...GET_FIELDS, field]);
+    await client.frame(JSON.stringify(field), ({ type, stream }) => stream === 1 && type !== FRAME.windowUpdate);
+    client.socket.destroy();
+  }
+  assert.deepEqual(
+    it.seen.filter((name) => name.toLowerCase().includes("odd") || name === ""),
+    [],
+  );
+  await it.unharmed();
+});
+
+test("a body that differs from its announced length is reset, and never complete to the app", async (t) => {
+  const it = await hostileClient(t);
+  it.client.headers(1, [...POST_FIELDS, ["content-length", "10"]], false);
+  it.client.send(frame(FRAME.data, FLAG.endStream, 1, Buffer.from("short")));
+  assert.equal(await it.client.rstStream(1), PROTOCOL_ERROR);
+  await it.unharmed();
+});
+
+test("connections that say nothing, or not even a whole preface, are closed in time", async (t) => {
+  const it = await hostileClient(t, { headTimeout: "200ms", idleTimeout: "300ms" });
+  await until("the idle connection is closed", () => it.client.closed);
+  const silent = new FrameClient(t, it.router.port);
+  silent.send(frame(FRAME.headers, FLAG.endStream, 1, fieldBlock(GET_FIELDS)));
+  await until("the connection with half a head is closed", () => silent.closed);
+  assert.equal(it.asked, 0);
+});
+
+test("a request body that stops arriving is answered 408", async (t) => {
+  const it = await hostileClient(t, { idleTimeout: "200ms" });
+  const session = http2Session(t, it.router.port);
+  const stream = session.request({ ":method": "POST", ":path": "/never" }, { endStream: false });
+  stream.on("error", () => {});
+  stream.write("some");
+  const status = await new Promise((resolve) => {
+    stream.on("response", (headers) => resolve(headers[":status"]));
+  });
+  assert.equal(status, 408);
+  await it.unharmed();
+});
