@@ -130,6 +130,10 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
   }
 
   abort(error: PolarityError): void {
+    if (this.#requests.size === 0) {
+      this.#session.destroy();
+      return;
+    }
     for (const request of this.#requests) request.abort(error);
     this.#session.destroy(error, INTERNAL_ERROR);
   }
@@ -237,8 +241,7 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
 
   /** A client without its side of the connection can neither ask nor give credit. */
   #clientEnded(): void {
-    if (this.#requests.size === 0) this.#session.destroy();
-    else this.abort(new PolarityError("CLIENT_GONE", `${this.client.who} closed its side of the connection`));
+    this.abort(new PolarityError("CLIENT_GONE", `${this.client.who} closed its side of the connection`));
   }
 
   #destroy(): void {

@@ -327,6 +327,7 @@ test("an https listener agrees to HTTP/2 by ALPN, and to HTTP/1.1 with those who
     hsts: "1h",
   });
   const session = connect(`https://127.0.0.1:${router.port}`, { ca: authority.cert, servername: "one.test" });
+  session.on("error", () => {});
   t.after(() => session.destroy());
   const { headers, text } = await askHttp2(session, "/");
   const seen = JSON.parse(text) as Record<string, string>;
