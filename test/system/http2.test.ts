@@ -356,7 +356,7 @@ test("a websocket passes by extended CONNECT, and an app that knows none is told
     if (request.url !== "/ws") socket.end("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
     else {
       sockets.handleUpgrade(request, socket, head, (websocket) => {
-        websocket.on("message", (data) => websocket.send(`echo ${String(data as Buffer)}`));
+        websocket.on("message", (data: Buffer) => websocket.send(`echo ${data.toString()}`));
       });
     }
   });
