@@ -8,18 +8,15 @@ const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response ha
 
 /** A subclass rather than an owner, so that an exchange has one object less. */
 export class AnswerHeads extends HeadCollector {
-  readonly #request: ExchangeRequest;
-
-  constructor(request: ExchangeRequest) {
-    super(request.responseHeadBytesMax, "response");
-    this.#request = request;
+  constructor(bytesMax: number) {
+    super(bytesMax, "response");
   }
 
-  /** The next head, with what follows it in `rest`; undefined while it is not whole. `reset` before the next one. */
-  take(bytes: Buffer): ResponseHead | HttpProblem | undefined {
+  /** The next head of the answer to `request`, with what follows it in `rest`; undefined while it is not whole. `reset` before the next one. */
+  take(bytes: Buffer, request: ExchangeRequest): ResponseHead | HttpProblem | undefined {
     if (!this.push(bytes)) return undefined;
-    const head = this.problem ?? parseResponseHead(this.text, this.#request.method);
+    const head = this.problem ?? parseResponseHead(this.text, request.method);
     if (head instanceof HttpProblem) return head;
-    return head.framing === "tunnel" && !this.#request.upgrade ? UNASKED_TUNNEL : head;
+    return head.framing === "tunnel" && !request.upgrade ? UNASKED_TUNNEL : head;
   }
 }

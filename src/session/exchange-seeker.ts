@@ -7,7 +7,6 @@ import { OfferSeeker, type OfferSought } from "./offer-seeker.ts";
 
 /** A subclass rather than an owner, so that an exchange has one object less. */
 export class ExchangeSeeker extends OfferSeeker {
-  readonly #exchangeContext: ExchangeContext;
   readonly #request: ExchangeRequest;
   #statistics: ServiceStatistics | undefined;
   #timed = false;
@@ -15,7 +14,6 @@ export class ExchangeSeeker extends OfferSeeker {
   constructor(context: ExchangeContext, session: OfferSought, request: ExchangeRequest) {
     const { stream, node, offerDeadline, policy } = request;
     super(context, session, stream.service, stream.protocol, node, offerDeadline, false, policy.retries);
-    this.#exchangeContext = context;
     this.#request = request;
   }
 
@@ -39,14 +37,14 @@ export class ExchangeSeeker extends OfferSeeker {
   heard(): void {
     if (this.#timed) return;
     this.#timed = true;
-    this.#statistics?.latency.record(this.#exchangeContext.clock.now() - this.#request.startedAt);
+    this.#statistics?.latency.record(this.context.clock.now() - this.#request.startedAt);
   }
 
   protected override pick(tried: readonly Offer[] | undefined): Picked {
     const { affinity, stream, node } = this.#request;
     if (affinity === undefined || node !== undefined) return super.pick(tried);
     const { service, protocol } = stream;
-    return this.#exchangeContext.registry.pickNear(affinity, service, protocol, tried)?.picked ?? super.pick(tried);
+    return this.context.registry.pickNear(affinity, service, protocol, tried)?.picked ?? super.pick(tried);
   }
 
   /** It is over: with an answer of this status (0: none), and perhaps an error. */
@@ -55,7 +53,7 @@ export class ExchangeSeeker extends OfferSeeker {
       this.#statistics.active--;
       this.#statistics.countEnd(status, error);
     } else {
-      const statistics = this.#exchangeContext.registry.statistics(this.#request.stream.service);
+      const statistics = this.context.registry.statistics(this.#request.stream.service);
       if (statistics !== undefined) statistics.requests++;
       statistics?.countEnd(status, error);
     }

@@ -146,7 +146,7 @@ export class HedgeAttempt implements ByteSink {
   constructor(hedge: Hedge, offer: Offer) {
     this.#hedge = hedge;
     this.offer = offer;
-    this.#heads = new AnswerHeads(hedge.request);
+    this.#heads = new AnswerHeads(hedge.request.responseHeadBytesMax);
   }
 
   /** False: the offer takes no stream now. */
@@ -166,7 +166,7 @@ export class HedgeAttempt implements ByteSink {
     const heads = this.#heads;
     let bytes = chunk;
     for (;;) {
-      const head = heads.take(bytes);
+      const head = heads.take(bytes, this.#hedge.request);
       if (head instanceof HttpProblem) return this.#broke(errors.refused(this.#who, head));
       if (head === undefined) {
         this.stream?.consumed(bytes.length);

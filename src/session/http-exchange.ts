@@ -58,7 +58,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
     this.#host = host;
     this.request = request;
     this.#safe = isSafeMethod(request.method);
-    this.#heads = new AnswerHeads(request);
+    this.#heads = new AnswerHeads(request.responseHeadBytesMax);
     this.#seeker = new ExchangeSeeker(context, this, request);
   }
 
@@ -272,7 +272,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
     const heads = this.#heads;
     let bytes = chunk;
     for (;;) {
-      const head = heads.take(bytes);
+      const head = heads.take(bytes, this.request);
       if (head instanceof HttpProblem) return this.#refuse(head);
       const { rest } = heads;
       const taken = head === undefined ? bytes.length : bytes.length - rest.length;

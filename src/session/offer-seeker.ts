@@ -36,7 +36,7 @@ const FREE_MOVES: ReadonlySet<ErrorCode> = new Set(["LINK_DRAINING", "SERVICE_UN
 const FOUND_NOBODY: ReadonlySet<ErrorCode> = new Set(["NO_OFFER", "SERVICE_UNKNOWN", "LINK_DRAINING"]);
 
 export class OfferSeeker {
-  readonly #context: SessionContext;
+  protected readonly context: SessionContext;
   readonly #session: OfferSought;
   readonly #service: string;
   readonly #protocol: StreamProtocol;
@@ -64,7 +64,7 @@ export class OfferSeeker {
     directOnly = false,
     retries = DEFAULT_RETRIES,
   ) {
-    this.#context = context;
+    this.context = context;
     this.#session = session;
     this.#service = service;
     this.#protocol = protocol;
@@ -121,7 +121,7 @@ export class OfferSeeker {
   beside(others: readonly Offer[]): Offer | undefined {
     const excluded = [...(this.#tried ?? []), ...others];
     if (this.#offer !== undefined) excluded.push(this.#offer);
-    const { registry } = this.#context;
+    const { registry } = this.context;
     const picked = registry.pick(this.#service, this.#protocol, excluded, this.#node, this.#directOnly);
     return picked.kind === "picked" ? picked.offer : undefined;
   }
@@ -131,7 +131,7 @@ export class OfferSeeker {
     this.#owesBudget = false;
     if (!this.#mayRepeat(offer)) return false;
     const { requests, retryBudget } = offer.statistics;
-    retryBudget.spend(this.#context.clock.now(), requests);
+    retryBudget.spend(this.context.clock.now(), requests);
     return true;
   }
 
@@ -157,7 +157,7 @@ export class OfferSeeker {
     this.exclude(offer);
     this.#owesBudget = !FREE_MOVES.has(error.code);
     // A router that found nobody has waited on our behalf.
-    if (this.#mayYetCome && this.#context.clock.now() >= this.#deadline) return false;
+    if (this.#mayYetCome && this.context.clock.now() >= this.#deadline) return false;
     return this.mayTry;
   }
 
@@ -165,7 +165,7 @@ export class OfferSeeker {
   finish(failed: boolean): void {
     this.#leave(failed);
     if (this.#wait === undefined) return;
-    this.#context.waiters.cancel(this.#wait);
+    this.context.waiters.cancel(this.#wait);
     this.#wait = undefined;
   }
 
@@ -184,19 +184,19 @@ export class OfferSeeker {
   }
 
   protected pick(tried: readonly Offer[] | undefined): Picked {
-    return this.#context.registry.pick(this.#service, this.#protocol, tried, this.#node, this.#directOnly);
+    return this.context.registry.pick(this.#service, this.#protocol, tried, this.#node, this.#directOnly);
   }
 
   #none(picked: Extract<Picked, { kind: "none" }>): void {
     // What was tried and failed is worth another round only if something changes; the last failure says more than "none".
     const hopeless = picked.reason === "exhausted" && !this.#mayYetCome;
-    if (hopeless || this.#context.clock.now() >= this.#deadline) {
+    if (hopeless || this.context.clock.now() >= this.#deadline) {
       this.#session.noOffer(this.#lastError ?? this.#noOffer(picked.detail));
       return;
     }
-    this.#wait = this.#context.waiters.wait(this.#service, this.#deadline, this);
+    this.#wait = this.context.waiters.wait(this.#service, this.#deadline, this);
     if (this.#wait !== undefined) return;
-    const crowd = `${this.#context.waiters.size} requests wait for an offer already`;
+    const crowd = `${this.context.waiters.size} requests wait for an offer already`;
     this.#session.noOffer(new PolarityError("OVERLOADED", `no offer for service "${this.#service}", and ${crowd}`));
   }
 
@@ -207,7 +207,7 @@ export class OfferSeeker {
 
   #mayRepeat({ statistics }: Offer): boolean {
     const { requests, active, retryBudget } = statistics;
-    const allowed = retryBudget.allows(this.#context.clock.now(), requests, active, this.#retries);
+    const allowed = retryBudget.allows(this.context.clock.now(), requests, active, this.#retries);
     if (!allowed) statistics.retriesDenied++;
     return allowed;
   }
