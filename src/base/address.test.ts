@@ -35,6 +35,7 @@ test("a listener may use every interface and port 0", () => {
     ["http://*:8001", "http", tcp("", 8001), "http://:8001"],
     ["127.0.0.1:8001", "http", tcp("127.0.0.1", 8001), "http://127.0.0.1:8001"],
     ["tcp://0.0.0.0:0", "tcp", tcp("0.0.0.0", 0), "tcp://0.0.0.0:0"],
+    ["tls://:8443", "tls", tcp("", 8443), "tls://:8443"],
     ["https://:8443", "https", tcp("", 8443), "https://:8443"],
     ["http://[::]:80", "http", tcp("::", 80), "http://[::]:80"],
     ["unix:///run/bus.sock", "unix", { kind: "unix", path: "/run/bus.sock" }, "unix:///run/bus.sock"],

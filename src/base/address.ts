@@ -86,8 +86,8 @@ const TARGET: UrlForm = {
 const LISTENER: UrlForm = {
   what: "listener",
   example: "http://0.0.0.0:8001",
-  schemes: ["http", "https", "tcp", "unix"],
-  later: ["tls", "udp"],
+  schemes: ["http", "https", "tcp", "tls", "unix"],
+  later: ["udp"],
   bareScheme: "http",
   listens: true,
   pathSchemes: [],

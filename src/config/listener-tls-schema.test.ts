@@ -63,6 +63,22 @@ test("what does not go together is refused where it stands", () => {
   }
 });
 
+test("a tls listener leads by host to services, and looks at nothing else", () => {
+  const route = { host: "*.a.test", service: "a" };
+  assert.equal(listener({ url: "tls://:443", routes: [route], service: "rest" }).service, "rest");
+  assert.equal(listener({ url: "tls://:443", routes: [{ service: "any" }] }).routes.length, 1);
+  const cases: readonly [object, RegExp][] = [
+    [{ url: "tls://:443" }, /^url: tls:\/\/:443 needs a service to lead to$/],
+    [
+      { routes: [{ ...route, path: "/x" }] },
+      /^routes\.0: a tls:\/\/ listener routes by host only: it reads no request$/,
+    ],
+    [{ routes: [route, { host: "b.test", redirect: "https://c.test" }] }, /^routes\.1: a tls:\/\/ listener routes by/],
+    [{ routes: [route], tls: { cert: "1.crt", key: "1.key" } }, /^tls: tls needs an https:\/\/ listener, not tls/],
+  ];
+  for (const [rest, message] of cases) assert.match(problems({ url: "tls://:443", ...rest }).join("; "), message);
+});
+
 test("hsts is a duration, or says more", () => {
   const tls = { cert: "1.crt", key: "1.key" };
   assert.equal(listener({ tls, hsts: "365d" }).hsts, "max-age=31536000");

@@ -1,4 +1,7 @@
-/** Where raw byte streams come in, over tcp or a unix socket: every connection is one session with one service. */
+/**
+ * Where raw byte streams come in, over tcp or a unix socket: every connection is one session with one service. Of a `tls`
+ * listener the client's TLS hello says which.
+ */
 import type { Socket } from "node:net";
 import type { ListenerAddress } from "../base/address.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
@@ -8,18 +11,28 @@ import { ListenerStatistics } from "../registry/service-statistics.ts";
 import { StreamSession } from "../session/stream-session.ts";
 import { QUIET_PROBE_MS, resetSocket, SocketStream } from "../socket/socket-stream.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
+import { QuietLog } from "../link/quiet-log.ts";
 import { type ActiveSession, activeSession, type Listener, type ListenerContext } from "./listener.ts";
+import type { NameRoutes } from "./name-routes.ts";
 import { type RateOptions, RequestRates } from "./request-rates.ts";
 import { type ClientAddress, listenAt, type ServerSocket } from "./server-socket.ts";
+import { refuseName, TlsHellos } from "./tls-hellos.ts";
 
 export interface TcpListenerOptions {
   readonly address: ListenerAddress;
+  /** Of a tls listener it is what `names` says. */
   readonly service: string;
+  /** Of a tls listener. */
+  readonly names: NameRoutes | undefined;
+  /** How long a TLS hello may take. */
+  readonly helloTimeoutMs: number;
   readonly node: string | undefined;
   readonly waitForOfferMs: number;
   readonly rates: RateOptions;
   readonly admission: AdmissionOptions;
 }
+
+const BURST_MS = 10_000;
 
 export class TcpListener implements Listener {
   readonly statistics = new ListenerStatistics();
@@ -28,6 +41,8 @@ export class TcpListener implements Listener {
   /** With who they are for, once they have left. */
   readonly #sessions = new Map<StreamSession, ClientAddress>();
   readonly #admission: Admission;
+  readonly #hellos: TlsHellos;
+  readonly #quiet: QuietLog;
   #rates: RequestRates | undefined;
   #server: ServerSocket | undefined;
 
@@ -41,6 +56,11 @@ export class TcpListener implements Listener {
       { statistics, logger, clock: sessions.clock, url: () => this.url, admitted },
       options.admission,
     );
+    this.#quiet = new QuietLog(logger, sessions.clock, BURST_MS);
+    this.#hellos = new TlsHellos({
+      told: (stream, client, name, begin) => this.#named(stream, client, name, begin),
+      refused: (client, why) => this.#unnamed(client, why),
+    });
     this.#setRates(options);
   }
 
@@ -74,6 +94,7 @@ export class TcpListener implements Listener {
   drain(): void {
     void this.#server?.close();
     this.#admission.close();
+    this.#hellos.close();
   }
 
   close(error: PolarityError): number {
@@ -86,6 +107,7 @@ export class TcpListener implements Listener {
   sweep(now: number): void {
     this.#admission.sweep(now);
     this.#rates?.sweep(now);
+    this.#hellos.sweep(now);
   }
 
   /** Raw bytes cannot be asked again: a session stays with its offer until the link is dead. */
@@ -107,20 +129,44 @@ export class TcpListener implements Listener {
     }
     const stream = new SocketStream(socket, { code: "CLIENT_GONE", who: client.who }, NO_SINK);
     stream.probeAfter(QUIET_PROBE_MS);
-    const { service, node, waitForOfferMs } = this.#options;
+    const { service, names, helloTimeoutMs } = this.#options;
+    if (names === undefined) this.#begin(stream, client, service);
+    else this.#hellos.take(stream, client, this.#context.sessions.clock.now() + helloTimeoutMs);
+    // It waited for its PROXY header.
+    if (socket.isPaused()) socket.resume();
+  }
+
+  #named(stream: SocketStream, client: ClientAddress, name: string, begin: () => void): void {
+    const service = this.#options.names?.find(name);
+    if (service === undefined) {
+      refuseName(stream);
+      this.#unnamed(client, name === "" ? "it asks for no name" : `no route is for ${name}`);
+      return;
+    }
+    this.#begin(stream, client, service);
+    begin();
+  }
+
+  #unnamed(client: ClientAddress, why: string): void {
+    this.statistics.handshakesFailed++;
+    this.#admission.left(client);
+    const message = `a TLS connection of ${client.text} to ${this.url} goes nowhere: ${why}`;
+    this.#quiet.log("warn", { listener: this.url, client: client.text }, message);
+  }
+
+  #begin(stream: SocketStream, client: ClientAddress, service: string): void {
+    const { node, waitForOfferMs } = this.#options;
     const session = new StreamSession(
       this.#context.sessions,
       stream,
       new StreamRequest(service, "tcp", client.text, node, waitForOfferMs),
       node,
       waitForOfferMs,
-      statistics,
+      this.statistics,
       this,
     );
     this.#sessions.set(session, client);
     session.start();
-    // It waited for its PROXY header.
-    if (socket.isPaused()) socket.resume();
   }
 
   /** StreamSessionEvents */

@@ -12,6 +12,7 @@ import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "../socket/shared-read.ts";
 import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
 import { secureSettings, tlsReason } from "../socket/tls-settings.ts";
+import { PLAIN_HTTP_ANSWER } from "./plain-http-answer.ts";
 import type { ClientAddress } from "./server-socket.ts";
 import { TlsCertificates, type TlsListenerOptions } from "./tls-certificates.ts";
 
@@ -161,11 +162,6 @@ export class TlsHandshakes {
     this.#quiet.log("warn", { listener: this.#host.url, client: text }, message);
   }
 }
-
-const PLAIN_HTTP_TEXT = "This port speaks HTTPS, and the request was plain HTTP. Use https:// instead.\n";
-const PLAIN_HTTP_ANSWER =
-  "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
-  `Content-Length: ${PLAIN_HTTP_TEXT.length}\r\nConnection: close\r\nX-Polarity-Error: BAD_REQUEST\r\n\r\n${PLAIN_HTTP_TEXT}`;
 
 /** A connection that waits for its first bytes, then for its handshake. */
 class Arrival implements ReadReceiver {

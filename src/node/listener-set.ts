@@ -9,6 +9,7 @@ import { Http1Listener, type Http1ListenerOptions } from "../listen/http1-listen
 import type { Listener, ListenerContext } from "../listen/listener.ts";
 import { fixedRoute, type RouteTable, routeByName, routeByTable } from "../listen/route-table.ts";
 import { TrustedNetworks } from "../listen/trusted-networks.ts";
+import { NameRoutes } from "../listen/name-routes.ts";
 import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { RelayWish } from "./relay-offers.ts";
@@ -205,6 +206,8 @@ function tcpOptions(config: ListenerConfig): TcpListenerOptions {
   return {
     address: config.address,
     service: config.service ?? "*",
+    names: namesOf(config),
+    helloTimeoutMs: config.limits.headTimeoutMs,
     node: config.node,
     waitForOfferMs: config.waitForOfferMs,
     rates: config.limits.rates,
@@ -223,6 +226,14 @@ function admissionOptions({ limits, proxyProtocol, trustedProxies }: ListenerCon
   };
 }
 
+function namesOf({ address, routes, service }: ListenerConfig): NameRoutes | undefined {
+  if (address.scheme !== "tls") return undefined;
+  return new NameRoutes(
+    routes.map((route) => ({ host: route.match.host, service: route.service })),
+    service,
+  );
+}
+
 function servicesOf({ service, routes, policy }: ListenerConfig): string[] {
   const named = routes.flatMap((route) => [route.service, ...route.split.map((share) => share.service)]);
   const mirrors = [policy, ...routes.map((route) => route.policy)].map(({ mirror }) => mirror?.service ?? "");
@@ -231,7 +242,7 @@ function servicesOf({ service, routes, policy }: ListenerConfig): string[] {
 
 /** What cannot change while a listener is open. */
 function placeKey({ address }: ListenerConfig): string {
-  const kind = address.protocol === "http/1.1" ? "http" : address.scheme === "tls" ? "tls" : "stream";
+  const kind = address.protocol === "http/1.1" ? "http" : "stream";
   return `${kind} ${JSON.stringify(address.place)}`;
 }
 
