@@ -84,13 +84,13 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
 
   /** Takes new settings; the address stays. Requests under way keep the old ones. */
   update(options: Http1ListenerOptions): void {
+    this.#options = options;
     // Whoever is shaking hands when TLS goes does so in vain.
     if (options.tls === undefined) {
       this.#tls?.close();
       this.#tls = undefined;
     } else if (this.#tls === undefined) this.#tls = this.#createTls(options.tls);
     else this.#tls.update(options.tls);
-    this.#options = options;
     this.#admission.update(options.admission);
     this.#setRates(options);
   }

@@ -55,7 +55,11 @@ test("connections go by name to apps that hold the certificates themselves, thro
   }
   const folder = temporaryFolder(context);
   const { stdout } = await run("curl", [
-    ...["-sS", "--cacert", authorityFile(folder, authority), "--resolve", `one.test:${port}:127.0.0.1`],
+    "-sS",
+    "--cacert",
+    authorityFile(folder, authority),
+    "--resolve",
+    `one.test:${port}:127.0.0.1`,
     `https://one.test:${port}/`,
   ]);
   assert.equal(stdout, "one.test");
