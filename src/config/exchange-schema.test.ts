@@ -48,7 +48,7 @@ listeners:
   assert.deepEqual(plain, {
     timeoutMs: 30_000,
     stallTimeoutMs: 300_000,
-    retries: { attemptsMax: 2, share: 0.125, floorPerSecond: 10, statuses: [502, 503] },
+    retries: { attemptsMax: 2, share: 0.125, floorPerSecond: 100, statuses: [502, 503] },
     hedge: { afterMs: 100, max: 3 },
     mirror: { service: "shadow", percent: 10, bodyBytesMax: 1024 },
     sticky: { kind: "cookie", name: "polarity", maxAgeSeconds: 3600 },

@@ -95,7 +95,7 @@ function retriesSection() {
           .int({ error: floor })
           .min(0, { error: floor })
           .max(100_000, { error: floor })
-          .describe("Retries and hedges a second that a service may have in any case; 10 where left out."),
+          .describe("Retries and hedges a second that a service may have in any case; 100 where left out."),
       ),
       on: z
         .array(

@@ -44,7 +44,7 @@ export interface ExchangePolicy {
 export const DEFAULT_RETRIES: RetryPolicy = Object.freeze({
   attemptsMax: 4,
   share: 0.2,
-  floorPerSecond: 10,
+  floorPerSecond: 100,
   statuses: undefined,
 });
 

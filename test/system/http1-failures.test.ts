@@ -37,7 +37,7 @@ test("an app that cannot be reached is a 502 that names node and target, as JSON
   assert.deepEqual([code, failed], ["TARGET_UNREACHABLE", "the app behind the connector"]);
   const html = await ask(router.port, { headers: { accept: "text/html,*/*;q=0.1" } });
   assert.match(html.headers["content-type"] ?? "", /^text\/html/);
-  assert.match(html.text, /<h1>502 Bad Gateway<\/h1>/);
+  assert.match(html.text, /<h1><b>502<\/b> Bad Gateway<\/h1>/);
   const post = await ask(router.port, { method: "POST", body: "x".repeat(100_000) });
   assert.equal(post.headers["x-polarity-error"], "TARGET_UNREACHABLE");
 });
