@@ -5,9 +5,11 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { loadConfigFile } from "../../src/config/file.ts";
+import { TestAuthority } from "../support/certificates.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const DOCUMENTS = ["README.md", "docs/SEEDS.md"];
+const DOCUMENTS = ["README.md", "docs/SEEDS.md", "docs/TLS.md"];
 const COMMAND_TIMEOUT_MS = 30_000;
 
 test("every command and flag in the documents is one that the program knows", async () => {
@@ -34,6 +36,28 @@ test("the README's configuration is valid", async () => {
     for (const file of ["edge.crt", "edge.key"]) await writeFile(join(folder, file), "read when the node starts\n");
     const { code, output } = await polarity("validate", "-c", config);
     assert.equal(code, 0, output);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test("each configuration in the recipes of TLS is valid", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "polarity-documents-"));
+  try {
+    const blocks = [...(await readFile(join(root, "docs/TLS.md"), "utf8")).matchAll(/```yaml\n(.*?)```/gs)];
+    assert.ok(blocks.length >= 5);
+    const authority = await TestAuthority.create();
+    await writeFile(join(folder, "token"), "some-long-secret");
+    for (const [, block] of blocks) {
+      for (const [name] of block!.matchAll(/[\w-]+\.crt/g)) {
+        const { cert, key } = await authority.issue({ dns: ["example.com"] });
+        await writeFile(join(folder, name), cert);
+        await writeFile(join(folder, name.replace(".crt", ".key")), key);
+      }
+      const config = join(folder, "polarity.yaml");
+      await writeFile(config, block!);
+      assert.doesNotThrow(() => loadConfigFile(config, {}), block);
+    }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
