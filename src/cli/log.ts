@@ -2,10 +2,11 @@
  * Logs: pretty lines on a terminal, JSON elsewhere, always on standard error, because standard output belongs to `dial`'s
  * bytes and to statistics.
  */
-import { pino } from "pino";
+import { type LogFn, pino } from "pino";
 import pretty from "pino-pretty";
 import type { Logger } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
+import { printable } from "../base/printable.ts";
 import type { LogConfig } from "../config/node-config.ts";
 
 export function createLogger(config: LogConfig, nodeName: string): Logger {
@@ -15,6 +16,8 @@ export function createLogger(config: LogConfig, nodeName: string): Logger {
     base: isPretty ? null : { name: nodeName },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    // The one place through which every line goes: names and messages of peers, apps and clients are in many.
+    hooks: { logMethod: logPrintable },
     serializers: { err: errorFields(config), error: errorFields(config), cause: errorFields(config) },
   };
   // Synchronous: lines come out in order with the rest of the output, and none is lost when the process ends.
@@ -39,11 +42,26 @@ export function wantsColor(stream: { readonly isTTY?: boolean }): boolean {
   return stream.isTTY === true && (off === undefined || off === "") && process.env["TERM"] !== "dumb";
 }
 
+/** Nothing that is said may steer a terminal or look like another line. */
+function logPrintable(this: unknown, args: Parameters<LogFn>, method: LogFn): void {
+  method.apply(this, args.map(harmless) as Parameters<LogFn>);
+}
+
+/** A message, or the fields beside it. Errors are written by `errorFields`. */
+function harmless(value: unknown): unknown {
+  if (typeof value === "string") return printable(value);
+  if (Array.isArray(value)) return value.map(harmless);
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [printable(key), harmless(part)]));
+}
+
 /** Errors as one line; with their stack only where the user debugs. */
 function errorFields({ level }: LogConfig): (value: unknown) => unknown {
   return (value) => {
     if (!(value instanceof Error)) return value;
     const text = value instanceof PolarityError ? `${value.code}: ${value.message}` : value.message;
-    return level === "debug" ? (value.stack ?? text) : text;
+    if (level !== "debug") return printable(text);
+    const frames = (value.stack ?? "").split("\n").filter((line) => /^ {4}at /.test(line));
+    return [text, ...frames].map(printable).join("\n");
   };
 }

@@ -1,6 +1,7 @@
 /** The process: reads the command line, runs the command, says what went wrong in one line, and exits with a code that tells. */
 import { CommanderError } from "commander";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { printable } from "../base/printable.ts";
 import { EXIT, exitCodeOf } from "./exit-code.ts";
 import { holdTether } from "./parent.ts";
 import { createProgram } from "./program.ts";
@@ -28,7 +29,8 @@ try {
 function report(error: unknown): number {
   // Commander has said it already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  const lines = messageOf(error).split("\n");
+  // Peers and apps have their say in some of them.
+  const lines = messageOf(error).split("\n").map(printable);
   // A line that names its file and column needs no other name in front.
   const text = lines.map((line) => (/^[^ ]+:\d+:\d+: /.test(line) ? line : `polarity: ${line}`)).join("\n");
   process.stderr.write(`${text}\n`);

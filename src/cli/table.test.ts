@@ -20,7 +20,7 @@ test("columns are as wide as their widest cell, and numbers stand to the right",
 });
 
 test("names from peers cannot steer the terminal", () => {
-  assert.equal(table(["N"], [["a\u001b[31mb\nc\u009b"]]), "N\na?[31mb?c?\n");
+  assert.equal(table(["N"], [["a\u001b[31mb\nc\u009b"]]), "N\na\\x1b[31mb\\x0ac\\x9b\n");
 });
 
 test("sizes and durations are short", () => {

@@ -1,4 +1,5 @@
 /** Columns of text, aligned by their widest cell; numbers to the right. */
+import { printable } from "../base/printable.ts";
 
 export type Cell = string | number | boolean | null;
 
@@ -23,8 +24,7 @@ function cellText(cell: Cell): string {
   if (cell === null) return "-";
   if (typeof cell === "boolean") return cell ? "yes" : "no";
   // Names come from peers: nothing of them may steer the terminal.
-  // oxlint-disable-next-line no-control-regex
-  return String(cell).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  return printable(String(cell));
 }
 
 const segmenter = new Intl.Segmenter();

@@ -4,6 +4,7 @@ import { isLocalPlace, parseListenerAddress } from "../base/address.ts";
 import { unreachedRoutes } from "../http/route-match.ts";
 import { DEFAULT_POLICY } from "../session/exchange-policy.ts";
 import { EXCHANGE_KEYS, exchangeKeys, exchangePolicy, exchangeWishes } from "./exchange-schema.ts";
+import { accessLogSection } from "./access-log-schema.ts";
 import {
   choice,
   duration,
@@ -51,6 +52,7 @@ function listenerSection(read: ReadFile) {
       parsed("an address or a network such as 10.0.0.0/8", checkNetwork, "An address or network."),
       "Proxies in front whose word about their clients is believed: PROXY headers where `proxyProtocol` requires them, and X-Forwarded-* and Forwarded fields, which are extended.",
     ),
+    accessLog: maybe(accessLogSection("A line for each request of this listener, instead of the node's `accessLog`.")),
     requestId: flag(
       false,
       "Give each request an id, in X-Request-Id for the app and for the client. A trusted proxy's id is kept. Off, since it costs each request bytes on every hop.",

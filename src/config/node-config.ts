@@ -31,3 +31,4 @@ export type ListenerLimits = ListenerConfig["limits"];
 export type AdminConfig = NonNullable<NodeConfig["admin"]>;
 export type LimitsConfig = NodeConfig["limits"];
 export type LogConfig = NodeConfig["log"];
+export type AccessLogConfig = NonNullable<NodeConfig["accessLog"]>;

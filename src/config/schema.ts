@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { isLocalPlace, parseListenerAddress } from "../base/address.ts";
+import { accessLogSection } from "./access-log-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { choice, duration, integer, maybe, nodeName, parsed, secretFile, section, size } from "./fields.ts";
 import { linksSection } from "./links-schema.ts";
@@ -23,12 +24,13 @@ export function createConfigSchema(read: ReadFile) {
     admin: maybe(adminSection(read)).describe("The admin API, health and metrics. Left out: none."),
     limits: limitsSection(),
     log: logSection(),
+    accessLog: maybe(accessLogSection("A line for each request of every listener, where they do not say otherwise.")),
     cluster: z
       .never({ error: "not supported yet: leave the cluster section out" })
       .optional()
       .transform(() => undefined)
       .meta({ polarityHidden: true }),
-  }).transform(({ node, links, services, listeners, admin, limits, log }) => ({
+  }).transform(({ node, links, services, listeners, admin, limits, log, accessLog }) => ({
     node,
     links,
     services,
@@ -36,6 +38,7 @@ export function createConfigSchema(read: ReadFile) {
     admin,
     limits,
     log,
+    accessLog,
   }));
 }
 

@@ -43,7 +43,8 @@ export class ForwardingContext {
   /** The client's address, IPv4 also where it came mapped into IPv6; empty for a unix socket. */
   readonly address: string;
   readonly #via: string;
-  readonly #httpVersion: string | undefined;
+  /** The client's version where it is not one of HTTP/1. */
+  readonly httpVersion: string | undefined;
   readonly #node: string;
   readonly #proto: string;
   readonly #clientCertificate: string;
@@ -55,7 +56,7 @@ export class ForwardingContext {
     this.trusted = options.trusted;
     this.defaultHost = options.defaultHost;
     this.#via = viaName(options.via);
-    this.#httpVersion = options.httpVersion;
+    this.httpVersion = options.httpVersion;
     this.address = plainAddress(options.clientAddress);
     this.#node = forwardedNode(this.address, options.clientPort);
     this.#proto = options.proto;
@@ -89,7 +90,7 @@ export class ForwardingContext {
     const firstHost = said.host === "" ? host : said.host;
     const element = `for=${this.#node};host="${host}";proto=${this.#proto}`;
     return (
-      `Via: ${this.#httpVersion ?? `1.${versionMinor}`} ${this.#via}\r\n` +
+      `Via: ${this.httpVersion ?? `1.${versionMinor}`} ${this.#via}\r\n` +
       `X-Forwarded-For: ${join(said.addresses, this.address === "" ? "unknown" : this.address)}\r\n` +
       `X-Forwarded-Proto: ${proto}\r\n` +
       `X-Forwarded-Host: ${firstHost}\r\n` +

@@ -37,6 +37,7 @@ let connectionsCreated = 0;
 export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, TurnHost {
   readonly #id = ++connectionsCreated;
   readonly client: ClientAddress;
+  headBeganAt = 0;
   readonly #host: Http1ConnectionHost;
   readonly #stream: SocketStream;
   readonly #intake: RequestIntake;
@@ -202,7 +203,8 @@ export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, 
   }
 
   headBegins(): void {
-    this.#deadline = this.#host.context.clock.now() + this.#host.limits.headTimeoutMs;
+    this.headBeganAt = this.#host.context.clock.now();
+    this.#deadline = this.headBeganAt + this.#host.limits.headTimeoutMs;
   }
 
   headBroken(error: PolarityError, method: string): void {
@@ -228,6 +230,7 @@ export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, 
     this.#deadline = Number.POSITIVE_INFINITY;
     this.#host.statistics.requests++;
     this.#turn.start(head, this.#intake.bodyProblem?.toError());
+    this.headBeganAt = 0;
   }
 
   body(chunk: Buffer): boolean {

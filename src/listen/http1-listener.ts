@@ -17,6 +17,7 @@ import type { ExchangeContext } from "../session/exchange-contract.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { HTTP2_ALPN, HTTP_ALPN } from "../socket/tls-settings.ts";
+import type { AccessLog, RecordSource } from "./access-log.ts";
 import { clientCertificateLine } from "./client-certificate-field.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { Http1Connection, type Http1ConnectionHost } from "./http1-connection.ts";
@@ -34,6 +35,7 @@ export interface Http1ListenerOptions {
   readonly routes: RouteTable;
   /** Names requests; undefined: they keep the names that they brought. */
   readonly identity: RequestIdentity | undefined;
+  readonly accessLog: AccessLog | undefined;
   readonly waitForOfferMs: number;
   readonly limits: RequestLimits;
   readonly rates: RateOptions;
@@ -60,6 +62,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
   #tls: TlsHandshakes | undefined;
   #server: ServerSocket | undefined;
   #draining = false;
+  #records: RecordSource | undefined;
 
   constructor(context: ListenerContext, options: Http1ListenerOptions) {
     this.#context = context;
@@ -80,6 +83,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
 
   async start(): Promise<void> {
     this.#server = await listenAt(this.#options.address.place, (socket) => this.#admission.arrived(socket));
+    this.#setRecords(this.#options);
   }
 
   /** Takes new settings; the address stays. Requests under way keep the old ones. */
@@ -93,6 +97,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     else this.#tls.update(options.tls);
     this.#admission.update(options.admission);
     this.#setRates(options);
+    this.#setRecords(options);
   }
 
   get routes(): RouteTable {
@@ -109,6 +114,10 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
 
   get waitForOfferMs(): number {
     return this.#options.waitForOfferMs;
+  }
+
+  get records(): RecordSource | undefined {
+    return this.#records;
   }
 
   get identity(): RequestIdentity | undefined {
@@ -203,6 +212,10 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
 
   #setRates({ rates, admission }: Http1ListenerOptions): void {
     this.#rates = RequestRates.of(rates, admission.trusted, this.context.clock.now(), this.#rates);
+  }
+
+  #setRecords({ accessLog, admission }: Http1ListenerOptions): void {
+    this.#records = accessLog && { log: accessLog, listener: this.url, trusted: admission.trusted };
   }
 
   // ── TlsHandshakesHost ──

@@ -42,6 +42,8 @@ let requestsCreated = 0;
 
 export class Http2Request implements TurnHost {
   readonly id = ++requestsCreated;
+  /** The head comes whole. */
+  readonly headBeganAt = 0;
   readonly #connection: Http2RequestHost;
   readonly #stream: ServerHttp2Stream;
   readonly #writer: Http2Writer;

@@ -4,6 +4,7 @@ import type { HeadLimits } from "../http/head-limits.ts";
 import type { RequestIdentity } from "../http/request-identity.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
+import type { RecordSource } from "./access-log.ts";
 import type { RequestRates } from "./request-rates.ts";
 import type { RouteTable } from "./route-table.ts";
 
@@ -35,6 +36,8 @@ export interface RequestHost {
   readonly statistics: ListenerStatistics;
   /** Gives requests their names; undefined where they get none. */
   readonly identity: RequestIdentity | undefined;
+  /** Where requests are recorded; undefined where they are not. */
+  readonly records: RecordSource | undefined;
   /** Connections end after the requests under way. */
   readonly draining: boolean;
   /** In [0, 1). */

@@ -9,6 +9,7 @@ import { StreamRequest } from "../base/upstream.ts";
 import { ruledResponse } from "../http/header-rules.ts";
 import { type Redirect, redirectLocation, redirectResponse } from "../http/redirect.ts";
 import { forwardedEnding, forwardedStart, type ForwardingContext } from "../http/request-forwarding.ts";
+import { trustedRequestId } from "../http/request-identity.ts";
 import type { RequestHead } from "../http/request-head.ts";
 import { type ResponseHead, withField } from "../http/response-head.ts";
 import { ruledHead, ruledPath, type RouteRules } from "../http/route-rules.ts";
@@ -18,6 +19,7 @@ import type { StickyPolicy } from "../session/exchange-policy.ts";
 import type { HttpExchange } from "../session/http-exchange.ts";
 import { createExchange } from "../session/mirroring.ts";
 import type { SessionContext } from "../session/offer-seeker.ts";
+import { type RecordSource, RequestRecord } from "./access-log.ts";
 import type { ClientWriter } from "./client-writer.ts";
 import type { RequestHost } from "./request-host.ts";
 import type { FoundRoute, Resolution } from "./route-table.ts";
@@ -31,6 +33,8 @@ export interface TurnHost {
   readonly bodyArriving: boolean;
   /** The body of the present request, of which nothing was taken yet, has a limit of its own. Why it cannot be taken. */
   limitBody(bytesMax: number): PolarityError | undefined;
+  /** When the first bytes of the head came, on the context's clock; 0: it came whole. */
+  readonly headBeganAt: number;
   /** The request waits for its service to become known. */
   waits(): void;
   /** The exchange is to be started. */
@@ -63,6 +67,8 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   #streamRequest: StreamRequest | undefined;
   /** Of the present request's route. */
   #rules: RouteRules | undefined;
+  /** What is noted of the present request; undefined where nothing is. */
+  #record: RequestRecord | undefined;
   #responseBegun = false;
   #continued = false;
   #tunnel = false;
@@ -107,7 +113,8 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#rules = undefined;
     const { identity } = this.#host;
     if (identity !== undefined) this.#writer.requestId = identity.requestId(head, this.#forwarding.trusted);
-    const { rates } = this.#host;
+    const { rates, records } = this.#host;
+    this.#record = records === undefined ? undefined : this.#newRecord(records, head);
     const limited = rates === undefined ? undefined : rates.refusesRequest(head, this.#forwarding, this.#startedAt);
     if (limited !== undefined) {
       this.#host.statistics.countError(limited.code);
@@ -127,6 +134,9 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   /** There is no head to speak of: it is broken, or too slow. */
   refuseHead(error: PolarityError, method = ""): void {
     this.#head = undefined;
+    const { records, context } = this.#host;
+    this.#startedAt = context.clock.now();
+    if (records !== undefined) this.#record = this.#newRecord(records, undefined);
     this.#refuse(error, true, method);
   }
 
@@ -141,6 +151,8 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     if (this.#wait !== undefined) this.#host.context.waiters.cancel(this.#wait);
     this.#wait = undefined;
     if (this.#exchange !== undefined) this.#release();
+    if (this.#record !== undefined)
+      this.#closeRecord(new PolarityError("CLIENT_GONE", "before its answer was complete"));
   }
 
   // ── ExchangeHost: the service ──
@@ -154,6 +166,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     const request = this.#head!;
     this.#responseBegun = true;
     this.#host.statistics.countStatus(head.status);
+    if (this.#record !== undefined) this.#record.status = head.status;
     const ruled = this.#ruled(head);
     const answer = this.#sticky === undefined ? ruled : this.#withCookie(request, ruled, this.#sticky);
     if (head.framing === "tunnel") {
@@ -175,6 +188,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
       return;
     }
     this.#release();
+    if (this.#record !== undefined) this.#closeRecord(undefined);
     this.#head = undefined;
     this.#connection.answered();
   }
@@ -183,8 +197,10 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#host.failed(this.#client, this.#streamRequest?.service ?? "", error);
     this.#release();
     this.#host.statistics.countError(error.code);
-    if (this.#responseBegun) this.#connection.cut(error);
-    else this.#refuse(error, this.#connection.bodyArriving);
+    if (this.#responseBegun) {
+      if (this.#record !== undefined) this.#closeRecord(error);
+      this.#connection.cut(error);
+    } else this.#refuse(error, this.#connection.bodyArriving);
   }
 
   requestDrained(): void {
@@ -273,7 +289,9 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
       startedAt: this.#startedAt,
       policy,
       affinity,
+      journal: this.#record,
     });
+    if (this.#record !== undefined) this.#record.service = service;
     statistics.active++;
     this.#connection.begins(this.#exchange);
   }
@@ -296,6 +314,10 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     const answer = this.#ruled(redirectResponse(redirect.status, location, head.method));
     // Whoever has not sent its body whole may go on sending it, and it must not be taken for the next request.
     this.#writer.response(head, answer, EMPTY, !this.#connection.bodyComplete);
+    if (this.#record !== undefined) {
+      this.#record.status = redirect.status;
+      this.#closeRecord(undefined);
+    }
     this.#head = undefined;
     this.#connection.answered();
     return true;
@@ -316,6 +338,7 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   #concludeTunnel(): void {
     if (this.#exchange === undefined || !this.#exchange.over) return;
     this.#release();
+    if (this.#record !== undefined) this.#closeRecord(undefined);
     this.#connection.tunnelEnded();
   }
 
@@ -324,10 +347,31 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#host.statistics.active--;
   }
 
+  #newRecord(records: RecordSource, head: RequestHead | undefined): RequestRecord {
+    const beganAt = this.#connection.headBeganAt || this.#startedAt;
+    const record = new RequestRecord(records, this.#forwarding, this.#client, head, beganAt, this.#startedAt);
+    record.requestId = this.#writer.requestId;
+    if (record.requestId === "" && head !== undefined && this.#forwarding.trusted)
+      record.requestId = trustedRequestId(head);
+    return record;
+  }
+
+  /** `error`: why there was no whole answer, unless the exchange knows better. */
+  #closeRecord(error: PolarityError | undefined): void {
+    const record = this.#record!;
+    this.#record = undefined;
+    record.error ??= error;
+    record.finish(this.#host.context.clock.now());
+  }
+
   /** Our own answer. `broken`: what follows on the connection cannot be understood. `method`: of a head that is broken. */
   #refuse(error: PolarityError, broken: boolean, method = ""): void {
     this.#host.statistics.countStatus(error.status);
     this.#writer.refuse(this.#head, error, broken, method);
+    if (this.#record !== undefined) {
+      this.#record.refused(error);
+      this.#closeRecord(error);
+    }
     this.#head = undefined;
     this.#connection.answered();
   }

@@ -8,8 +8,10 @@ import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
+import { ExchangeJournal } from "../session/exchange-journal.ts";
 import { StreamSession } from "../session/stream-session.ts";
 import { QUIET_PROBE_MS, resetSocket, SocketStream } from "../socket/socket-stream.ts";
+import { type AccessLog, writeStreamRecord } from "./access-log.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { QuietLog } from "../link/quiet-log.ts";
 import { type ActiveSession, activeSession, type Listener, type ListenerContext } from "./listener.ts";
@@ -27,6 +29,7 @@ export interface TcpListenerOptions {
   /** How long a TLS hello may take. */
   readonly helloTimeoutMs: number;
   readonly node: string | undefined;
+  readonly accessLog: AccessLog | undefined;
   readonly waitForOfferMs: number;
   readonly rates: RateOptions;
   readonly admission: AdmissionOptions;
@@ -155,7 +158,7 @@ export class TcpListener implements Listener {
   }
 
   #begin(stream: SocketStream, client: ClientAddress, service: string): void {
-    const { node, waitForOfferMs } = this.#options;
+    const { node, waitForOfferMs, accessLog } = this.#options;
     const session = new StreamSession(
       this.#context.sessions,
       stream,
@@ -164,6 +167,7 @@ export class TcpListener implements Listener {
       waitForOfferMs,
       this.statistics,
       this,
+      accessLog && new ExchangeJournal(),
     );
     this.#sessions.set(session, client);
     session.start();
@@ -173,6 +177,11 @@ export class TcpListener implements Listener {
   finished(session: StreamSession, error: PolarityError | undefined): void {
     const client = this.#sessions.get(session);
     if (this.#sessions.delete(session)) this.#admission.left(client!);
+    const { accessLog, admission } = this.#options;
+    if (accessLog !== undefined) {
+      const source = { log: accessLog, listener: this.url, trusted: admission.trusted };
+      writeStreamRecord(source, session, client?.host ?? "", error, this.#context.sessions.clock.now());
+    }
     if (error === undefined || error.code === "CLIENT_GONE") return;
     this.#context.logger.warn(
       { listener: this.url, service: session.request.service, client: session.request.client, code: error.code },

@@ -12,6 +12,7 @@ import { TrustedNetworks } from "../listen/trusted-networks.ts";
 import { NameRoutes } from "../listen/name-routes.ts";
 import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { AccessLogs } from "./access-logs.ts";
 import type { RelayWish } from "./relay-offers.ts";
 
 export interface OpenListener {
@@ -22,14 +23,16 @@ export interface OpenListener {
 export class ListenerSet {
   readonly #context: ListenerContext;
   readonly #registry: Registry;
+  readonly #accessLogs: AccessLogs;
   #open: OpenListener[] = [];
   /** Services that the configuration of a listener names. */
   readonly #declared = new Set<string>();
   /** Listeners that the configuration dropped, until their last connection ends. */
   readonly #retired = new Set<Listener>();
 
-  constructor(context: ListenerContext, registry: Registry) {
+  constructor(context: ListenerContext, registry: Registry, accessLogs: AccessLogs) {
     this.#context = context;
+    this.#accessLogs = accessLogs;
     this.#registry = registry;
   }
 
@@ -129,14 +132,14 @@ export class ListenerSet {
     this.#declare(config);
     return config.address.protocol === "http/1.1"
       ? new Http1Listener(this.#context, this.#httpOptions(config))
-      : new TcpListener(this.#context, tcpOptions(config));
+      : new TcpListener(this.#context, this.#tcpOptions(config));
   }
 
   #update(open: OpenListener, config: ListenerConfig): void {
     open.config = config;
     this.#declare(config);
     if (open.listener instanceof Http1Listener) open.listener.update(this.#httpOptions(config));
-    else open.listener.update(tcpOptions(config));
+    else open.listener.update(this.#tcpOptions(config));
   }
 
   #retire(listener: Listener): void {
@@ -166,6 +169,7 @@ export class ListenerSet {
       address: config.address,
       routes: this.#routes(config),
       identity: identityOf(config),
+      accessLog: this.#accessLogs.of(config),
       waitForOfferMs: config.waitForOfferMs,
       rates: limits.rates,
       admission: admissionOptions(config),
@@ -187,6 +191,20 @@ export class ListenerSet {
     };
   }
 
+  #tcpOptions(config: ListenerConfig): TcpListenerOptions {
+    return {
+      address: config.address,
+      service: config.service ?? "*",
+      names: namesOf(config),
+      helloTimeoutMs: config.limits.headTimeoutMs,
+      node: config.node,
+      accessLog: this.#accessLogs.of(config),
+      waitForOfferMs: config.waitForOfferMs,
+      rates: config.limits.rates,
+      admission: admissionOptions(config),
+    };
+  }
+
   #routes(config: ListenerConfig): RouteTable {
     if (config.service !== undefined) return fixedRoute(config.service, config.node, config.policy);
     if (config.routes.length > 0) return routeByTable(config.routes);
@@ -200,19 +218,6 @@ export class ListenerSet {
 function identityOf({ requestId, tracing }: ListenerConfig): RequestIdentity | undefined {
   if (!requestId && tracing === "pass") return undefined;
   return new RequestIdentity({ requestId, tracing, random: Math.random });
-}
-
-function tcpOptions(config: ListenerConfig): TcpListenerOptions {
-  return {
-    address: config.address,
-    service: config.service ?? "*",
-    names: namesOf(config),
-    helloTimeoutMs: config.limits.headTimeoutMs,
-    node: config.node,
-    waitForOfferMs: config.waitForOfferMs,
-    rates: config.limits.rates,
-    admission: admissionOptions(config),
-  };
 }
 
 function admissionOptions({ limits, proxyProtocol, trustedProxies }: ListenerConfig): AdmissionOptions {

@@ -20,6 +20,7 @@ import type { Copy, ExchangeContext } from "../session/exchange-contract.ts";
 import type { StallWatch } from "../session/stall-watch.ts";
 import { StreamSession } from "../session/stream-session.ts";
 import { Alarm } from "./alarm.ts";
+import { AccessLogs } from "./access-logs.ts";
 import { configKey } from "./config-key.ts";
 import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
@@ -82,6 +83,7 @@ class Node implements PolarityNode, ExchangeContext {
   readonly #services: LocalServices;
   readonly #hub: LinkHub;
   readonly #listeners: ListenerSet;
+  readonly #accessLogs: AccessLogs;
   readonly #relayOffers: RelayOffers;
   readonly #relayed: RelayedSessions;
   /** Of the listeners, as they are wanted now. */
@@ -127,7 +129,8 @@ class Node implements PolarityNode, ExchangeContext {
     });
     this.#relayOffers = new RelayOffers(this.registry, logger);
     this.#relayed = new RelayedSessions(this, logger);
-    this.#listeners = new ListenerSet({ sessions: this, logger, node: name, random }, this.registry);
+    this.#accessLogs = new AccessLogs(logger);
+    this.#listeners = new ListenerSet({ sessions: this, logger, node: name, random }, this.registry, this.#accessLogs);
     this.#hub = new LinkHub({
       node: name,
       instance,
@@ -185,6 +188,7 @@ class Node implements PolarityNode, ExchangeContext {
     try {
       // Our own services first: their names are ours before any link can offer them.
       this.#services.replaceAll(this.#config.services);
+      await this.#accessLogs.open(this.#config);
       await this.#listeners.configure(this.#config.listeners);
       this.#updateWishes();
       await this.#hub.configure(this.#config.links);
@@ -222,6 +226,7 @@ class Node implements PolarityNode, ExchangeContext {
     try {
       await this.#apply(config);
       this.#config = config;
+      this.#accessLogs.closeOthers(config);
     } catch (error) {
       await this.#apply(old);
       throw error;
@@ -264,6 +269,7 @@ class Node implements PolarityNode, ExchangeContext {
   }
 
   async #apply(config: NodeConfig): Promise<void> {
+    await this.#accessLogs.open(config);
     await this.#listeners.configure(config.listeners);
     this.#services.replaceAll(config.services);
     this.#updateWishes();
@@ -336,6 +342,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#alarm.stop();
     this.#runIdleChecks();
     this.#report.close();
+    await this.#accessLogs.close();
     return sessions + streams;
   }
 

@@ -5,6 +5,7 @@ import type { Deadlines } from "../base/deadlines.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { ResponseHead } from "../http/response-head.ts";
 import type { Affinity } from "../registry/affinity.ts";
+import type { ExchangeJournal } from "./exchange-journal.ts";
 import type { ExchangePolicy } from "./exchange-policy.ts";
 import type { SessionContext } from "./offer-seeker.ts";
 import type { StallWatch } from "./stall-watch.ts";
@@ -57,4 +58,6 @@ export interface ExchangeRequest {
   readonly policy: ExchangePolicy;
   /** Where it should go if that can be. */
   readonly affinity: Affinity | undefined;
+  /** Where it is noted what becomes of it; undefined when nobody asks. */
+  readonly journal: ExchangeJournal | undefined;
 }

@@ -18,7 +18,14 @@ export class ExchangeSeeker extends OfferSeeker {
   }
 
   /** The request has gone out, to its first offer or a later one. */
-  sent({ statistics }: Offer): void {
+  sent({ statistics, upstream }: Offer): void {
+    const { journal } = this.#request;
+    if (journal !== undefined) {
+      journal.attempts++;
+      journal.node = upstream.node;
+      journal.sentAt = this.context.clock.now();
+      journal.heardAt = -1;
+    }
     if (this.#statistics !== undefined) return;
     this.#statistics = statistics;
     statistics.requests++;
@@ -27,14 +34,21 @@ export class ExchangeSeeker extends OfferSeeker {
 
   bytesIn(bytes: number): void {
     if (this.#statistics !== undefined) this.#statistics.bytesIn += bytes;
+    if (this.#request.journal !== undefined) this.#request.journal.bytesIn += bytes;
   }
 
   bytesOut(bytes: number): void {
     if (this.#statistics !== undefined) this.#statistics.bytesOut += bytes;
+    if (this.#request.journal !== undefined) this.#request.journal.bytesOut += bytes;
   }
 
   /** Something came back. */
   heard(): void {
+    const { journal } = this.#request;
+    if (journal !== undefined) {
+      journal.heardAt = this.context.clock.now();
+      journal.node = this.offer?.upstream.node ?? journal.node;
+    }
     if (this.#timed) return;
     this.#timed = true;
     this.#statistics?.latency.record(this.context.clock.now() - this.#request.startedAt);
@@ -49,6 +63,7 @@ export class ExchangeSeeker extends OfferSeeker {
 
   /** It is over: with an answer of this status (0: none), and perhaps an error. */
   conclude(status: number, error: PolarityError | undefined): void {
+    if (this.#request.journal !== undefined) this.#request.journal.error = error;
     if (this.#statistics !== undefined) {
       this.#statistics.active--;
       this.#statistics.countEnd(status, error);

@@ -79,6 +79,7 @@ export class Hedge implements Timed {
       const attempt = new HedgeAttempt(this, offer);
       if (attempt.open()) {
         offer.statistics.hedges++;
+        if (this.request.journal !== undefined) this.request.journal.attempts++;
         this.#begun++;
         this.#attempts.push(attempt);
         this.wait();

@@ -84,6 +84,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   /** The next bytes of the request's body, or of the client's direction after a 101. False: wait for `requestDrained`. */
   requestBody(chunk: Buffer): boolean {
     if (this.#phase === "over") return true;
+    this.#seeker.bytesIn(chunk.length);
     this.#bodyBegun = true;
     if (!this.#answered) {
       this.#replay ??= new ReplayBuffer();
@@ -93,7 +94,6 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
       }
       this.#replay.pushSent(chunk);
     }
-    this.#seeker.bytesIn(chunk.length);
     if (this.#stallWatch !== undefined) this.#stallWatch.moved = true;
     const room = this.#stream === undefined || this.#stream.write(chunk);
     this.#timeout?.uploaded(room);

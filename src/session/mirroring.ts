@@ -85,6 +85,7 @@ class RequestCopy implements ExchangeHost, Copy, Timed {
       offerDeadline: original.startedAt,
       policy: COPY_POLICY,
       affinity: undefined,
+      journal: undefined,
     });
   }
 

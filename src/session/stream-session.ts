@@ -9,6 +9,7 @@ import { PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";
+import type { ExchangeJournal } from "./exchange-journal.ts";
 import { OfferSeeker, type OfferSought, type SessionContext } from "./offer-seeker.ts";
 import { ReplayBuffer } from "./replay-buffer.ts";
 import { beginsSafely, MAY_BREAK_UNDER_SAFE } from "./safe-requests.ts";
@@ -25,6 +26,8 @@ let sessionsCreated = 0;
 export class StreamSession implements OfferSought {
   readonly id = ++sessionsCreated;
   readonly request: StreamRequest;
+  /** Where it is noted what becomes of it; undefined when nobody asks. */
+  readonly journal: ExchangeJournal | undefined;
   readonly startedAt: number;
   readonly #context: SessionContext;
   readonly #node: string | undefined;
@@ -53,7 +56,9 @@ export class StreamSession implements OfferSought {
     waitForOfferMs: number,
     listener: ListenerStatistics,
     events: StreamSessionEvents,
+    journal?: ExchangeJournal,
   ) {
+    this.journal = journal;
     this.#context = context;
     this.#node = node;
     this.#client = client;
@@ -113,6 +118,11 @@ export class StreamSession implements OfferSought {
     const service = offer.upstream.open(this.request, "", "", new ServiceSide(this));
     if (service === undefined) return false;
     this.#service = service;
+    if (this.journal !== undefined) {
+      this.journal.attempts++;
+      this.journal.node = offer.upstream.node;
+      this.journal.sentAt = this.#context.clock.now();
+    }
     if (this.#statistics === undefined) {
       const { statistics } = offer;
       this.#statistics = statistics;
@@ -219,6 +229,7 @@ export class StreamSession implements OfferSought {
 
   #firstAnswer(): void {
     this.#answered = true;
+    if (this.journal !== undefined) this.journal.heardAt = this.#context.clock.now();
     this.#replay.giveUp();
     this.offer?.statistics.latency.record(this.#context.clock.now() - this.startedAt);
   }

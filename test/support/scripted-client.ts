@@ -68,6 +68,7 @@ export function begin(
     startedAt: world.now,
     policy: { ...DEFAULT_POLICY, ...policy },
     affinity,
+    journal: undefined,
   });
   exchange.start();
   return { client, exchange };
