@@ -15,7 +15,7 @@ import { QUIET_PROBE_MS, type SocketStream } from "../socket/socket-stream.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { Http1Writer } from "./http1-writer.ts";
 import type { RequestHost, RequestLimits } from "./request-host.ts";
-import { INTAKE_MODES, type Phase } from "./http1-phase.ts";
+import { INTAKE_MODES, LINGER_MS, LONG_ANSWER_MS, type Phase } from "./http1-phase.ts";
 import { type ActiveSession, exchangeSession } from "./listener.ts";
 import { HTTP2_PREFACE, type IntakeHost, RequestIntake } from "./request-intake.ts";
 import { RequestTurn, type TurnHost } from "./request-turn.ts";
@@ -27,10 +27,6 @@ export interface Http1ConnectionHost extends RequestHost {
   /** The client speaks HTTP/2 from here on: its socket is given up. `first`: its bytes so far. False: not here. */
   http2Begins(connection: Http1Connection, first: Buffer): boolean;
 }
-
-const LINGER_MS = 2_000;
-/** A client that waits for an answer for longer is asked now and then whether it is still there. */
-const LONG_ANSWER_MS = 10_000;
 
 let connectionsCreated = 0;
 

@@ -25,3 +25,8 @@ export const INTAKE_MODES: Readonly<Record<Phase, IntakeMode>> = {
   closing: "drop",
   closed: "drop",
 };
+
+/** How long a client that was told to go may go on sending. */
+export const LINGER_MS = 2_000;
+/** A client that waits for an answer for longer is asked now and then whether it is still there. */
+export const LONG_ANSWER_MS = 10_000;
