@@ -17,7 +17,13 @@ export interface ReadReceiver {
 export const RECEIVER = Symbol("polarity.receiver");
 /** The block that the socket reads into while it is in bulk. */
 const BLOCK = Symbol("polarity.block");
-export type ReceivingSocket = Socket & { [RECEIVER]?: ReadReceiver; [BLOCK]?: ReadBlock | undefined };
+/** What it has read in this turn, while it is in bulk. */
+const TURN = Symbol("polarity.turn");
+export type ReceivingSocket = Socket & {
+  [RECEIVER]?: ReadReceiver;
+  [BLOCK]?: ReadBlock | undefined;
+  [TURN]?: number | undefined;
+};
 
 /** What one client or app may send before others have their turn. */
 const SHARED_BYTES = 64 * 1024;
@@ -69,9 +75,33 @@ function sharedRead(bytesMax: number, bulkBytes: number): OnReadOpts {
         }
       }
       decided = true;
-      return true;
+      return block === undefined || mayReadOn(this, bytes);
     },
   };
+}
+
+// ── sockets in bulk take turns: libuv alone would let one read 32 times before it looks at the next ──
+
+/** What a socket in bulk may read before all others that are readable have their turn. */
+const TURN_BYTES = 256 * 1024;
+
+const readThisTurn: ReceivingSocket[] = [];
+
+/** False: the socket has read enough in this turn, and goes on in the next. */
+function mayReadOn(socket: ReceivingSocket, bytes: number): boolean {
+  if (readThisTurn.length === 0) setImmediate(beginTurn);
+  if (socket[TURN] === undefined) readThisTurn.push(socket);
+  socket[TURN] = (socket[TURN] ?? 0) + bytes;
+  return socket[TURN] < TURN_BYTES;
+}
+
+function beginTurn(): void {
+  for (let socket = readThisTurn.pop(); socket !== undefined; socket = readThisTurn.pop()) {
+    const stopped = socket[TURN]! >= TURN_BYTES;
+    socket[TURN] = undefined;
+    // Who paused it meanwhile resumes it, too.
+    if (stopped && !socket.destroyed && !socket.isPaused()) socket.resume();
+  }
 }
 
 /** What a listening handle of Node's calls for each connection. */
