@@ -118,7 +118,7 @@ test("sessions are resumed, under the first certificate and under another, and k
 test("old versions are not spoken, and 1.2 only as long as it is wanted", async (context) => {
   const { certificates } = await twoNames(context);
   const usual = await startHttps(context, { certificates });
-  const strict = await startHttps(context, { certificates, minVersion: "TLSv1.3" });
+  const strict = await startHttps(context, { certificates, minVersion: "TLSv1.3" }, { http2: false });
   const protocol = async (port: number, ...flags: string[]): Promise<string> => {
     const process = run("openssl", ["s_client", "-connect", `127.0.0.1:${port}`, "-alpn", "h2,http/1.1", ...flags]);
     process.child.stdin?.end();
@@ -129,7 +129,8 @@ test("old versions are not spoken, and 1.2 only as long as it is wanted", async 
   await assert.rejects(protocol(usual.port, "-tls1_2", "-cipher", "AES128-SHA:AES256-SHA256"));
   await assert.rejects(protocol(strict.port, "-tls1_2"));
   assert.match(await protocol(strict.port), /TLSv1\.3/);
-  assert.match(await protocol(usual.port), /ALPN protocol: http\/1\.1/);
+  assert.match(await protocol(usual.port), /ALPN protocol: h2\n/);
+  assert.match(await protocol(strict.port), /ALPN protocol: http\/1\.1/);
 });
 
 test("hsts is said in every final answer of an https listener, Polarity's own included", async (context) => {
@@ -218,6 +219,14 @@ test("a listener turns from http to https and back by a reload, at the same port
     router.node.reload(configOf({ node: { name: "edge" }, links: link, listeners: [listener as { url: string }] }));
   await listen({ url: `https://127.0.0.1:${port}`, service: "web", tls: { certificates } });
   assert.equal((await askSecurely(port, { ca, servername: "one.test" })).text, "ok");
+  for (const [http2, agreed] of [
+    [false, "http/1.1"],
+    [true, "h2"],
+  ] as const) {
+    await listen({ url: `https://127.0.0.1:${port}`, service: "web", tls: { certificates }, http2 });
+    const options = { ca, servername: "one.test", ALPNProtocols: ["h2", "http/1.1"] };
+    assert.equal((await connectSecurely(context, port, options)).alpnProtocol, agreed);
+  }
   await listen({ url: `http://127.0.0.1:${port}`, service: "web" });
   assert.equal((await ask(port)).text, "ok");
 });
