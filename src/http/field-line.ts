@@ -165,9 +165,15 @@ export function parseContentLength(bytes: Uint8Array, start: number, end: number
 export function fieldValue(text: string, start: number, end: number, name: string): string | undefined {
   const wanted = name.toLowerCase();
   let found: string | undefined;
-  for (const [field, value] of fieldEntries(text, start, end)) {
-    if (field.length !== wanted.length || field.toLowerCase() !== wanted) continue;
-    found = found === undefined ? value : `${found}, ${value}`;
+  const { length } = wanted;
+  for (let at = start; at < end;) {
+    const lineEnd = text.indexOf("\r\n", at);
+    // Names hold no colon, so that only one of the right length has its own there.
+    if (text.charCodeAt(at + length) === COLON && text.slice(at, at + length).toLowerCase() === wanted) {
+      const value = withoutBlanks(text.slice(at + length + 1, lineEnd));
+      found = found === undefined ? value : `${found}, ${value}`;
+    }
+    at = lineEnd + 2;
   }
   return found;
 }
@@ -177,10 +183,14 @@ export function* fieldEntries(text: string, start: number, end: number): Generat
   for (let at = start; at < end;) {
     const lineEnd = text.indexOf("\r\n", at);
     const colon = text.indexOf(":", at);
-    // Not `trim`: it would take a no-break space for white space, which is a byte of the value here.
-    yield [text.slice(at, colon), text.slice(colon + 1, lineEnd).replace(/^[ \t]+|[ \t]+$/g, "")];
+    yield [text.slice(at, colon), withoutBlanks(text.slice(colon + 1, lineEnd))];
     at = lineEnd + 2;
   }
+}
+
+/** Not `trim`: it would take a no-break space for white space, which is a byte of the value here. */
+function withoutBlanks(value: string): string {
+  return value.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 function refusedName(bytes: Uint8Array, start: number, at: number): string {
