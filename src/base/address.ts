@@ -24,8 +24,8 @@ export interface LinkAddress {
 }
 
 export interface TargetAddress {
-  readonly scheme: "http" | "https" | "tcp" | "tls" | "unix";
-  /** What the scheme says about the bytes: `http/1.1` for http and https, else `tcp`. */
+  readonly scheme: "http" | "https" | "h2c" | "tcp" | "tls" | "unix";
+  /** What crosses a link for it: HTTP/1.1 for http, https and h2c, else raw bytes. */
   readonly protocol: StreamProtocol;
   readonly place: Place;
   readonly url: string;
@@ -76,7 +76,7 @@ const LINK_DIAL: UrlForm = {
 const TARGET: UrlForm = {
   what: "target",
   example: "http://127.0.0.1:3000 or tcp://127.0.0.1:5432",
-  schemes: ["http", "https", "tcp", "tls", "unix"],
+  schemes: ["http", "https", "h2c", "tcp", "tls", "unix"],
   later: ["udp"],
   bareScheme: "http",
   listens: false,
@@ -122,7 +122,7 @@ export function parseListenerAddress(text: string): ListenerAddress {
 }
 
 function protocolOf(scheme: string): StreamProtocol {
-  return scheme === "http" || scheme === "https" ? "http/1.1" : "tcp";
+  return scheme === "http" || scheme === "https" || scheme === "h2c" ? "http/1.1" : "tcp";
 }
 
 /** `HOST:PORT` with brackets round an IPv6 host, or the path of a unix socket. */

@@ -29,7 +29,7 @@ function serviceSection(read: ReadFile) {
   const target = parsed(
     "a URL such as http://127.0.0.1:3000",
     parseTargetAddress,
-    "The app: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, or `unix:///path`. A port alone is http on 127.0.0.1.",
+    "The app: `http://`, `https://`, `h2c://` (HTTP/2 without TLS), `tcp://` or `tls://HOST:PORT`, or `unix:///path`. A port alone is http on 127.0.0.1.",
   );
   return section({
     target: maybe(target),
@@ -40,8 +40,8 @@ function serviceSection(read: ReadFile) {
       .describe("The same as a list; this version takes one."),
     protocol: maybe(
       choice(
-        ["http/1.1", "tcp"],
-        "What the app speaks. By default what the target's scheme says: http/1.1 for http and https, else tcp.",
+        ["http/1.1", "h2", "tcp"],
+        "What the app speaks; `h2` is HTTP/2, by ALPN on `https://` and else with prior knowledge. By default what the target's scheme says: http/1.1 for http and https, h2 for h2c, else tcp.",
       ),
     ),
     mode: z
@@ -84,7 +84,16 @@ function serviceSection(read: ReadFile) {
       context.issues.push({ code: "custom", input: undefined, message });
       return z.NEVER;
     }
-    if (address.protocol === "http/1.1" && protocol === "tcp") {
+    const http2 = protocol === "h2" || (address.scheme === "h2c" && protocol === undefined);
+    if (address.scheme === "h2c" && !http2) {
+      const message = `an h2c:// target speaks h2; write http:// for HTTP/1.1 to ${address.url}`;
+      context.issues.push({ code: "custom", input: undefined, path: ["protocol"], message });
+    }
+    if (http2 && rest.proxyProtocol !== "none") {
+      const message = "clients share the connections to an app that speaks h2: none of them has its PROXY header";
+      context.issues.push({ code: "custom", input: undefined, path: ["proxyProtocol"], message });
+    }
+    if (address.protocol === "http/1.1" && address.scheme !== "h2c" && protocol === "tcp") {
       const raw = address.scheme === "https" ? "tls" : "tcp";
       const message = `an ${address.scheme}:// target speaks http/1.1; write ${raw}:// to pass raw bytes to ${address.url}`;
       context.issues.push({ code: "custom", input: undefined, path: ["protocol"], message });
@@ -97,7 +106,9 @@ function serviceSection(read: ReadFile) {
     return {
       ...others,
       target: address,
-      protocol: protocol ?? address.protocol,
+      // Requests cross links as HTTP/1.1, whichever version the app speaks.
+      protocol: http2 ? ("http/1.1" as const) : (protocol ?? address.protocol),
+      http2,
       connectTimeoutMs: connectTimeout,
       responseTimeoutMs: responseTimeout,
       stallTimeoutMs: stallTimeout,

@@ -13,7 +13,7 @@ import { LINE_CONTENT_LENGTH, LINE_REQUEST_ID } from "./response-head.ts";
 import type { ResponseHead } from "./response-head.ts";
 
 /** Fields that speak of one HTTP/1.1 connection (RFC 9113 §8.2.2). */
-const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
+export const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "connection",
   "http2-settings",
   "keep-alive",
@@ -22,9 +22,9 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+export const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 // oxlint-disable-next-line no-control-regex -- control characters are what must not be in a line
-const VALUE = /^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/;
+export const FIELD_VALUE = /^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/;
 const PATH = /^[\x21-\x7e]+$/;
 
 /** A request as its pseudo-fields say it; the text is yet to be made. */
@@ -51,7 +51,7 @@ export function requestHeadText(fields: readonly string[], ends: boolean, websoc
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] as string;
     const value = fields[at + 1] as string;
-    if (!VALUE.test(value)) return bad(`a control character in the value of field "${printable(name)}"`);
+    if (!FIELD_VALUE.test(value)) return bad(`a control character in the value of field "${printable(name)}"`);
     if (name.charCodeAt(0) === COLON) {
       const refused = pseudoOver
         ? `the pseudo-field ${printable(name)} after a field`
@@ -60,7 +60,7 @@ export function requestHeadText(fields: readonly string[], ends: boolean, websoc
       continue;
     }
     pseudoOver = true;
-    if (!NAME.test(name)) return bad(`the field name "${printable(name)}"`);
+    if (!FIELD_NAME.test(name)) return bad(`the field name "${printable(name)}"`);
     if (CONNECTION_FIELDS.has(name)) return bad(`the field "${name}", which HTTP/2 does not have`);
     if (name === "host") {
       if (host !== undefined) return bad("more than one host field");
@@ -183,8 +183,8 @@ export function trailerLines(fields: readonly string[]): string | HttpProblem {
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] as string;
     const value = fields[at + 1] as string;
-    if (!NAME.test(name) || isForbiddenTrailer(name)) return bad(`the trailer field "${printable(name)}"`);
-    if (!VALUE.test(value)) return bad(`a control character in the value of trailer "${name}"`);
+    if (!FIELD_NAME.test(name) || isForbiddenTrailer(name)) return bad(`the trailer field "${printable(name)}"`);
+    if (!FIELD_VALUE.test(value)) return bad(`a control character in the value of trailer "${name}"`);
     lines += `${name}: ${value}\r\n`;
   }
   return lines;

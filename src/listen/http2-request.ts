@@ -80,6 +80,8 @@ export class Http2Request implements TurnHost {
     stream.on("aborted", onAborted);
     stream.on("close", onClose);
     stream.on("drain", onDrain);
+    // A stream whose end nobody read would be reset behind its answer, or even before the answer's end.
+    if (ends) stream.resume();
   }
 
   get bytesOut(): number {
@@ -116,6 +118,7 @@ export class Http2Request implements TurnHost {
 
   sweep(now: number): void {
     const { idleTimeoutMs, sendTimeoutMs } = this.#connection.host.limits;
+    this.#writer.stopIfSent();
     // Bytes of a tunnel may wait: what they mean, and for how long, is between its ends.
     const stalled = this.#tunnel ? undefined : this.#reader.problem(now, sendTimeoutMs);
     if (stalled !== undefined) {

@@ -23,7 +23,7 @@ export class Http2Writer implements ClientWriter, AnswerReader {
   readonly #stream: ServerHttp2Stream;
   readonly #host: RequestHost;
   #decoder: ChunkedDecoder | undefined;
-  #waitsForTrailers = false;
+  #stops = false;
   #over = false;
   /** The client has not taken what was written; `drain` follows. */
   full = false;
@@ -108,9 +108,13 @@ export class Http2Writer implements ClientWriter, AnswerReader {
 
   /** The rest of the request has no reader: the client is told to stop, behind the answer (RFC 9113 §8.1). */
   stopRequest(): void {
-    if (!this.#waitsForTrailers) this.#stream.close(NO_ERROR);
-    // They leave in a turn of their own, and a reset must not overtake them.
-    else this.#stream.once("wantTrailers", onTrailersSent);
+    this.#stops = true;
+    this.#stream.once("finish", () => setImmediate(() => this.stopIfSent()));
+  }
+
+  /** A reset must not overtake the end of the answer, which waits for its client's credit. */
+  stopIfSent(): void {
+    if (this.#stops && !this.#stream.closed && this.#stream.state.localClose === 1) this.#stream.close(NO_ERROR);
   }
 
   /** Breaks the stream; its `close` follows. */
@@ -130,7 +134,6 @@ export class Http2Writer implements ClientWriter, AnswerReader {
   #respond(fields: string[], endStream: boolean, waitForTrailers: boolean): boolean {
     if (this.#over) return false;
     try {
-      this.#waitsForTrailers = waitForTrailers;
       if (waitForTrailers) this.#stream.on("wantTrailers", () => this.#sendTrailers());
       const options = { endStream, waitForTrailers, sendDate: false };
       this.#stream.respond(fields, options);
@@ -153,7 +156,10 @@ export class Http2Writer implements ClientWriter, AnswerReader {
       this.#stream.sendTrailers(trailerFields(this.#decoder?.trailers ?? ""));
     } catch {
       this.cut();
+      return;
     }
+    // They leave in the next turn.
+    if (this.#stops) setImmediate(() => setImmediate(() => this.stopIfSent()));
   }
 }
 
@@ -166,14 +172,6 @@ function asObject(fields: readonly string[]): Record<string, string | string[]> 
     object[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
   }
   return object;
-}
-
-function onTrailersSent(this: ServerHttp2Stream): void {
-  setImmediate(closeCleanly, this);
-}
-
-function closeCleanly(stream: ServerHttp2Stream): void {
-  stream.close(NO_ERROR);
 }
 
 function finishSilently(done: () => void): void {

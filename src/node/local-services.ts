@@ -5,9 +5,10 @@ import { Health } from "../balance/health.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import { LOCAL_IDENTITY, type Registry } from "../registry/registry.ts";
-import { HTTP_ALPN } from "../socket/tls-settings.ts";
+import { HTTP2_ALPN, HTTP_ALPN } from "../socket/tls-settings.ts";
 import { AppTls } from "../target/app-tls.ts";
 import { checkHealth } from "../target/health-check.ts";
+import { Http2Target } from "../target/http2-target.ts";
 import { HttpTarget } from "../target/http-target.ts";
 import { LocalUpstream } from "../target/local-upstream.ts";
 import type { Target, TargetContext } from "../target/target.ts";
@@ -132,7 +133,7 @@ export class LocalServices {
     if (service !== undefined) this.#retired.add(service.target);
   }
 
-  #createTls({ name, target, protocol, tls }: ServiceConfig): AppTls | undefined {
+  #createTls({ name, target, protocol, http2, tls }: ServiceConfig): AppTls | undefined {
     if (target.scheme !== "https" && target.scheme !== "tls") return undefined;
     if (tls.insecureSkipVerify) {
       this.#options.logger.warn(
@@ -146,7 +147,7 @@ export class LocalServices {
       key: tls.key?.text,
       serverName: tls.serverName,
       insecureSkipVerify: tls.insecureSkipVerify,
-      protocols: protocol === "http/1.1" ? [HTTP_ALPN] : [],
+      protocols: http2 ? [HTTP2_ALPN] : protocol === "http/1.1" ? [HTTP_ALPN] : [],
     });
   }
 
@@ -154,7 +155,8 @@ export class LocalServices {
     const context: TargetContext = { clock: this.#coarse };
     const { target: address, connectTimeoutMs, responseTimeoutMs, stallTimeoutMs, keepAlive, proxyProtocol } = config;
     if (config.protocol !== "http/1.1") return new TcpTarget({ address, tls, connectTimeoutMs, proxyProtocol });
-    return new HttpTarget(context, {
+    const Served = config.http2 ? Http2Target : HttpTarget;
+    return new Served(context, {
       address,
       tls,
       connectTimeoutMs,
@@ -176,9 +178,9 @@ export class LocalServices {
       { active: { intervalMs: check.intervalMs, rise: check.rise, fall: check.fall }, passive: undefined, random },
       {
         probe: () => {
-          const { target: address, proxyProtocol } = config;
+          const { target: address, http2, proxyProtocol } = config;
           const { path, timeoutMs } = check;
-          void checkHealth({ address, tls, path, timeoutMs, proxyProtocol }).then((failure) => {
+          void checkHealth({ address, tls, http2, path, timeoutMs, proxyProtocol }).then((failure) => {
             if (failure === undefined) health.probePassed(clock.now());
             else health.probeFailed(clock.now(), failure);
           });

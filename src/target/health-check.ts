@@ -1,15 +1,18 @@
 /** One active check of an app: a GET that is answered with 2xx or 3xx, or a connection that is accepted. */
 import { connect, type Socket } from "node:net";
-import type { Place, TargetAddress } from "../base/address.ts";
+import { formatPlace, type Place, type TargetAddress } from "../base/address.ts";
 import { http } from "../socket/node-http.ts";
 import { ownPreface, type ProxyProtocol } from "./app-preface.ts";
 import { tlsReason } from "../socket/tls-settings.ts";
 import { connectApp, onceConnected } from "./app-socket.ts";
 import type { AppTls } from "./app-tls.ts";
+import { checkGetHttp2 } from "./health-check-http2.ts";
 
 export interface HealthCheckOptions {
   readonly address: TargetAddress;
   readonly tls: AppTls | undefined;
+  /** The app speaks HTTP/2. */
+  readonly http2: boolean;
   /** What to GET; undefined: being able to connect is enough. */
   readonly path: string | undefined;
   readonly timeoutMs: number;
@@ -19,7 +22,11 @@ export interface HealthCheckOptions {
 
 /** Resolves with how the check failed, or undefined when it passed; never rejects. */
 export function checkHealth(options: HealthCheckOptions): Promise<string | undefined> {
-  return options.path === undefined ? checkConnect(options) : checkGet(options, options.path);
+  const { address, tls, path, timeoutMs } = options;
+  if (path === undefined) return checkConnect(options);
+  if (!options.http2) return checkGet(options, path);
+  const authority = address.place.kind === "unix" ? "localhost" : formatPlace(address.place);
+  return checkGetHttp2({ place: address.place, tls }, authority, path, timeoutMs);
 }
 
 function checkConnect({ address, tls, timeoutMs, proxyProtocol }: HealthCheckOptions): Promise<string | undefined> {

@@ -98,7 +98,7 @@ export async function startPair(
   listener: Partial<ListenerInput> = {},
   service: Partial<ServicesInput[string]> = {},
 ): Promise<Router & { readonly connector: PolarityNode }> {
-  const scheme = target.startsWith("http") || service.protocol === "http/1.1" ? "http" : "tcp";
+  const scheme = /^(https?|h2c):/.test(target) || service.protocol === "http/1.1" ? "http" : "tcp";
   const router = await startRouter(context, [{ url: `${scheme}://127.0.0.1:0`, service: "web", ...listener }]);
   const connector = await startConnector(context, router.link, { web: { target, ...service } }, { name: "shed" });
   await offered(router.node, "web");

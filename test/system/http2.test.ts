@@ -10,9 +10,9 @@ import { startHttpApp, startWireApp } from "../support/apps.ts";
 import { startPair, startRouter } from "../support/cluster.ts";
 import { TestAuthority } from "../support/certificates.ts";
 import { askHttp2, http2Session } from "../support/http2-client.ts";
-import { FRAME, frame, FrameClient, POST_FIELDS } from "../support/http2-frames.ts";
+import { FLAG, FRAME, frame, FrameClient, GET_FIELDS, POST_FIELDS } from "../support/http2-frames.ts";
 import { ask } from "../support/http-client.ts";
-import { until } from "../support/patience.ts";
+import { soon, until } from "../support/patience.ts";
 import { temporaryFolder } from "../support/servers.ts";
 import { certificateFiles } from "../support/tls-files.ts";
 
@@ -190,13 +190,15 @@ test("a client that resets its request lets the app know", async (t) => {
   stream.on("error", () => {});
   await once(stream, "response");
   stream.close(8);
-  await gone.promise;
+  await soon("the app hears", gone.promise);
   await until("nothing under way", () => router.node.view().listeners[0]?.requestsActive === 0);
 });
 
 test("a request that is taken back in its middle never looks complete to the app", async (t) => {
+  const asked = Promise.withResolvers<void>();
   const aborted = Promise.withResolvers<boolean>();
   const app = await startHttpApp(t, (request) => {
+    asked.resolve();
     request.on("end", () => aborted.resolve(false));
     request.on("error", () => aborted.resolve(true));
     request.resume();
@@ -204,10 +206,10 @@ test("a request that is taken back in its middle never looks complete to the app
   const router = await startPair(t, app.url);
   const client = new FrameClient(t, router.port).headers(1, POST_FIELDS, false);
   client.send(frame(FRAME.data, 0, 1, Buffer.from("part")));
-  await until("the app is asked", () => router.node.view().listeners[0]?.requestsActive === 1);
+  await soon("the app is asked", asked.promise);
   // NO_ERROR is the code that could be taken for a clean end.
   client.reset(1, 0);
-  assert.equal(await aborted.promise, true);
+  assert.equal(await soon("the app hears", aborted.promise), true);
 });
 
 test("a client that reads slowly holds back its app, and nobody else", async (t) => {
@@ -386,4 +388,35 @@ test("a websocket passes by extended CONNECT, and an app that knows none is told
   const [answer] = (await once(refused, "response")) as [{ ":status": number }];
   assert.equal(answer[":status"], 502);
   refused.close();
+});
+
+test("an answer's end is said to a client that gives credit late, also before the end of its request", async (t) => {
+  const app = await startHttpApp(t, (request, response) => {
+    if (request.url === "/length") response.setHeader("Content-Length", 100_000);
+    response.write(Buffer.alloc(50_000));
+    response.end(Buffer.alloc(50_000));
+  });
+  const router = await startPair(t, app.url);
+  for (const [index, path] of ["/length", "/chunked"].entries()) {
+    for (const early of [false, true]) {
+      const client = new FrameClient(t, router.port);
+      client.headers(1, [[":method", early ? "POST" : "GET"], [":path", path], ...GET_FIELDS.slice(1, 3)], !early);
+      const received = (): number =>
+        client.frames.reduce((sum, { type, payload }) => sum + (type === FRAME.data ? payload.length : 0), 0);
+      for (let granted = 65_535; granted < 100_000; granted += 1_000) {
+        await until("the window is used up", () => received() === granted);
+        const credit = Buffer.from([0, 0, 1_000 >> 8, 1_000 & 0xff]);
+        client.send(frame(FRAME.windowUpdate, 0, 0, credit), frame(FRAME.windowUpdate, 0, 1, credit));
+      }
+      const what = `END_STREAM of ${path}, request ${early ? "open" : "ended"}`;
+      const isLast = ({ type, flags, stream }: { type: number; flags: number; stream: number }): boolean =>
+        stream === 1 && (type === FRAME.data || type === FRAME.headers) && (flags & FLAG.endStream) !== 0;
+      await client.frame(what, isLast);
+      assert.equal(received(), 100_000);
+      if (early) assert.equal(await client.rstStream(1), 0);
+      const reset = client.frames.findIndex(({ type }) => type === FRAME.rstStream);
+      assert.ok(reset < 0 || reset > client.frames.findIndex(isLast), `${index}: the reset came first`);
+      client.socket.destroy();
+    }
+  }
 });

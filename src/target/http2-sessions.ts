@@ -1,0 +1,138 @@
+/**
+ * HTTP/2 connections to one app. Requests share them up to as many at once as the app allows; the next one opens another.
+ *
+ * take: O(connections), of which there are few. sweep: the same.
+ */
+import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import { http2 } from "../socket/node-http2.ts";
+import { HTTP2_ALPN } from "../socket/tls-settings.ts";
+import { type AppPlace, connectApp, onceConnected } from "./app-socket.ts";
+
+export interface Http2SessionsOptions {
+  readonly app: AppPlace;
+  readonly connectTimeoutMs: number;
+  readonly idleMs: number;
+}
+
+/** Until the app has said how many it takes. */
+const STREAMS_AT_FIRST = 100;
+/** What an answer may have on its way to us; held for as long as its client does not take it. */
+const STREAM_WINDOW_BYTES = 256 * 1024;
+const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
+const SESSION_MEMORY_MB = 64;
+
+export class AppSession {
+  readonly #session: ClientHttp2Session;
+  /** Requests on it. */
+  active = 0;
+  connected = false;
+  /** It takes new requests. */
+  usable = true;
+  /** It has served before: the app may be closing it just now. */
+  reused = false;
+  /** What broke it. */
+  error: Error | undefined;
+  idleSince = 0;
+  #streamsMax = STREAMS_AT_FIRST;
+
+  constructor({ app, connectTimeoutMs }: Http2SessionsOptions, gone: (session: AppSession) => void) {
+    const socket = connectApp(app, connectTimeoutMs);
+    onceConnected(socket, () => {
+      if (app.tls !== undefined && (socket as TLSSocket).alpnProtocol !== HTTP2_ALPN) {
+        socket.destroy(new Error("it did not agree to HTTP/2"));
+        return;
+      }
+      this.connected = true;
+    });
+    this.#session = http2().connect("http://app", {
+      createConnection: () => socket,
+      settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
+      maxSessionMemory: SESSION_MEMORY_MB,
+      strictSingleValueFields: false,
+    } as object);
+    const session = this.#session;
+    session.on("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
+    session.on("remoteSettings", ({ maxConcurrentStreams }) => {
+      this.#streamsMax = maxConcurrentStreams ?? Number.POSITIVE_INFINITY;
+    });
+    session.on("goaway", () => {
+      this.usable = false;
+    });
+    session.on("error", (error) => {
+      this.usable = false;
+      this.error = error;
+    });
+    session.on("close", () => {
+      this.usable = false;
+      gone(this);
+    });
+    // The app closed its side: it can neither be asked nor answer.
+    socket.on("end", () => this.destroy());
+  }
+
+  get hasRoom(): boolean {
+    return this.usable && this.active < this.#streamsMax;
+  }
+
+  request(fields: readonly string[], endStream: boolean, waitForTrailers: boolean): ClientHttp2Stream {
+    return this.#session.request(fields as string[], { endStream, waitForTrailers });
+  }
+
+  /** Closes when the requests on it are answered. */
+  close(): void {
+    this.usable = false;
+    this.#session.close();
+  }
+
+  destroy(): void {
+    this.usable = false;
+    this.#session.destroy();
+  }
+}
+
+export class Http2Sessions {
+  readonly #options: Http2SessionsOptions;
+  readonly #sessions = new Set<AppSession>();
+
+  constructor(options: Http2SessionsOptions) {
+    this.#options = options;
+  }
+
+  /** Connections, idle and busy. */
+  get open(): number {
+    return this.#sessions.size;
+  }
+
+  /** One with room for another request, which counts from now on; it is owed one `give`. */
+  take(): AppSession {
+    let taken: AppSession | undefined;
+    for (const session of this.#sessions) {
+      if (!session.hasRoom) continue;
+      taken = session;
+      break;
+    }
+    if (taken === undefined) {
+      taken = new AppSession(this.#options, (session) => this.#sessions.delete(session));
+      this.#sessions.add(taken);
+    }
+    taken.active++;
+    return taken;
+  }
+
+  give(session: AppSession, now: number): void {
+    session.active--;
+    session.idleSince = now;
+    session.reused = true;
+  }
+
+  sweep(now: number): void {
+    for (const session of this.#sessions) {
+      if (session.active === 0 && session.reused && now - session.idleSince >= this.#options.idleMs) session.close();
+    }
+  }
+
+  close(): void {
+    for (const session of this.#sessions) session.destroy();
+  }
+}
