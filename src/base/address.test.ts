@@ -100,7 +100,11 @@ test("what cannot be understood is refused with a form that would do and the rea
     [parseTargetAddress, "http://a:1/base", /nothing may follow the port, but \/base does/],
     [parseTargetAddress, "http://a:1?x", /nothing may follow the port/],
     [parseTargetAddress, "http://a:1#x", /nothing may follow a #/],
-    [parseTargetAddress, "ftp://a:1", /ftp:\/\/ is not one of http:\/\/, https:\/\/, tcp:\/\/, tls:\/\/, unix:\/\//],
+    [
+      parseTargetAddress,
+      "ftp://a:1",
+      /ftp:\/\/ is not one of http:\/\/, https:\/\/, h2c:\/\/, tcp:\/\/, tls:\/\/, unix:\/\//,
+    ],
     [parseTargetAddress, "udp://a:1", /not supported yet/],
     [parseTargetAddress, "http://a b:1", /a space or a control character/],
     [parseTargetAddress, "http://a:1\n", /a space or a control character/],

@@ -76,7 +76,7 @@ export class AppSession {
   }
 
   request(fields: readonly string[], endStream: boolean, waitForTrailers: boolean): ClientHttp2Stream {
-    return this.#session.request(fields as string[], { endStream, waitForTrailers });
+    return this.#session.request(fields, { endStream, waitForTrailers });
   }
 
   /** Closes when the requests on it are answered. */
