@@ -1,0 +1,173 @@
+/**
+ * Finds the messages of the Foo Protocol in one direction of a connection:
+ *
+ *     Msg  := Type ws Seq [ws Data] LF      Type := "REQ" | "ACK" | "NAK"      Seq := integer      Data := UTF-8 without LF
+ *
+ * Blanks are one or more of space, tab, vertical tab, form feed and carriage return; an integer may have a sign. A line that
+ * is anything else is told as `other`. Of a line no byte is kept, only how far it has come: one of ten megabytes costs no
+ * more memory than an empty one. Each byte is looked at once; long data is skipped natively.
+ */
+import { Utf8Check } from "./utf8-check.ts";
+
+export const REQ = 0;
+export const ACK = 1;
+export const NAK = 2;
+export type FooType = typeof REQ | typeof ACK | typeof NAK;
+
+export interface FooSink {
+  /** `seq` is NaN where the number is too large to be told from its neighbours. */
+  message(type: FooType, seq: number): void;
+  /** A line that is no message. */
+  other(): void;
+}
+
+const LF = 0x0a;
+const MINUS = 0x2d;
+const PLUS = 0x2b;
+const ZERO = 0x30;
+
+/** How far a line has come. The first three count the bytes of its type. */
+const TYPE_BLANK = 3;
+const SEQ_START = 4;
+const SEQ_SIGNED = 5;
+const SEQ = 6;
+const DATA = 7;
+const OTHER = 8;
+type Phase =
+  | 0
+  | 1
+  | 2
+  | typeof TYPE_BLANK
+  | typeof SEQ_START
+  | typeof SEQ_SIGNED
+  | typeof SEQ
+  | typeof DATA
+  | typeof OTHER;
+
+const TYPES: readonly string[] = ["REQ", "ACK", "NAK"];
+/** The bytes of the types, one after the other. */
+const TYPE_BYTES = Buffer.from(TYPES.join(""), "latin1");
+const TYPE_BYTES_EACH = 3;
+
+/** Data is searched in place up to here; beyond, a native search is cheaper than it costs to begin one. */
+const NEAR_BYTES = 128;
+
+export class FooScanner {
+  readonly #sink: FooSink;
+  readonly #utf8 = new Utf8Check();
+  #phase: Phase = 0;
+  #type: FooType = REQ;
+  #seq = 0;
+  #negative = false;
+
+  constructor(sink: FooSink) {
+    this.#sink = sink;
+  }
+
+  push(chunk: Buffer): void {
+    const end = chunk.length;
+    let at = 0;
+    while (at < end) {
+      at = this.#phase < DATA ? this.#head(chunk, at, end) : this.#skip(chunk, at, end);
+      if (at >= end) return;
+      this.#line();
+      at++;
+    }
+  }
+
+  /** The peer says no more: what it began is no message. */
+  end(): void {
+    if (this.#phase !== 0) this.#sink.other();
+    this.#begin();
+  }
+
+  /** Through type and number, as far as they go. Returns where the line ends, or else where its data begins, or the chunk ends. */
+  #head(chunk: Buffer, start: number, end: number): number {
+    let phase: Phase = this.#phase;
+    let at = start;
+    for (; at < end; at++) {
+      const byte = chunk[at]!;
+      if (byte === LF) break;
+      phase = this.#next(phase, byte);
+      if (phase >= DATA) {
+        this.#phase = phase;
+        return this.#skip(chunk, at + 1, end);
+      }
+    }
+    this.#phase = phase;
+    return at;
+  }
+
+  #next(phase: Phase, byte: number): Phase {
+    switch (phase) {
+      case 0:
+        this.#type = byte === 0x52 ? REQ : byte === 0x41 ? ACK : NAK;
+        return byte === TYPE_BYTES[this.#type * TYPE_BYTES_EACH] ? 1 : OTHER;
+      case 1:
+        return byte === TYPE_BYTES[this.#type * TYPE_BYTES_EACH + 1] ? 2 : OTHER;
+      case 2:
+        return byte === TYPE_BYTES[this.#type * TYPE_BYTES_EACH + 2] ? TYPE_BLANK : OTHER;
+      case TYPE_BLANK:
+        return isBlank(byte) ? SEQ_START : OTHER;
+      case SEQ_START:
+        if (isBlank(byte)) return SEQ_START;
+        this.#negative = byte === MINUS;
+        if (byte === MINUS || byte === PLUS) return SEQ_SIGNED;
+        return this.#digit(byte) ? SEQ : OTHER;
+      case SEQ_SIGNED:
+        return this.#digit(byte) ? SEQ : OTHER;
+      case SEQ:
+        if (isBlank(byte)) return DATA;
+        return this.#digit(byte) ? SEQ : OTHER;
+      default:
+        return phase;
+    }
+  }
+
+  #digit(byte: number): boolean {
+    const digit = byte - ZERO;
+    if (digit < 0 || digit > 9) return false;
+    // Grows past what is exact, and to Infinity, without harm.
+    this.#seq = this.#seq * 10 + digit;
+    return true;
+  }
+
+  /** To the end of the line, or of the chunk. */
+  #skip(chunk: Buffer, start: number, end: number): number {
+    let at = start;
+    if (!this.#utf8.split) {
+      const near = Math.min(end, start + NEAR_BYTES);
+      while (at < near) {
+        const byte = chunk[at]!;
+        if (byte === LF) return at;
+        if (byte >= 0x80) break;
+        at++;
+      }
+      if (at === end) return end;
+    }
+    const found = chunk.indexOf(LF, at);
+    const lineEnd = found < 0 ? end : found;
+    if (this.#phase === DATA) this.#utf8.push(chunk, at, lineEnd);
+    return lineEnd;
+  }
+
+  #line(): void {
+    const phase = this.#phase;
+    if (phase === SEQ || (phase === DATA && this.#utf8.valid)) {
+      const seq = this.#negative ? -this.#seq : this.#seq;
+      this.#sink.message(this.#type, Number.isSafeInteger(seq) ? seq : Number.NaN);
+    } else this.#sink.other();
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#phase = 0;
+    this.#seq = 0;
+    this.#negative = false;
+    this.#utf8.reset();
+  }
+}
+
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d && byte !== LF);
+}
