@@ -8,6 +8,7 @@ import type { ByteStream } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Analyzer, AnalyzerFactory, Tap } from "./analyzer.ts";
 import { Meters, type Statistics } from "./meters.ts";
+import { StreamTap, type TapOwner } from "./stream-tap.ts";
 import { TappedStream } from "./tapped-stream.ts";
 
 export interface AnalysisPlace {
@@ -28,7 +29,7 @@ export interface AnalysisOptions {
 
 const NOTHING: Statistics = Object.freeze({});
 
-export class Analysis {
+export class Analysis implements TapOwner {
   readonly place: AnalysisPlace;
   readonly meters = new Meters();
   readonly #clock: Clock;
@@ -46,7 +47,7 @@ export class Analysis {
   }
 
   /** The connection's stream, with a tap: what its user reads from it came from the client. */
-  attach(stream: ByteStream): ByteStream & { readonly tap: StreamTap } {
+  attach(stream: ByteStream): TappedStream {
     return new TappedStream(stream, new StreamTap(this, this.#clock));
   }
 
@@ -94,56 +95,5 @@ export class Analysis {
 
   fail(error: unknown): void {
     if (this.failures++ === 0) this.#failed(error);
-  }
-}
-
-/** The tap of one connection, until it fails or the connection ends. */
-export class StreamTap {
-  readonly #analysis: Analysis;
-  readonly #clock: Clock;
-  #tap: Tap | undefined;
-  #closed = false;
-
-  constructor(analysis: Analysis, clock: Clock) {
-    this.#analysis = analysis;
-    this.#clock = clock;
-    this.#tap = analysis.open(clock.now());
-  }
-
-  fromClient(bytes: Buffer): void {
-    try {
-      this.#tap?.fromClient(bytes, this.#clock.now());
-    } catch (error) {
-      this.#detach(error);
-    }
-  }
-
-  fromServer(bytes: Buffer): void {
-    try {
-      this.#tap?.fromServer(bytes, this.#clock.now());
-    } catch (error) {
-      this.#detach(error);
-    }
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#analysis.closed();
-    const tap = this.#tap;
-    this.#tap = undefined;
-    if (tap?.closed !== undefined) this.#analysis.guarded(() => tap.closed!(this.#clock.now()));
-  }
-
-  /** Of this connection; undefined where the analyzer has none. */
-  statistics(): Statistics | undefined {
-    const tap = this.#tap;
-    if (tap?.statistics === undefined) return undefined;
-    return this.#analysis.guarded(() => tap.statistics!(this.#clock.now()));
-  }
-
-  #detach(error: unknown): void {
-    this.#tap = undefined;
-    this.#analysis.fail(error);
   }
 }

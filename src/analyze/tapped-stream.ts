@@ -8,7 +8,7 @@
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
-import type { StreamTap } from "./analysis.ts";
+import type { StreamTap } from "./stream-tap.ts";
 
 export class TappedStream implements ByteStream {
   readonly tap: StreamTap;
