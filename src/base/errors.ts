@@ -52,6 +52,7 @@ export const ERRORS = Object.freeze({
   TARGET_STALLED: define("app", 504, false, "the app stopped in the middle of its answer"),
   ROUTE_TIMEOUT: define("app", 504, false, "no answer began within the time that the route allows"),
   // Offers and links.
+  UPGRADE_NOT_CARRIED: define("connector", 501, true, "what serves the request cannot carry an upgrade"),
   NO_OFFER: define("connector", 503, true, "the service is known, but nothing offers it now"),
   NO_CONNECTOR: define("connector", 503, false, "no connector has joined this router"),
   SERVICE_UNKNOWN: define("connector", 502, true, "the far side of the link does not serve that service"),

@@ -24,6 +24,7 @@ export interface RouterFlags extends NodeFlags {
   readonly tlsKey?: string;
   readonly clientCa?: string;
   readonly insecure?: boolean;
+  readonly cranker?: boolean;
   /** False with --no-relay. */
   readonly relay?: boolean;
 }

@@ -28,7 +28,14 @@ export function routerConfig(flags: RouterFlags): NodeConfig {
   return resolveFlags({
     ...nodeSections(flags),
     links: {
-      accept: links.map((url) => ({ url, tls, auth, insecure: flags.insecure === true, relay: flags.relay !== false })),
+      accept: links.map((url) => ({
+        url,
+        tls,
+        auth,
+        insecure: flags.insecure === true,
+        relay: flags.relay !== false,
+        cranker: flags.cranker === true,
+      })),
     },
     listeners: listenersOf(given(flags.listen)) ?? [{ url: DEFAULT_LISTENER }],
   });

@@ -41,6 +41,7 @@ export function addAcceptFlags(command: Command): Command {
     .addOption(valueFlag("--tls-key <path>", "its private key, PEM", text))
     .addOption(valueFlag("--client-ca <path>", "authority that connectors need a certificate of, PEM", text))
     .addOption(switchFlag("--insecure", "let anybody join, even beyond this machine"))
+    .addOption(switchFlag("--cranker", "take cranker connectors too, versions 1.0 and 3.0, on the ports of the links"))
     .addOption(switchFlag("--no-relay", "do not let who joins reach services of other nodes through this one"));
 }
 

@@ -1,9 +1,10 @@
 /** The `links` section: where other nodes join, and which nodes this one dials. */
+import { z } from "zod";
 import { isLocalPlace, parseLinkAddress, parseLinkListenerAddress } from "../base/address.ts";
 import { parseTokens, TokenSet } from "../link/tokens.ts";
 import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
 import type { ReadFile } from "./fields.ts";
-import { file, flag, integer, list, maybe, parsed, secretFile, section, text } from "./fields.ts";
+import { duration, file, flag, integer, list, maybe, parsed, secretFile, section, text } from "./fields.ts";
 import { LoadedText } from "./loaded-text.ts";
 
 export function linksSection(read: ReadFile) {
@@ -41,7 +42,10 @@ function acceptSection(read: ReadFile) {
       true,
       "Pass on streams of who joins here to services of other nodes, so that `forward` and `dial` reach them.",
     ),
-  }).transform(({ url, tls: certificates, auth: known, insecure, relay }, context) => {
+    cranker: maybe(crankerSection()).describe(
+      "Take cranker connectors, versions 1.0 and 3.0, on the same port. `true`, or keys of its own.",
+    ),
+  }).transform(({ url, tls: certificates, auth: known, insecure, relay, cranker }, context) => {
     const open = known === undefined && certificates?.clientCa === undefined;
     if (open && !insecure && !isLocalPlace(url.place)) {
       context.issues.push({
@@ -52,8 +56,35 @@ function acceptSection(read: ReadFile) {
           "set auth.tokensFile (--tokens-file), tls.clientCa (--client-ca), or insecure: true (--insecure)",
       });
     }
-    return { address: url, tls: certificates, tokens: known?.tokensFile, insecure, relay };
+    return { address: url, tls: certificates, tokens: known?.tokensFile, insecure, relay, cranker };
   });
+}
+
+/** `cranker: true`, or with keys of its own. */
+function crankerSection() {
+  const expected = "expected names of services, such as web, shop.example.com, shop.example.com/cart or *";
+  const keys = section({
+    responseTimeout: duration({
+      min: "1ms",
+      max: "24h",
+      byDefault: "60s",
+      help: "How long an app behind a cranker connector may take to begin its answer.",
+    }),
+    routes: maybe(
+      z
+        .record(z.string(), z.array(z.string({ error: expected }), { error: expected }), {
+          error: "expected identities and lists of services",
+        })
+        .meta({
+          description:
+            "Who may register what: the name of a token or certificate, and a list of `route`, `domain`, `domain/route` or `*`. Left out: a name belongs to who registers it first.",
+          polarityValue: "names and lists",
+        }),
+    ),
+  }).transform(({ responseTimeout, routes }) => ({ responseTimeoutMs: responseTimeout, routes }));
+  return z
+    .preprocess((value) => (value === true ? {} : value === false ? undefined : value), maybe(keys))
+    .meta({ polarityFlag: true });
 }
 
 function dialSection(read: ReadFile) {

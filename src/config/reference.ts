@@ -17,6 +17,7 @@ interface SchemaNode {
   readonly polarityRange?: string;
   readonly polarityHidden?: boolean;
   readonly polarityText?: boolean;
+  readonly polarityFlag?: boolean;
   /** What the column says where the schema's own form would say too much. */
   readonly polarityValue?: string;
   readonly anyOf?: readonly SchemaNode[];
@@ -67,6 +68,7 @@ function valueOf(node: SchemaNode): string {
   if (node.minimum !== undefined && node.maximum !== undefined) return `${node.minimum} to ${node.maximum}`;
   if (node.type === "array") return "list";
   if (node.polarityText === true) return "text, or keys below";
+  if (node.polarityFlag === true) return "`true`, `false`, or keys below";
   if (node.type === "object") return node.properties === undefined ? "names and values" : "keys below";
   return node.type === "boolean" ? "`true`, `false`" : "text";
 }

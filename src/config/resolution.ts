@@ -93,18 +93,19 @@ export function configJsonSchema(): Record<string, unknown> {
     override: ({ jsonSchema }) => {
       delete jsonSchema["polarityRange"];
       delete jsonSchema["polarityHidden"];
-      if (jsonSchema["polarityText"] === true) allowText(jsonSchema);
+      if (jsonSchema["polarityText"] === true) allowShort(jsonSchema, "string");
+      if (jsonSchema["polarityFlag"] === true) allowShort(jsonSchema, "boolean");
       delete jsonSchema["polarityValue"];
     },
   });
   return { ...json, title: "Polarity configuration" };
 }
 
-/** A group of keys for which a text is short. */
-function allowText(group: Record<string, unknown>): void {
-  const { description, polarityText: _, ...keys } = { ...group };
+/** A group of keys for which a text, or `true`, is short. */
+function allowShort(group: Record<string, unknown>, type: "string" | "boolean"): void {
+  const { description, polarityText: _, polarityFlag: __, ...keys } = { ...group };
   for (const key of Object.keys(group)) delete group[key];
-  Object.assign(group, { description, anyOf: [{ type: "string" }, keys] });
+  Object.assign(group, { description, anyOf: [{ type }, keys] });
 }
 
 interface SchemaNode {

@@ -17,6 +17,7 @@ const REASON_PHRASES: Readonly<Record<number, string>> = Object.freeze({
   431: "Request Header Fields Too Large",
   499: "Client Closed Request",
   500: "Internal Server Error",
+  501: "Not Implemented",
   502: "Bad Gateway",
   503: "Service Unavailable",
   504: "Gateway Timeout",

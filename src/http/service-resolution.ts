@@ -2,6 +2,9 @@
  * Which service a request asks for, on a listener without routes. In order: the field X-Service-Id; a Host of the form
  * `service.…`, or `node.service` (the node up to the first dot, the rest is the service); the first path segment; `*`.
  *
+ * Services of cranker connectors are found as their routers find them: by the whole host, where they are for one
+ * (`host/segment`, then `host`), or by the first path segment, and never by a part of the host.
+ *
  * A candidate counts when `knows` says so; building one costs a slice, so a hit on an early one costs little.
  */
 import { hostName, isAddress } from "./host.ts";
@@ -18,14 +21,27 @@ export type ServiceResolution =
 /** Whether anything serves `service`: at `node`, or anywhere when that is empty. */
 export type KnowsService = (service: string, node: string) => boolean;
 
+/** Services that no part of a host's name leads to. */
+export interface PathServices {
+  /** False: there are none, and the rest is not asked. */
+  readonly anyByPath: boolean;
+  isByPath(service: string): boolean;
+}
+
 export const CATCH_ALL = "*";
+
+const NO_PATH_SERVICES: PathServices = Object.freeze({ anyByPath: false, isByPath: () => false });
 
 const LABELS_MAX = 16;
 
-export function resolveService(head: RequestHead, knows: KnowsService): ServiceResolution {
+export function resolveService(
+  head: RequestHead,
+  knows: KnowsService,
+  byPath: PathServices = NO_PATH_SERVICES,
+): ServiceResolution {
   if (head.serviceId !== "" && knows(head.serviceId, "")) return found(head.serviceId, "");
   const tried: string[] = head.serviceId === "" ? [] : [head.serviceId];
-  const resolved = resolveHost(head.host, knows, tried);
+  const resolved = byPath.anyByPath ? resolveDomain(head, knows, byPath, tried) : resolveHost(head.host, knows, tried);
   if (resolved !== undefined) return resolved;
   const segment = firstSegment(head.path);
   if (segment !== "" && segment !== CATCH_ALL) {
@@ -55,6 +71,23 @@ export function firstSegment(path: string): string {
 
 function found(service: string, node: string): ServiceResolution {
   return { kind: "found", service, node };
+}
+
+/** With services of cranker connectors about: those of the host's own, then what a host may name besides them. */
+function resolveDomain(
+  head: RequestHead,
+  knows: KnowsService,
+  byPath: PathServices,
+  tried: string[],
+): ServiceResolution | undefined {
+  const domain = withoutFinalDot(hostName(head.host)).toLowerCase();
+  const segment = firstSegment(head.path);
+  if (domain !== "") {
+    const route = `${domain}/${segment}`;
+    if (segment !== "" && byPath.isByPath(route) && knows(route, "")) return found(route, "");
+    if (byPath.isByPath(domain) && knows(domain, "")) return found(domain, "");
+  }
+  return resolveHost(head.host, (service, node) => !byPath.isByPath(service) && knows(service, node), tried);
 }
 
 /** Service names may hold dots themselves, so the longest run of leading labels that is known wins. */

@@ -26,6 +26,7 @@ import { SocketTransport } from "./transport-socket.ts";
 import { WebSocketTransport } from "./transport-websocket.ts";
 import type { Transport } from "./transport.ts";
 import { UpgradeGate } from "./upgrade-gate.ts";
+import type { UpgradeAsker, UpgradeTaker } from "./upgrade-taker.ts";
 
 export interface AcceptorOptions {
   readonly place: Place;
@@ -38,6 +39,8 @@ export interface AcceptorOptions {
   readonly features?: readonly string[];
   /** Permission bits of a unix socket; undefined leaves them to the umask. */
   readonly unixMode?: number | undefined;
+  /** What else may come over websockets on this port. */
+  readonly upgrades?: UpgradeTaker | undefined;
   readonly context: LinkContext;
 }
 
@@ -77,9 +80,10 @@ export class Acceptor implements LinkOwner {
             failed: (_plain, address, error) =>
               this.#turnAway(address, `the TLS handshake failed: ${tlsReason(error)}`),
           });
-    this.#upgrades = new UpgradeGate(options.context.limits.websocketMessageBytesMax, {
+    this.#upgrades = new UpgradeGate(options.context.limits.websocketMessageBytesMax, options.upgrades, {
       upgraded: (webSocket, socket) => this.#upgraded(webSocket, socket),
       refused: (socket, why) => this.#turnAway(this.#arrivals.get(socket)?.address ?? "", why),
+      asker: (socket) => this.#asker(socket),
     });
     this.#server = createServer({ noDelay: true }, (socket) => this.#arrived(socket));
   }
@@ -269,16 +273,33 @@ export class Acceptor implements LinkOwner {
     return arrival;
   }
 
+  /** Whoever asks for something else than a link, held to the same rules. */
+  #asker(socket: Socket): UpgradeAsker | undefined {
+    const arrival = this.#arrivals.get(socket);
+    if (arrival === undefined) return undefined;
+    const { address } = arrival;
+    return {
+      address,
+      identify: (token) => this.#identify(token, isTls(socket) ? certificateIdentity(socket) : undefined),
+      settled: () => this.#departed(socket) !== undefined,
+      refused: (why) => this.#turnAway(address, why),
+    };
+  }
+
   #authenticate(hello: Hello, transport: Transport): string {
-    const { tokens, tls } = this.#options;
     const { linksMax } = this.#context.limits;
     if (this.#links.size >= linksMax) throw new PolarityError("LINK_LIMIT", `this node has ${linksMax} links already`);
-    if (tls?.clientCa !== undefined && transport.certificateIdentity === undefined) {
+    return this.#identify(hello.token, transport.certificateIdentity);
+  }
+
+  #identify(token: string | undefined, certified: string | undefined): string {
+    const { tokens, tls } = this.#options;
+    if (tls?.clientCa !== undefined && certified === undefined) {
       throw new PolarityError("AUTH_FAILED", "a client certificate is needed here: dial with tls:// or wss:// and one");
     }
-    if (tokens === undefined) return transport.certificateIdentity ?? ANONYMOUS;
-    if (hello.token === undefined) throw new PolarityError("AUTH_FAILED", "a token is needed here, but none was sent");
-    const identity = tokens.identify(hello.token);
+    if (tokens === undefined) return certified ?? ANONYMOUS;
+    if (token === undefined) throw new PolarityError("AUTH_FAILED", "a token is needed here, but none was sent");
+    const identity = tokens.identify(token);
     if (identity === undefined) throw new PolarityError("AUTH_FAILED", "the token is not known here");
     return identity;
   }

@@ -12,11 +12,14 @@ import { type WebSocket, WebSocketServer } from "ws";
 
 import { http } from "../socket/node-http.ts";
 import { WEBSOCKET_SUBPROTOCOL } from "./transport-websocket.ts";
+import type { UpgradeAsker, UpgradeTaker } from "./upgrade-taker.ts";
 
 export interface UpgradeGateEvents {
   upgraded(webSocket: WebSocket, socket: Socket): void;
   /** An answer was sent and the connection is being closed. */
   refused(socket: Socket, why: string): void;
+  /** Who asks for what is not a link. Undefined: its connection is given up already. */
+  asker(socket: Socket): UpgradeAsker | undefined;
 }
 
 const HEAD_BYTES_MAX = 16 * 1024;
@@ -25,9 +28,11 @@ export class UpgradeGate {
   readonly #events: UpgradeGateEvents;
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
+  readonly #taker: UpgradeTaker | undefined;
 
-  constructor(messageBytesMax: number, events: UpgradeGateEvents) {
+  constructor(messageBytesMax: number, taker: UpgradeTaker | undefined, events: UpgradeGateEvents) {
     this.#events = events;
+    this.#taker = taker;
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -73,6 +78,12 @@ export class UpgradeGate {
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     if (request.headers.origin !== undefined) {
       this.#refuse(socket, "403 Forbidden", "a browser cannot open a link");
+      return;
+    }
+    if (this.#taker?.takes(request) === true) {
+      const asker = this.#events.asker(socket);
+      if (asker === undefined) socket.destroy();
+      else this.#taker.take(request, socket, head, asker);
       return;
     }
     const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());

@@ -10,7 +10,7 @@ import type { RequestHead } from "../http/request-head.ts";
 import { matchedHost, RouteIndex } from "../http/route-index.ts";
 import type { RouteMatch } from "../http/route-match.ts";
 import type { RouteRules } from "../http/route-rules.ts";
-import { type KnowsService, resolveService } from "../http/service-resolution.ts";
+import { type KnowsService, type PathServices, resolveService } from "../http/service-resolution.ts";
 import type { ExchangePolicy } from "../session/exchange-policy.ts";
 
 export interface Route {
@@ -61,11 +61,11 @@ export function fixedRoute(service: string, node: string | undefined, policy: Ex
 }
 
 /** The request names its service. */
-export function routeByName(knows: KnowsService, policy: ExchangePolicy): RouteTable {
+export function routeByName(knows: KnowsService, policy: ExchangePolicy, byPath?: PathServices): RouteTable {
   return {
     dependsOnOffers: true,
     resolve(head) {
-      const named = resolveService(head, knows);
+      const named = resolveService(head, knows, byPath);
       if (named.kind === "none") return { ...named, hostNotServed: false };
       return found(named.service, named.node === "" ? undefined : named.node, policy);
     },

@@ -4,6 +4,8 @@ import type { ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
 import type { LimitsConfig, LinkAcceptConfig, LinkDialConfig, NodeConfig } from "../config/node-config.ts";
+import type { CrankerConnector } from "../cranker/connector.ts";
+import { CrankerGate } from "../cranker/cranker-gate.ts";
 import { Acceptor } from "../link/acceptor.ts";
 import { Dialer, type DialerStatus } from "../link/dialer.ts";
 import type { LinkContext } from "../link/link-context.ts";
@@ -14,6 +16,7 @@ import { DEFAULT_MUX_LIMITS, WindowBudget } from "../mux/mux-limits.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import type { Registry } from "../registry/registry.ts";
 import { configKey } from "./config-key.ts";
+import { CrankerOffers } from "./cranker-offers.ts";
 import type { RelayOffers } from "./relay-offers.ts";
 import type { RelayedSessions } from "./relayed-sessions.ts";
 import type { LocalServices } from "./local-services.ts";
@@ -39,6 +42,8 @@ interface AcceptorEntry {
   readonly acceptor: Acceptor;
   /** Streams of its links may ask this node to relay. */
   readonly relay: boolean;
+  /** Takes cranker connectors on its port. */
+  readonly cranker: CrankerGate | undefined;
 }
 
 export class LinkHub implements LinkEvents {
@@ -47,6 +52,8 @@ export class LinkHub implements LinkEvents {
   readonly #acceptors = new Map<string, AcceptorEntry>();
   readonly #dialers = new Map<string, Dialer>();
   readonly #links = new Set<Link>();
+  /** Of the acceptors, and of acceptors that are gone, until their last connector is. */
+  readonly #crankers = new Set<CrankerGate>();
   #draining = false;
   #idle: (() => void) | undefined;
 
@@ -87,6 +94,11 @@ export class LinkHub implements LinkEvents {
     return [...this.#acceptors.values()].map(({ acceptor }) => acceptor.url);
   }
 
+  /** Connectors that speak cranker. */
+  *crankerConnectors(): Generator<CrankerConnector> {
+    for (const cranker of this.#crankers) yield* cranker.connectors;
+  }
+
   get dialers(): readonly DialerStatus[] {
     return [...this.#dialers.values()].map((dialer) => dialer.status);
   }
@@ -95,15 +107,18 @@ export class LinkHub implements LinkEvents {
   async configure(links: NodeConfig["links"]): Promise<void> {
     const accept = new Map(links.accept.map((config) => [configKey(config), config]));
     const dial = new Map(links.dial.map((config, index) => [`${index} ${configKey(config)}`, config]));
-    for (const [key, { acceptor }] of this.#acceptors) {
+    for (const [key, { acceptor, cranker }] of this.#acceptors) {
       if (accept.has(key)) continue;
       this.#acceptors.delete(key);
       await acceptor.close();
+      if (cranker !== undefined) void cranker.drain().then(() => this.#crankers.delete(cranker));
       for (const link of acceptor.links) link.drain();
     }
     for (const [key, config] of accept) {
       if (this.#acceptors.has(key)) continue;
-      this.#acceptors.set(key, { acceptor: await this.#listen(config), relay: config.relay });
+      const cranker = this.#createCranker(config);
+      this.#acceptors.set(key, { acceptor: await this.#listen(config, cranker), relay: config.relay, cranker });
+      if (cranker !== undefined) this.#crankers.add(cranker);
     }
     for (const [key, dialer] of this.#dialers) {
       if (dial.has(key)) continue;
@@ -137,13 +152,14 @@ export class LinkHub implements LinkEvents {
   }
 
   /** Drains every link; resolves when the last has closed. */
-  drain(): Promise<void> {
+  async drain(): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       this.#idle = resolve;
     });
+    const drained = [...this.#crankers].map((cranker) => cranker.drain());
     for (const link of this.#links) link.drain();
     if (this.#links.size === 0) this.#idle?.();
-    return closed;
+    await Promise.all([closed, ...drained]);
   }
 
   /** Ends everything now; returns how many streams that cut off. */
@@ -155,8 +171,14 @@ export class LinkHub implements LinkEvents {
       cut += link.statistics().streamsOpen;
       link.close(error);
     }
+    for (const cranker of this.#crankers) cut += cranker.close(error);
     await this.#closeAcceptors();
     return cut;
+  }
+
+  /** A few times a second. */
+  tick(now: number): void {
+    for (const cranker of this.#crankers) cranker.sweep(now);
   }
 
   // ── LinkEvents ──
@@ -227,7 +249,20 @@ export class LinkHub implements LinkEvents {
     await Promise.all([...this.#acceptors.values()].map(({ acceptor }) => acceptor.close()));
   }
 
-  #listen(config: LinkAcceptConfig): Promise<Acceptor> {
+  #createCranker({ cranker }: LinkAcceptConfig): CrankerGate | undefined {
+    if (cranker === undefined) return undefined;
+    const { clock, logger, limits } = this.#context;
+    return new CrankerGate({
+      ...cranker,
+      clock,
+      logger,
+      socketsMax: limits.linksMax,
+      messageBytesMax: limits.websocketMessageBytesMax,
+      events: new CrankerOffers(this.#options.registry),
+    });
+  }
+
+  #listen(config: LinkAcceptConfig, cranker: CrankerGate | undefined): Promise<Acceptor> {
     const { tls } = config;
     return Acceptor.listen({
       place: config.address.place,
@@ -235,6 +270,7 @@ export class LinkHub implements LinkEvents {
       tokens: config.tokens,
       insecure: config.insecure,
       features: config.relay ? [RELAY_FEATURE] : [],
+      upgrades: cranker,
       context: this.#context,
     });
   }

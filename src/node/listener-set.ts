@@ -210,7 +210,7 @@ export class ListenerSet {
     if (config.routes.length > 0) return routeByTable(config.routes);
     const knows = (service: string, node: string): boolean =>
       this.#registry.knows(service, node === "" ? undefined : node);
-    return routeByName(knows, config.policy);
+    return routeByName(knows, config.policy, this.#registry);
   }
 }
 

@@ -10,7 +10,7 @@ import type { LinkHub } from "./link-hub.ts";
 import type { ListenerSet } from "./listener-set.ts";
 import type { RelayOffers } from "./relay-offers.ts";
 import { RELAY_LISTENER, type RelayedSessions } from "./relayed-sessions.ts";
-import { viewLink, viewListener, viewPeers, viewService } from "./traffic-view.ts";
+import { viewCrankerConnector, viewLink, viewListener, viewPeers, viewService } from "./traffic-view.ts";
 import type { ListenerView, NodeState, NodeView, ProcessView, SessionView, TotalsView } from "./view.ts";
 
 export interface NodeReportOptions {
@@ -54,10 +54,12 @@ export class NodeReport {
     for (const link of hub.links) {
       for (const upstream of [link, ...relayOffers.upstreamsOf(link)]) linkIds.set(upstream, link.id);
     }
+    const connectors = [...hub.crankerConnectors()];
+    for (const connector of connectors) linkIds.set(connector, connector.id);
     const services = registry
       .services()
       .map((service) => viewService(service, (offer) => linkIds.get(offer.upstream) ?? null));
-    const links = [...hub.links].map(viewLink);
+    const links = [...[...hub.links].map(viewLink), ...connectors.map(viewCrankerConnector)];
     const listeners = this.#listeners();
     const sessions = this.#sessions(clock.now(), linkIds);
     const active = this.#options.listeners.sessionsActive + relayed.active;

@@ -352,6 +352,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.waiters.tick(now);
     this.stallWatches.forEach((watch) => watch.sweep(now));
     this.#relayed.tick(now);
+    this.#hub.tick(now);
     this.#listeners.sweep(now);
     this.#services.tick(now);
     this.#runIdleChecks();

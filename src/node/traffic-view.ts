@@ -1,4 +1,5 @@
 /** Shows statistics of services, listeners and links in the form of `view.ts`. */
+import type { CrankerConnector } from "../cranker/connector.ts";
 import type { Link } from "../link/link.ts";
 import type { LatencyHistogram } from "../registry/latency-histogram.ts";
 import type { Offer } from "../registry/offer.ts";
@@ -60,6 +61,27 @@ function viewCertificate({ pair, names, expiresAt }: Certificate): CertificateVi
     names,
     expiresAt: new Date(expiresAt).toISOString(),
     expiresDays: Math.floor((expiresAt - Date.now()) / DAY_MS),
+  };
+}
+
+/** A cranker connector among the links: its websockets together, of which each carries one or more requests. */
+export function viewCrankerConnector(connector: CrankerConnector): LinkView {
+  const { streamsOpen, streamsTotal, bytesIn, bytesOut } = connector.statistics();
+  return {
+    id: connector.id,
+    node: connector.node,
+    instance: connector.instance,
+    identity: connector.identity,
+    address: connector.address,
+    transport: `cranker ${connector.version}`,
+    dialled: false,
+    state: connector.retiring ? "draining" : "up",
+    cost: 0,
+    roundTripMs: null,
+    streamsOpen,
+    streamsTotal,
+    bytesInTotal: bytesIn,
+    bytesOutTotal: bytesOut,
   };
 }
 

@@ -10,6 +10,8 @@ export interface Announcement {
   readonly protocol: StreamProtocol;
   readonly labels: Readonly<Record<string, string>>;
   readonly health: "up" | "down";
+  /** It is found by its path, or by its domain and path, and not by a part of a host's name. */
+  readonly byPath?: boolean;
 }
 
 export const WEIGHT_MAX = 1000;

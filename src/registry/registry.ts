@@ -78,6 +78,8 @@ export class Registry {
   /** Weak, so that a late word about an upstream that was removed leaves nothing behind. */
   readonly #upstreams = new WeakMap<Upstream, UpstreamEntry>();
   readonly #listeners = new Set<(service: string) => void>();
+  /** Services of which only offers by path have come. */
+  readonly #byPath = new Set<string>();
   #rolledAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RegistryOptions) {
@@ -123,6 +125,7 @@ export class Registry {
 
     this.#forgetOld();
     const entry = this.#entry(service);
+    if (!relay) this.#noteNaming(entry, announcement.byPath === true);
     if (!relay && entry.hasRelays) this.#dropRelays(entry, identity);
     const offer = new Offer(upstream, identity, cost, announcement, upstreamEntry, entry.statistics, relay);
     upstreamEntry.services.add(service);
@@ -195,6 +198,16 @@ export class Registry {
     const now = this.#now();
     const known = this.#services.get(service)?.declared === true || this.#serviceNames.has(service, now);
     return known && (node === undefined || this.#nodeNames.has(node, now));
+  }
+
+  /** Some service is found by its path alone. */
+  get anyByPath(): boolean {
+    return this.#byPath.size > 0;
+  }
+
+  /** The service is found by its path, or its domain and path, and not by a part of a host's name. */
+  isByPath(service: string): boolean {
+    return this.#byPath.has(service);
   }
 
   /** True when some offer of the service takes new streams, in whatever protocol. */
@@ -271,6 +284,13 @@ export class Registry {
     }
   }
 
+  /** One offer by name is enough for a service to be found by name as well. */
+  #noteNaming(entry: ServiceEntry, byPath: boolean): void {
+    const firstEver = !this.#serviceNames.has(entry.name, this.#now());
+    if (!byPath) this.#byPath.delete(entry.name);
+    else if (firstEver) this.#byPath.add(entry.name);
+  }
+
   #entry(service: string): ServiceEntry {
     let entry = this.#services.get(service);
     if (entry === undefined) {
@@ -300,6 +320,7 @@ export class Registry {
     const now = this.#now();
     this.#nodeNames.prune(now, () => {});
     this.#serviceNames.prune(now, (service) => {
+      this.#byPath.delete(service);
       if (this.#services.get(service)?.declared === false) this.#services.delete(service);
     });
   }

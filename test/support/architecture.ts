@@ -23,6 +23,7 @@ export const ROOMS: readonly string[] = [
   "session",
   "socket",
   "link",
+  "cranker",
   "target",
   "listen",
   "cluster",
