@@ -73,7 +73,7 @@ test("a preamble is read right whatever thousands of others were read in between
 
 test("what a request to relay says is what its opener wrote, and a wait has a limit", () => {
   const request = new StreamRequest("db", "tcp", "", "phone0", 30_000);
-  const { relay, node, waitMs } = parsePreamble(request.ask(2_000).preamble);
+  const { relay, node, waitMs } = parsePreamble(request.ask("i", 2_000).preamble);
   assert.deepEqual([relay, node, waitMs], [true, "phone0", 2_000]);
   assert.equal(request.preamble, '{"service":"db","protocol":"tcp"}\n', "others need not know");
   assert.equal(parsePreamble('{"service":"a","protocol":"tcp","relay":true,"wait":1e9}').waitMs, 60_000);
