@@ -94,7 +94,7 @@ const wrong: readonly (readonly [string, unknown, RegExp])[] = [
   ["an empty path", { type: "offer", service: "a", protocol: "tcp", path: [] }, /path: expected a list of 1 to 16/],
   [
     "a path of 17",
-    { type: "offer", service: "a", protocol: "tcp", path: Array(17).fill(hop) },
+    { type: "offer", service: "a", protocol: "tcp", path: Array.from({ length: 17 }, () => hop) },
     /path: expected a list/,
   ],
   ["a path of names", { type: "offer", service: "a", protocol: "tcp", path: ["n"] }, /path: expected a list of nodes/],
