@@ -20,6 +20,7 @@ import { besideBulk } from "./rows/beside-bulk.ts";
 import { bulk } from "./rows/bulk.ts";
 import { frozen } from "./rows/frozen.ts";
 import { growth } from "./rows/growth.ts";
+import { http2 } from "./rows/http2.ts";
 import { integrity } from "./rows/integrity.ts";
 import { latency } from "./rows/latency.ts";
 import { longPath } from "./rows/long-path.ts";
@@ -44,6 +45,7 @@ const ROWS: readonly Row[] = [
   frozen,
   longPath,
   integrity,
+  http2,
 ];
 const CONTENDERS: readonly Contender[] = [polarity, haproxyHttp, haproxyTcp, nodeHttp];
 

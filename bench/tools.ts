@@ -2,10 +2,11 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
-export type ToolName = "wrk" | "haproxy" | "nginx" | "setpriv";
+export type ToolName = "wrk" | "h2load" | "haproxy" | "nginx" | "setpriv";
 
 const PACKAGES: Readonly<Record<ToolName, string>> = {
   wrk: "wrk",
+  h2load: "nghttp2-client",
   haproxy: "haproxy",
   nginx: "nginx-light",
   setpriv: "util-linux",

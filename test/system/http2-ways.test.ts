@@ -11,6 +11,7 @@ import { TestAuthority } from "../support/certificates.ts";
 import { startPair } from "../support/cluster.ts";
 import { askHttp2, http2Session } from "../support/http2-client.ts";
 import { temporaryFolder } from "../support/servers.ts";
+import { requireTool, toolPath } from "../support/tools.ts";
 import { certificateFiles } from "../support/tls-files.ts";
 
 const run = promisify(execFile);
@@ -85,3 +86,18 @@ test("a websocket passes by extended CONNECT, and an app that knows none is told
   assert.equal(answer[":status"], 502);
   refused.close();
 });
+
+test(
+  "h2load gets every request answered, over many connections and streams",
+  { skip: requireTool("h2load") },
+  async (t) => {
+    const app = await startHttpApp(t, (_request, response) => response.end("page"));
+    const router = await startPair(t, app.url);
+    const load = ["--requests", "3000", "--clients", "10", "--max-concurrent-streams", "20"];
+    const { stdout } = await run(toolPath("h2load")!, [...load, `http://127.0.0.1:${router.port}/`], {
+      timeout: 30_000,
+    });
+    assert.match(stdout, /3000 succeeded, 0 failed, 0 errored, 0 timeout/);
+    assert.match(stdout, /status codes: 3000 2xx/);
+  },
+);
