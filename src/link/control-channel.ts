@@ -8,12 +8,11 @@ import type { ByteSink } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
-import type { Announcement, OnwardPath } from "../registry/announcement.ts";
+import type { Announcement } from "../registry/announcement.ts";
 import {
   announcementFields,
   type ControlMessage,
   formatControlMessage,
-  onwardFields,
   parseControlMessage,
 } from "./control-messages.ts";
 import { LineSplitter } from "./line-splitter.ts";
@@ -36,8 +35,7 @@ export class ControlChannel implements ByteSink {
   #allowance: number;
   #allowanceAt: number;
   #blocked = false;
-  /** The latest word on each offer, by service and, where it leads on, who serves. */
-  readonly #waiting = new Map<string, string>();
+  readonly #waiting = new Map<string, Announcement | undefined>();
   #over = false;
 
   /** Sends on `stream`; set this as its sink. */
@@ -56,14 +54,14 @@ export class ControlChannel implements ByteSink {
     if (!this.#stream.writeLatin1(lines)) this.#blocked = true;
   }
 
-  offer(announcement: Announcement, onward: OnwardPath | undefined): void {
-    const more = onward === undefined ? {} : onwardFields(onward);
-    const line = formatControlMessage("offer", { ...announcementFields(announcement), ...more });
-    this.#say(offerKey(announcement.service, onward?.hops.at(-1)?.instance), line);
+  offer(announcement: Announcement): void {
+    if (this.#blocked) this.#waiting.set(announcement.service, announcement);
+    else this.send(formatControlMessage("offer", announcementFields(announcement)));
   }
 
-  withdraw(service: string, origin: string | undefined): void {
-    this.#say(offerKey(service, origin), formatControlMessage("withdraw", { service, origin }));
+  withdraw(service: string): void {
+    if (this.#blocked) this.#waiting.set(service, undefined);
+    else this.send(formatControlMessage("withdraw", { service }));
   }
 
   error(error: PolarityError, stream: number | undefined): void {
@@ -97,16 +95,12 @@ export class ControlChannel implements ByteSink {
 
   drain(): void {
     this.#blocked = false;
-    for (const [key, line] of this.#waiting) {
+    for (const [service, announcement] of this.#waiting) {
       if (this.#blocked) return;
-      this.#waiting.delete(key);
-      this.send(line);
+      this.#waiting.delete(service);
+      if (announcement === undefined) this.withdraw(service);
+      else this.offer(announcement);
     }
-  }
-
-  #say(key: string, line: string): void {
-    if (this.#blocked) this.#waiting.set(key, line);
-    else this.send(line);
   }
 
   readonly #line = (bytes: Buffer): void => {
@@ -132,9 +126,4 @@ export class ControlChannel implements ByteSink {
     this.#over = true;
     this.#events.broken(error);
   }
-}
-
-/** Tells offers of one link apart. Neither part has control characters. */
-export function offerKey(service: string, origin: string | undefined): string {
-  return origin === undefined ? service : `${service}\n${origin}`;
 }

@@ -26,8 +26,6 @@ import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
 import { LocalServices } from "./local-services.ts";
 import { NodeReport } from "./node-report.ts";
-import { OnwardOffers } from "./onward-offers.ts";
-import { PathOffers } from "./path-offers.ts";
 import { RelayOffers, type RelayWish } from "./relay-offers.ts";
 import { RelayedSessions } from "./relayed-sessions.ts";
 import type { NodeState, NodeView } from "./view.ts";
@@ -87,7 +85,6 @@ class Node implements PolarityNode, ExchangeContext {
   readonly #listeners: ListenerSet;
   readonly #accessLogs: AccessLogs;
   readonly #relayOffers: RelayOffers;
-  readonly #onwardOffers: OnwardOffers;
   readonly #relayed: RelayedSessions;
   /** Of the listeners, as they are wanted now. */
   #wishes: readonly RelayWish[] = [];
@@ -130,11 +127,8 @@ class Node implements PolarityNode, ExchangeContext {
         withdrawn: (service) => this.#hub.withdraw(service),
       },
     });
-    const { hopsMax } = config.limits;
-    const pathOptions = { registry: this.registry, instance, hopsMax, clock, logger };
-    this.#relayOffers = new RelayOffers(this.registry, instance, logger);
-    this.#relayed = new RelayedSessions(this, instance, hopsMax, logger);
-    this.#onwardOffers = new OnwardOffers(pathOptions);
+    this.#relayOffers = new RelayOffers(this.registry, logger);
+    this.#relayed = new RelayedSessions(this, logger);
     this.#accessLogs = new AccessLogs(logger);
     this.#listeners = new ListenerSet({ sessions: this, logger, node: name, random }, this.registry, this.#accessLogs);
     this.#hub = new LinkHub({
@@ -147,9 +141,6 @@ class Node implements PolarityNode, ExchangeContext {
       limits: config.limits,
       services: () => this.#services,
       relayOffers: this.#relayOffers,
-      pathOffers: new PathOffers(pathOptions),
-      onwardOffers: this.#onwardOffers,
-      wantsPaths: () => wantsPaths(this.#config),
       relayed: this.#relayed,
       suspect: (upstream) => {
         this.#listeners.upstreamSuspect(upstream);
@@ -162,6 +153,7 @@ class Node implements PolarityNode, ExchangeContext {
       version,
       clock,
       listeners: this.#listeners,
+      relayOffers: this.#relayOffers,
       relayed: this.#relayed,
       hub: this.#hub,
       registry: this.registry,
@@ -345,7 +337,6 @@ class Node implements PolarityNode, ExchangeContext {
     const sessions = this.#listeners.close(error) + this.#relayed.close(error);
     const streams = await this.#hub.close(error);
     this.#services.close(error);
-    this.#onwardOffers.stop();
     this.waiters.close();
     clearInterval(this.#ticking);
     this.#alarm.stop();
@@ -362,7 +353,6 @@ class Node implements PolarityNode, ExchangeContext {
     this.stallWatches.forEach((watch) => watch.sweep(now));
     this.#relayed.tick(now);
     this.#hub.tick(now);
-    this.#onwardOffers.tick();
     this.#listeners.sweep(now);
     this.#services.tick(now);
     this.#runIdleChecks();
@@ -373,9 +363,4 @@ class Node implements PolarityNode, ExchangeContext {
     this.#idleChecks = [];
     for (const check of checks) check();
   }
-}
-
-/** Who only serves asks nobody for anything. */
-function wantsPaths({ links, listeners, services, limits }: NodeConfig): boolean {
-  return limits.hopsMax > 1 && (links.accept.length + listeners.length > 0 || services.length === 0);
 }

@@ -15,7 +15,7 @@ export class ServiceEntry {
   readonly statistics = new ServiceStatistics();
   /** Configuration names it, so it is known even when nothing offers it. */
   declared = false;
-  #claimless = 0;
+  #relays = 0;
   readonly #random: () => number;
   readonly #offers = new Map<Upstream, Offer>();
   readonly #pickers: Pickers = { any: new Map(), byNode: new Map() };
@@ -33,9 +33,9 @@ export class ServiceEntry {
     return [...this.#offers.values()];
   }
 
-  /** Some offer claims no name: others pass it on, or might find somebody. */
-  get hasClaimless(): boolean {
-    return this.#claimless > 0;
+  /** Some offer leads to a router that may find somebody. */
+  get hasRelays(): boolean {
+    return this.#relays > 0;
   }
 
   get empty(): boolean {
@@ -52,7 +52,7 @@ export class ServiceEntry {
 
   add(offer: Offer): void {
     this.#offers.set(offer.upstream, offer);
-    if (!offer.claims) this.#claimless++;
+    if (offer.relay) this.#relays++;
     this.changed();
   }
 
@@ -60,7 +60,7 @@ export class ServiceEntry {
     const removed = this.#offers.get(upstream);
     if (removed === undefined) return false;
     this.#offers.delete(upstream);
-    if (!removed.claims) this.#claimless--;
+    if (removed.relay) this.#relays--;
     this.changed();
     return true;
   }

@@ -56,6 +56,29 @@ test("a lost link repeats safe requests elsewhere and no others", () => {
   }
 });
 
+test("a node of many links that dies is left for another node, not asked on each of its links", () => {
+  const world = new SessionWorld();
+  const links = Array.from({ length: 10 }, () => world.offer("near", "http/1.1", undefined, 1));
+  const far = world.offer("far", "http/1.1", undefined, 10);
+  const { client, exchange } = begin(world);
+  exchange.requestEnd();
+  const asked = links.find(({ streams }) => streams.length > 0)!;
+  asked.stream.breakWith(error("LINK_LOST"));
+  assert.equal(links.flatMap(({ streams }) => streams).length, 1);
+  far.stream.deliver(`${OK}ok`);
+  assert.equal(client.heard.at(-1), "ended");
+});
+
+test("a node that lost one link is asked on another, when there is no other node", () => {
+  const world = new SessionWorld();
+  const links = [world.offer("only"), world.offer("only")];
+  const { client, exchange } = begin(world);
+  exchange.requestEnd();
+  links[0]!.stream.breakWith(error("LINK_LOST"));
+  links[1]!.stream.deliver(`${OK}ok`);
+  assert.equal(client.heard.at(-1), "ended");
+});
+
 test("once anything was heard, nothing is tried again", () => {
   for (const first of ["H", "HTTP/1.1 103 Hints\r\n\r\n", OK]) {
     const world = new SessionWorld();

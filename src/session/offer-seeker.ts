@@ -35,6 +35,11 @@ const FREE_MOVES: ReadonlySet<ErrorCode> = new Set(["LINK_DRAINING", "SERVICE_UN
 /** What a router says that was asked to relay and has nobody to relay to, now. */
 const FOUND_NOBODY: ReadonlySet<ErrorCode> = new Set(["NO_OFFER", "SERVICE_UNKNOWN", "LINK_DRAINING"]);
 
+/** The link broke or fell silent, and perhaps because its node did: then the node's other links are as dead. */
+const LINK_FAILED: ReadonlySet<ErrorCode> = new Set(["LINK_LOST", "LINK_TIMEOUT"]);
+/** Other links of such a node that are passed over, for one pick, before one of them is good enough. */
+const PASSED_OVER_MAX = 32;
+
 export class OfferSeeker {
   protected readonly context: SessionContext;
   readonly #session: OfferSought;
@@ -44,6 +49,8 @@ export class OfferSeeker {
   /** Until when to wait for an offer, on the context's clock. */
   readonly #deadline: number;
   #tried: Offer[] | undefined;
+  /** The node whose link failed last: others are asked before its other links. */
+  #avoided: string | undefined;
   #wait: WaitHandle | undefined;
   #offer: Offer | undefined;
   #lastError: PolarityError | undefined;
@@ -91,7 +98,7 @@ export class OfferSeeker {
 
   seek(): void {
     for (;;) {
-      const picked = this.pick(this.#tried);
+      const picked = this.#pickAgain();
       if (picked.kind === "none") {
         this.#none(picked);
         return;
@@ -155,6 +162,7 @@ export class OfferSeeker {
     if (offer.relay && FOUND_NOBODY.has(error.code)) this.#mayYetCome = true;
     this.#leave(true);
     this.exclude(offer);
+    if (LINK_FAILED.has(error.code)) this.#avoided = offer.upstream.node;
     this.#owesBudget = !FREE_MOVES.has(error.code);
     // A router that found nobody has waited on our behalf.
     if (this.#mayYetCome && this.context.clock.now() >= this.#deadline) return false;
@@ -185,6 +193,19 @@ export class OfferSeeker {
 
   protected pick(tried: readonly Offer[] | undefined): Picked {
     return this.context.registry.pick(this.#service, this.#protocol, tried, this.#node, this.#directOnly);
+  }
+
+  #pickAgain(): Picked {
+    const node = this.#avoided;
+    if (node === undefined) return this.pick(this.#tried);
+    const excluded = [...(this.#tried ?? [])];
+    for (let passed = 0; passed < PASSED_OVER_MAX; passed++) {
+      const picked = this.pick(excluded);
+      if (picked.kind === "none") break;
+      if (picked.offer.upstream.node !== node) return picked;
+      excluded.push(picked.offer);
+    }
+    return this.pick(this.#tried);
   }
 
   #none(picked: Extract<Picked, { kind: "none" }>): void {
