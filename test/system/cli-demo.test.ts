@@ -1,22 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { PolarityProcess, run } from "../support/polarity-process.ts";
+import { processRuns } from "../support/process-runs.ts";
 
 /** The processes that the demo says it started. */
 function pidsIn(output: string): number[] {
   return [...output.matchAll(/process (\d+)/g)].map(([, pid]) => Number(pid));
-}
-
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    // One that has ended may wait for a parent that does not ask, as some containers' first process does not.
-    return !(existsSync(`/proc/${pid}/stat`) && readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "));
-  } catch {
-    return false;
-  }
 }
 
 test("demo --once sends its requests through three processes, exits 0 and leaves none", async (t) => {
@@ -31,7 +21,7 @@ test("demo --once sends its requests through three processes, exits 0 and leaves
   assert.ok(!stdout.includes("\u001b"));
   const pids = pidsIn(stdout);
   assert.equal(pids.length, 3);
-  assert.deepEqual(pids.filter(runs), []);
+  assert.deepEqual(pids.filter(processRuns), []);
 });
 
 test("demo stays until it is interrupted, and then takes its processes with it", async (t) => {
@@ -41,7 +31,7 @@ test("demo stays until it is interrupted, and then takes its processes with it",
   assert.equal((await fetch(`${clients}/echo`, { method: "POST", body: "still there" })).status, 200);
   demo.signal("SIGINT");
   assert.deepEqual(await demo.exited, { code: 0, signal: null });
-  assert.deepEqual(pidsIn(demo.stdout).filter(runs), []);
+  assert.deepEqual(pidsIn(demo.stdout).filter(processRuns), []);
 });
 
 test("the demo's processes end when it is killed, and it says so when one of them dies", async (t) => {
@@ -51,7 +41,7 @@ test("the demo's processes end when it is killed, and it says so when one of the
   killed.signal("SIGKILL");
   await killed.exited;
   // Nobody is left to tell when they end, so they are asked until they have; the test's time limit bounds it.
-  while (pids.some(runs)) await delay(20);
+  while (pids.some(processRuns)) await delay(20);
 
   const demo = new PolarityProcess(t, ["demo"]);
   await demo.until("up", () => /Ctrl-C stops all three/.exec(demo.stdout));
