@@ -8,9 +8,11 @@ import { promisify } from "node:util";
 import { WebSocketServer } from "ws";
 import { startHttpApp } from "../support/apps.ts";
 import { TestAuthority } from "../support/certificates.ts";
-import { startPair } from "../support/cluster.ts";
+import { silentLogger, systemClock } from "../../src/base/clock.ts";
+import { createNode } from "../../src/node/node.ts";
+import { configOf, startPair } from "../support/cluster.ts";
 import { askHttp2, http2Session } from "../support/http2-client.ts";
-import { temporaryFolder } from "../support/servers.ts";
+import { freePort, temporaryFolder } from "../support/servers.ts";
 import { requireTool, toolPath } from "../support/tools.ts";
 import { certificateFiles } from "../support/tls-files.ts";
 
@@ -101,3 +103,30 @@ test(
     assert.match(stdout, /status codes: 3000 2xx/);
   },
 );
+
+test("a reload turns HTTP/2 off and on again for those who connect next", async (t) => {
+  const authority = await TestAuthority.create();
+  const certificate = await certificateFiles(temporaryFolder(t), authority, "one.test");
+  const ports = [await freePort(), await freePort()];
+  const config = (http2: boolean) =>
+    configOf({
+      node: { name: "edge" },
+      listeners: [
+        { url: `http://127.0.0.1:${ports[0]}`, http2, waitForOffer: "0s" },
+        { url: `https://127.0.0.1:${ports[1]}`, http2, waitForOffer: "0s", tls: { certificates: [certificate] } },
+      ],
+    });
+  const node = createNode(config(true), { logger: silentLogger, clock: systemClock, version: "test" });
+  t.after(() => node.stop());
+  await node.start();
+  const versions = async (): Promise<string[]> => {
+    const args = ["-sk", "--http2", "-o", "/dev/null", "-w", "%{http_version}", `https://127.0.0.1:${ports[1]}/x`];
+    const plain = await askHttp2(http2Session(t, ports[0]!), "/x");
+    return [String(plain.status), (await run("curl", args)).stdout];
+  };
+  assert.deepEqual(await versions(), ["503", "2"]);
+  await node.reload(config(false));
+  assert.deepEqual(await versions(), ["0", "1.1"]);
+  await node.reload(config(true));
+  assert.deepEqual(await versions(), ["503", "2"]);
+});
