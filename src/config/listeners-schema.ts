@@ -202,7 +202,7 @@ function listenerLimitsSection() {
     streams: integer(
       1,
       10_000,
-      100,
+      512,
       "HTTP/2: requests at once on one connection; the client keeps further ones to itself. Stops many from one.",
     ),
     resets: integer(

@@ -85,6 +85,8 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     socket.on("end", () => this.#clientEnded());
     this.#session = http2().performServerHandshake(socket, {
       settings: {
+        // Node counts a stream until it is cleaned up, a moment after it ended, and turns away who begins one meanwhile. So this
+        // has to be more than browsers ask for at once, which is 256.
         maxConcurrentStreams: limits.streamsMax,
         initialWindowSize: STREAM_WINDOW_BYTES,
         maxHeaderListSize: limits.headBytesMax + FIELD_OVERHEAD_BYTES * limits.fieldCountMax,

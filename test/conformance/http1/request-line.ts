@@ -76,7 +76,7 @@ export const requestLineCases: readonly Case[] = [
   refused(VERSION, "HTTP/1.9 is refused", firstLine("GET / HTTP/1.9")),
   refused(VERSION, "HTTP/2.0 in text is refused", firstLine("GET / HTTP/2.0")),
   refused(VERSION, "HTTP/3.0 in text is refused", firstLine("GET / HTTP/3.0")),
-  refused(VERSION, "the preface of HTTP/2 is refused", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+  refused(VERSION, "what only resembles the preface of HTTP/2 is refused", head("PRI * HTTP/2.0", X)),
   refused(VERSION, "a version without a minor number is refused", firstLine("GET / HTTP/1")),
   refused(VERSION, "a version with an empty minor number is refused", firstLine("GET / HTTP/1.")),
   refused(VERSION, "a minor number of two digits is refused", firstLine("GET / HTTP/1.10")),

@@ -275,7 +275,11 @@ export const smugglingCases: readonly Case[] = [
       start: "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n",
     },
   ),
-  refused(DOWNGRADE, "a preface with a request behind it", `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${ADMIN}`),
+  refused(
+    DOWNGRADE,
+    "a preface of another version with a request behind it",
+    `PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n${ADMIN}`,
+  ),
 
   passed(
     NORMALISED,
