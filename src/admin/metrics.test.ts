@@ -45,6 +45,7 @@ function setUp() {
     nodes: [],
     sessions: [],
     sessionsOmitted: 0,
+    analyses: [],
     totals: {
       requestsTotal: 0,
       requestsActive: 0,

@@ -5,6 +5,7 @@
  * are summed up as `_other`.
  */
 import { Registry } from "@prometheus-io/client";
+import { flatStatistics } from "../analyze/meters.ts";
 import type { LinkView, NodeView, ServiceView, TrafficView } from "../node/view.ts";
 
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -31,7 +32,13 @@ interface Metric {
 }
 
 export async function renderMetrics(view: NodeView): Promise<string> {
-  const metrics = [...nodeMetrics(view), ...listenerMetrics(view), ...serviceMetrics(view), ...linkMetrics(view)];
+  const metrics = [
+    ...nodeMetrics(view),
+    ...listenerMetrics(view),
+    ...serviceMetrics(view),
+    ...linkMetrics(view),
+    ...analysisMetrics(view),
+  ];
   return Registry.aggregate([metrics]).metrics();
 }
 
@@ -211,6 +218,39 @@ function linkMetrics({ links }: NodeView): Metric[] {
       "link_sent_bytes_total",
       "Bytes sent over the link.",
       samples(series, (of) => of.bytesOutTotal),
+    ),
+  ];
+}
+
+/** Whatever an analyzer counts, by its name: the names are its own. */
+function analysisMetrics({ analyses }: NodeView): Metric[] {
+  if (analyses.length === 0) return [];
+  const series = analyses.map((analysis) => ({
+    labels: { place: analysis.place, analyzer: analysis.analyzer },
+    of: analysis,
+  }));
+  return [
+    gauge(
+      "analysis_connections_open",
+      "Connections that an analyzer taps.",
+      samples(series, (of) => of.connectionsOpen),
+    ),
+    counter(
+      "analysis_connections_total",
+      "Connections that an analyzer tapped.",
+      samples(series, (of) => of.connectionsTotal),
+    ),
+    counter(
+      "analysis_failures_total",
+      "How often an analyzer failed; connections went on without it.",
+      samples(series, (of) => of.failuresTotal),
+    ),
+    gauge(
+      "analysis_statistic",
+      "What an analyzer found out; the label says what.",
+      series.flatMap(({ labels, of }) =>
+        flatStatistics(of.statistics).map(([statistic, value]) => ({ labels: { ...labels, statistic }, value })),
+      ),
     ),
   ];
 }

@@ -22,6 +22,7 @@ export function addRoutes(app: FastifyInstance, source: AdminSource, logger: Log
   app.get("/api/v1/links", () => ({ links: source.view().links }));
   app.get("/api/v1/services", () => ({ services: source.view().services }));
   app.get("/api/v1/nodes", () => ({ nodes: source.view().nodes }));
+  app.get("/api/v1/analyses", () => ({ analyses: source.view().analyses }));
   app.get("/api/v1/sessions", () => {
     const { sessions, sessionsOmitted } = source.view();
     return { sessions, sessionsOmitted };

@@ -114,6 +114,15 @@ export class Meters {
   }
 }
 
+/** Names and numbers, one after the other, as `answer_ms.p50`; without what is not known. */
+export function flatStatistics(statistics: Statistics): [name: string, value: number][] {
+  return Object.entries(statistics).flatMap(([name, value]): [string, number][] => {
+    if (value === null) return [];
+    if (typeof value === "number") return [[name, value]];
+    return flatStatistics(value).map(([inner, number]) => [`${name}.${inner}`, number]);
+  });
+}
+
 export function percentiles(durations: LatencyHistogram): Readonly<Record<string, Statistic>> {
   return {
     count: durations.count,

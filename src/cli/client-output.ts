@@ -1,13 +1,22 @@
 /** What `status` and `get` print: tables for people, JSON and YAML for programs, which show the view as it is. */
 import { stringify } from "yaml";
-import type { LinkView, ListenerView, NodeView, PeerView, ServiceView, SessionView } from "../node/view.ts";
+import { flatStatistics, type Statistics } from "../analyze/meters.ts";
+import type {
+  AnalysisView,
+  LinkView,
+  ListenerView,
+  NodeView,
+  PeerView,
+  ServiceView,
+  SessionView,
+} from "../node/view.ts";
 import type { Cell } from "./table.ts";
 import { bytesText, secondsText, table } from "./table.ts";
 
 export const OUTPUT_FORMATS = ["table", "json", "yaml"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
-export const RESOURCES = ["services", "links", "nodes", "sessions", "listeners", "certificates"] as const;
+export const RESOURCES = ["services", "links", "nodes", "sessions", "listeners", "certificates", "analyses"] as const;
 export type Resource = (typeof RESOURCES)[number];
 
 /** JSON or YAML of any value. */
@@ -41,6 +50,7 @@ export function statusText(view: NodeView): string {
   if (view.listeners.some(({ certificates }) => certificates.length > 0)) {
     parts.push(resourceText(view, "certificates"));
   }
+  if (view.analyses.length > 0) parts.push(resourceText(view, "analyses"));
   if (view.services.length > 0) parts.push(resourceText(view, "services"));
   if (view.links.length > 0) parts.push(resourceText(view, "links"));
   return parts.join("\n");
@@ -78,7 +88,7 @@ const TABLES: Readonly<Record<Resource, TableForm>> = {
     rows: (view) => view.nodes.map(nodeRow),
   },
   sessions: {
-    headings: "SESSION|SERVICE|CLIENT|LISTENER|NODE|PROTOCOL|AGE|IN|OUT",
+    headings: "SESSION|SERVICE|CLIENT|LISTENER|NODE|PROTOCOL|AGE|IN|OUT|ANALYSIS",
     rows: (view) => view.sessions.map(sessionRow),
   },
   listeners: {
@@ -88,6 +98,10 @@ const TABLES: Readonly<Record<Resource, TableForm>> = {
   certificates: {
     headings: "CERTIFICATE|NAMES|EXPIRES|DAYS|LISTENER",
     rows: (view) => view.listeners.flatMap(certificateRows),
+  },
+  analyses: {
+    headings: "PLACE|ANALYZER|OPEN|CONNECTIONS|FAILED|STATISTICS",
+    rows: (view) => view.analyses.map(analysisRow),
   },
 };
 
@@ -184,7 +198,26 @@ function sessionRow(session: SessionView): Cell[] {
     secondsText(session.ageSeconds),
     bytesText(session.bytesIn),
     bytesText(session.bytesOut),
+    statisticsText(session.analysis ?? {}),
   ];
+}
+
+function analysisRow(analysis: AnalysisView): Cell[] {
+  return [
+    analysis.place,
+    analysis.analyzer,
+    analysis.connectionsOpen,
+    analysis.connectionsTotal,
+    analysis.failuresTotal,
+    statisticsText(analysis.statistics),
+  ];
+}
+
+/** `msg_total=5 answer_ms.p50=0.2`, without what is not known. */
+function statisticsText(statistics: Statistics): string {
+  return flatStatistics(statistics)
+    .map(([name, value]) => `${name}=${rounded(value)}`)
+    .join(" ");
 }
 
 function rounded(milliseconds: number | null): number | null {

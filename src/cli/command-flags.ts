@@ -44,6 +44,13 @@ export interface ConnectFlags extends DialFlags {
   readonly weight?: number;
 }
 
+export interface FooProxyFlags extends NodeFlags {
+  readonly listen?: string;
+  readonly forward?: string;
+  readonly http?: string;
+  readonly recoveryPath?: string;
+}
+
 export interface FileFlags {
   readonly config?: string;
 }

@@ -60,6 +60,23 @@ export function dialConfig(flags: DialFlags): NodeConfig {
   return resolveFlags({ ...nodeSections(flags), links: { dial: dialsOf(flags) } });
 }
 
+/** `listen` and `forward`: URLs. */
+export function fooProxyConfig(
+  flags: NodeFlags,
+  {
+    listen,
+    forward,
+    recoveryPath,
+  }: { readonly listen: string; readonly forward: string; readonly recoveryPath: string },
+): NodeConfig {
+  return resolveFlags({
+    ...nodeSections(flags),
+    services: { foo: { target: forward } },
+    listeners: [{ url: listen, service: "foo", analyze: "foo" }],
+    analysis: { recoveryPath },
+  });
+}
+
 /** What flags and the environment change in a configuration file: they come before it. */
 export function fileOverrides(flags: NodeFlags): ConfigOverrides {
   return nodeSections(flags);
@@ -129,6 +146,7 @@ const FLAGS: readonly (readonly [RegExp, string])[] = [
   [/^links\.dial.*\.links$/, "--links"],
   [/^links\.dial/, "--router"],
   [/^listeners/, "--listen"],
+  [/^analysis/, "--recovery-path"],
   [/^services.*\.weight$/, "--weight"],
   [/^admin\.tokenFile/, "--admin-token-file"],
   [/^admin/, "--admin"],

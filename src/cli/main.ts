@@ -3,6 +3,7 @@ import { CommanderError } from "commander";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { printable } from "../base/printable.ts";
 import { EXIT, exitCodeOf } from "./exit-code.ts";
+import { withGoFlags } from "./go-flags.ts";
 import { holdTether } from "./parent.ts";
 import { createProgram } from "./program.ts";
 import { usageLine } from "./usage-line.ts";
@@ -21,7 +22,7 @@ for (const command of [program, ...program.commands]) {
   command.exitOverride().configureOutput({ outputError: (text, write) => write(usageLine(text)) });
 }
 try {
-  await program.parseAsync();
+  await program.parseAsync(withGoFlags(process.argv));
 } catch (error) {
   process.exitCode = report(error);
 }

@@ -22,6 +22,16 @@ export interface RunOptions {
   /** Reads the configuration again; undefined when it did not come from a file. */
   readonly load: (() => LoadedConfig) | undefined;
   readonly warnings: readonly string[];
+  /** What the command shows of its node, beside the admin API. */
+  readonly face?: NodeFace;
+}
+
+export interface NodeFace {
+  /** Before the node is started. Resolves with the address as bound. */
+  start(node: RunningNode): Promise<string>;
+  stop(): Promise<void>;
+  /** What SIGUSR2 prints. */
+  statisticsLine(node: RunningNode): string;
 }
 
 /** Resolves when the node has ended, with the process's exit code. */
@@ -43,21 +53,23 @@ const DRAIN_GRACE_MS = 2_000;
 class NodeRunner {
   readonly #config: NodeConfig;
   readonly #logger: Logger;
+  readonly #face: NodeFace | undefined;
   readonly #node: RunningNode;
   readonly #ended = Promise.withResolvers<number>();
   readonly #handlers: readonly (readonly [NodeJS.Signals, () => void])[];
   #started = false;
   readonly #stops = new StopRequests(systemClock);
 
-  constructor({ config, load }: RunOptions, logger: Logger) {
+  constructor({ config, load, face }: RunOptions, logger: Logger) {
     this.#config = config;
+    this.#face = face;
     this.#logger = logger;
     this.#node = new RunningNode({ config, load, logger, drainAsked: () => this.#stop() });
     this.#handlers = [
       ["SIGTERM", () => this.#stop("SIGTERM")],
       ["SIGINT", () => this.#stop("SIGINT")],
       ["SIGHUP", () => void this.#reload()],
-      ["SIGUSR2", () => process.stdout.write(`${JSON.stringify(this.#node.view())}\n`)],
+      ["SIGUSR2", () => process.stdout.write(`${this.#statisticsLine()}\n`)],
     ];
   }
 
@@ -70,8 +82,8 @@ class NodeRunner {
   }
 
   async run(): Promise<number> {
-    await this.#node.start();
-    const { addresses } = this.#node;
+    const http = await this.#start();
+    const addresses = { ...this.#node.addresses, http };
     if (process.stderr.isTTY) process.stderr.write(startReport(this.#config, addresses));
     else this.#logger.info({ ...addresses, pid: process.pid }, `node "${this.#config.node.name}" has started`);
     announceReady(addresses);
@@ -80,7 +92,23 @@ class NodeRunner {
     if (this.#stops.any) void this.#drain();
     const code = await this.#ended.promise;
     await this.#node.stop();
+    await this.#face?.stop();
     return code;
+  }
+
+  async #start(): Promise<string | undefined> {
+    const http = await this.#face?.start(this.#node);
+    try {
+      await this.#node.start();
+    } catch (error) {
+      await this.#face?.stop();
+      throw error;
+    }
+    return http;
+  }
+
+  #statisticsLine(): string {
+    return this.#face?.statisticsLine(this.#node) ?? JSON.stringify(this.#node.view());
   }
 
   /** `signal` is undefined where the admin API asked. */

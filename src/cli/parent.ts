@@ -10,6 +10,8 @@ export interface BoundAddresses {
   readonly links: readonly string[];
   readonly listeners: readonly string[];
   readonly admin: string | undefined;
+  /** Of `foo-proxy`: its figures and health. */
+  readonly http?: string | undefined;
 }
 
 export function holdTether(): void {

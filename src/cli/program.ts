@@ -1,5 +1,6 @@
 /** The command line as a tree of commands. What a command does is loaded when it is asked for, so that help is quick. */
 import { Argument, Command } from "commander";
+import { type ListenerAddress, parseListenerAddress } from "../base/address.ts";
 import { parseListenArgument, parseServiceReference, parseTargetArgument } from "../base/argument.ts";
 import type { ListenArgument, ServiceReference, TargetArgument } from "../base/argument.ts";
 import { addClientCommands } from "./client-command-tree.ts";
@@ -8,6 +9,7 @@ import type {
   DemoFlags,
   DialFlags,
   FileFlags,
+  FooProxyFlags,
   Finish,
   NodeFlags,
   RouterFlags,
@@ -91,6 +93,8 @@ function addNodeCommands(program: Command, finish: Finish): void {
     finish(await (await commands()).runForward(listeners, flags)),
   );
 
+  addFooCommands(program, finish);
+
   addNodeFlags(
     addDialFlags(
       program
@@ -108,6 +112,38 @@ function addNodeCommands(program: Command, finish: Finish): void {
   ).action(async (service: ServiceReference, flags: WaitFlags) =>
     finish(await (await import("./dial.ts")).runDial(service, flags)),
   );
+}
+
+function addFooCommands(program: Command, finish: Finish): void {
+  addNodeFlags(
+    program
+      .command("foo-proxy")
+      .description("Foo Protocol Proxy: pass its messages on, and count them; flags may have one dash, as in Go")
+      .addOption(valueFlag("--listen <address>", "where clients come in (LISTENING_PORT, or :8002)", text))
+      .addOption(valueFlag("--forward <address>", "where the server is (FORWARDING_PORT, or :8001)", text))
+      .addOption(valueFlag("--http <address>", "where figures and health are (HTTP_ADDRESS, or 0.0.0.0:8088)", text))
+      .addOption(
+        valueFlag(
+          "--recovery-path <path>",
+          "the file that keeps the figures (RECOVERY_PATH, or .data/recovery.json)",
+          text,
+        ),
+      ),
+  ).action(async (flags: FooProxyFlags) =>
+    finish(await (await import("./foo-proxy.ts")).runFooProxy(flags, process.env)),
+  );
+
+  program
+    .command("foo-server", { hidden: true })
+    .description("a server of the Foo Protocol, to try foo-proxy with")
+    .addOption(valueFlag("--listen <url>", "where to listen", parseListenerAddress).default("tcp://127.0.0.1:8001"))
+    .action(async (flags: { readonly listen: ListenerAddress | string }) =>
+      finish(
+        await (
+          await import("./foo-server.ts")
+        ).runFooServer(typeof flags.listen === "string" ? parseListenerAddress(flags.listen) : flags.listen),
+      ),
+    );
 }
 
 function addFileCommands(program: Command, finish: Finish): void {

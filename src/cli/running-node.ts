@@ -8,7 +8,7 @@ import type { LoadedConfig } from "../config/file.ts";
 import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
 import type { PolarityNode } from "../node/node.ts";
 import { createNode } from "../node/node.ts";
-import type { NodeView } from "../node/view.ts";
+import type { AnalysisView, NodeView } from "../node/view.ts";
 import type { BoundAddresses } from "./parent.ts";
 import { packageVersion } from "./version.ts";
 
@@ -67,6 +67,10 @@ export class RunningNode implements AdminSource {
 
   view(): NodeView {
     return this.#node.view();
+  }
+
+  analyses(): readonly AnalysisView[] {
+    return this.#node.analyses();
   }
 
   readiness(): Readiness {

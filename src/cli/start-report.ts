@@ -14,6 +14,7 @@ export function startReport(config: NodeConfig, addresses: BoundAddresses): stri
     lines.push(`  router    ${address.url}${links > 1 ? `  (${links} links)` : ""}`);
   }
   if (addresses.admin !== undefined) lines.push(`  admin     ${addresses.admin}`);
+  if (addresses.http !== undefined) lines.push(`  figures   ${addresses.http}/stats`);
   lines.push("Ctrl-C drains and stops.", "");
   return lines.map((line) => `${line}\n`).join("");
 }

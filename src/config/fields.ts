@@ -4,8 +4,8 @@ import { checkNodeName, checkServiceName } from "../base/argument.ts";
 import { messageOf } from "../base/errors.ts";
 import { LoadedText } from "./loaded-text.ts";
 
-/** Reads a file that the configuration names; throws a `PolarityError` that says why it cannot. */
-export type ReadFile = (path: string) => LoadedText;
+/** Reads a file that the configuration names; throws a `PolarityError` that says why it cannot. By default it holds secrets. */
+export type ReadFile = (path: string, contents?: "secret" | "public") => LoadedText;
 
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -132,7 +132,7 @@ export function parsed<Value>(what: string, parse: (text: string) => Value, help
 
 /** The path of a file whose text becomes the value. */
 export function file(read: ReadFile, help: string) {
-  return parsed("the path of a file", read, help);
+  return parsed("the path of a file", (path) => read(path), help);
 }
 
 /** The path of a file that holds one secret; blanks round it do not count. */

@@ -18,6 +18,7 @@ import {
   serviceName,
   size,
 } from "./fields.ts";
+import { analyzeField } from "./analyze-schema.ts";
 import { rateSection } from "./rate-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { hstsSection, listenerTlsSection } from "./listener-tls-schema.ts";
@@ -53,6 +54,7 @@ function listenerSection(read: ReadFile) {
       "Proxies in front whose word about their clients is believed: PROXY headers where `proxyProtocol` requires them, and X-Forwarded-* and Forwarded fields, which are extended.",
     ),
     accessLog: maybe(accessLogSection("A line for each request of this listener, instead of the node's `accessLog`.")),
+    analyze: analyzeField(read, "a tcp, tls or unix listener's connections"),
     requestId: flag(
       false,
       "Give each request an id, in X-Request-Id for the app and for the client. A trusted proxy's id is kept. Off, since it costs each request bytes on every hop.",
@@ -110,6 +112,8 @@ function listenerSection(read: ReadFile) {
       const message = `no request gets here: routes[${taker}] takes all that this one matches`;
       context.issues.push({ code: "custom", input: undefined, path: ["routes", unreached], message });
     }
+    if (rest.analyze !== undefined && url.protocol === "http/1.1")
+      problem(["analyze"], `analyze needs a tcp://, tls:// or unix:// listener, not ${url.url}`);
     if (rest.node !== undefined && service === undefined) problem(["node"], "node needs a service");
     const useless = url.protocol === "http/1.1" ? undefined : EXCHANGE_KEYS.find((key) => wishes[key] !== undefined);
     if (useless !== undefined) problem([useless], `${useless} needs an http:// or https:// listener, not ${url.url}`);

@@ -26,11 +26,20 @@ export interface ResolutionOptions {
 
 export function resolveConfig(raw: unknown, options: ResolutionOptions): Resolution {
   const warnings: string[] = [];
-  const read = options.withoutFiles === true ? refuseFile : (path: string) => readText(path, options.folder, warnings);
+  const read =
+    options.withoutFiles === true
+      ? refuseFile
+      : (path: string, contents?: "secret" | "public") =>
+          readText(path, options.folder, contents === "public" ? [] : warnings);
   const result = createConfigSchema(read).safeParse(raw);
   if (!result.success) return { kind: "invalid", problems: problemsOf(result.error.issues, knownKeys) };
-  const { node, ...rest } = result.data;
-  const config = { ...rest, node: { ...node, name: node.name ?? options.defaultName } };
+  const { node, analysis, ...rest } = result.data;
+  const { recoveryPath } = analysis;
+  const config = {
+    ...rest,
+    node: { ...node, name: node.name ?? options.defaultName },
+    analysis: { recoveryPath: recoveryPath === undefined ? undefined : resolve(options.folder, recoveryPath) },
+  };
   for (const { tls } of config.listeners) for (const pair of tls?.certificates ?? []) warnings.push(...expiryOf(pair));
   return { kind: "resolved", config: freeze(config), warnings };
 }

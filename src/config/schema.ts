@@ -10,6 +10,7 @@ import { isLocalPlace, parseListenerAddress } from "../base/address.ts";
 import { accessLogSection } from "./access-log-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { choice, duration, integer, maybe, nodeName, parsed, secretFile, section, size } from "./fields.ts";
+import { analysisSection } from "./analyze-schema.ts";
 import { linksSection } from "./links-schema.ts";
 import { listenersSection } from "./listeners-schema.ts";
 import { servicesSection } from "./services-schema.ts";
@@ -25,12 +26,13 @@ export function createConfigSchema(read: ReadFile) {
     limits: limitsSection(),
     log: logSection(),
     accessLog: maybe(accessLogSection("A line for each request of every listener, where they do not say otherwise.")),
+    analysis: analysisSection(),
     cluster: z
       .never({ error: "not supported yet: leave the cluster section out" })
       .optional()
       .transform(() => undefined)
       .meta({ polarityHidden: true }),
-  }).transform(({ node, links, services, listeners, admin, limits, log, accessLog }) => ({
+  }).transform(({ node, links, services, listeners, admin, limits, log, accessLog, analysis }) => ({
     node,
     links,
     services,
@@ -39,6 +41,7 @@ export function createConfigSchema(read: ReadFile) {
     limits,
     log,
     accessLog,
+    analysis,
   }));
 }
 

@@ -5,6 +5,7 @@ import { checkServiceName } from "../base/argument.ts";
 import { messageOf } from "../base/errors.ts";
 import { LABEL_KEY_LENGTH_MAX, LABEL_VALUE_LENGTH_MAX, LABELS_MAX } from "../link/link-limits.ts";
 import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
+import { analyzeField } from "./analyze-schema.ts";
 import { choice, duration, integer, maybe, parsed, type ReadFile, section } from "./fields.ts";
 
 export function servicesSection(read: ReadFile) {
@@ -51,6 +52,7 @@ function serviceSection(read: ReadFile) {
       .prefault("one")
       .describe("How a session meets the service's targets. This version knows `one`: each session has one target."),
     tls: clientTlsSection(read).prefault({}).describe("For `https://` and `tls://` targets."),
+    analyze: analyzeField(read, "the streams that reach the service here"),
     weight: integer(1, 1000, 1, "Share of new work relative to other nodes that offer the service."),
     labels: labelsField(),
     health: maybe(healthSection()).describe("Checks the app in the background; a failing one is offered as down."),

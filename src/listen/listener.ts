@@ -1,4 +1,5 @@
 /** The contract of a listener as its node sees it, and what every kind of listener is given. */
+import type { Statistics } from "../analyze/meters.ts";
 import type { Logger } from "../base/clock.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
@@ -30,6 +31,8 @@ export interface ActiveSession {
   readonly startedAt: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** What an analyzer found out about it. */
+  readonly analysis?: Statistics | undefined;
 }
 
 export interface Listener {

@@ -3,6 +3,8 @@
  * listener the client's TLS hello says which.
  */
 import type { Socket } from "node:net";
+import type { Analysis } from "../analyze/analysis.ts";
+import type { StreamTap } from "../analyze/stream-tap.ts";
 import type { ListenerAddress } from "../base/address.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
@@ -33,6 +35,8 @@ export interface TcpListenerOptions {
   readonly waitForOfferMs: number;
   readonly rates: RateOptions;
   readonly admission: AdmissionOptions;
+  /** Taps the sessions, where the configuration asks for it. */
+  readonly analysis: Analysis | undefined;
 }
 
 const BURST_MS = 10_000;
@@ -43,6 +47,8 @@ export class TcpListener implements Listener {
   #options: TcpListenerOptions;
   /** With who they are for, once they have left. */
   readonly #sessions = new Map<StreamSession, ClientAddress>();
+  /** Of sessions that an analyzer taps. */
+  readonly #taps = new Map<StreamSession, StreamTap>();
   readonly #admission: Admission;
   readonly #hellos: TlsHellos;
   readonly #quiet: QuietLog;
@@ -91,7 +97,10 @@ export class TcpListener implements Listener {
   }
 
   sessions(max: number): ActiveSession[] {
-    return [...this.#sessions.keys().take(max)].map(activeSession);
+    return [...this.#sessions.keys().take(max)].map((session) => {
+      const analysis = this.#taps.get(session)?.statistics();
+      return { ...activeSession(session), analysis };
+    });
   }
 
   drain(): void {
@@ -158,10 +167,11 @@ export class TcpListener implements Listener {
   }
 
   #begin(stream: SocketStream, client: ClientAddress, service: string): void {
-    const { node, waitForOfferMs, accessLog } = this.#options;
+    const { node, waitForOfferMs, accessLog, analysis } = this.#options;
+    const tapped = analysis?.attach(stream);
     const session = new StreamSession(
       this.#context.sessions,
-      stream,
+      tapped ?? stream,
       new StreamRequest(service, "tcp", client.text, node, waitForOfferMs),
       node,
       waitForOfferMs,
@@ -170,12 +180,14 @@ export class TcpListener implements Listener {
       accessLog && new ExchangeJournal(),
     );
     this.#sessions.set(session, client);
+    if (tapped !== undefined) this.#taps.set(session, tapped.tap);
     session.start();
   }
 
   /** StreamSessionEvents */
   finished(session: StreamSession, error: PolarityError | undefined): void {
     const client = this.#sessions.get(session);
+    this.#taps.delete(session);
     if (this.#sessions.delete(session)) this.#admission.left(client!);
     const { accessLog, admission } = this.#options;
     if (accessLog !== undefined) {

@@ -13,6 +13,7 @@ import { NameRoutes } from "../listen/name-routes.ts";
 import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { AccessLogs } from "./access-logs.ts";
+import type { Analyses } from "./analyses.ts";
 import type { RelayWish } from "./relay-offers.ts";
 
 export interface OpenListener {
@@ -20,19 +21,25 @@ export interface OpenListener {
   config: ListenerConfig;
 }
 
+/** What listeners have only where the configuration says so. */
+export interface ListenerExtras {
+  readonly accessLogs: AccessLogs;
+  readonly analyses: Analyses;
+}
+
 export class ListenerSet {
   readonly #context: ListenerContext;
   readonly #registry: Registry;
-  readonly #accessLogs: AccessLogs;
+  readonly #extras: ListenerExtras;
   #open: OpenListener[] = [];
   /** Services that the configuration of a listener names. */
   readonly #declared = new Set<string>();
   /** Listeners that the configuration dropped, until their last connection ends. */
   readonly #retired = new Set<Listener>();
 
-  constructor(context: ListenerContext, registry: Registry, accessLogs: AccessLogs) {
+  constructor(context: ListenerContext, registry: Registry, extras: ListenerExtras) {
     this.#context = context;
-    this.#accessLogs = accessLogs;
+    this.#extras = extras;
     this.#registry = registry;
   }
 
@@ -169,7 +176,7 @@ export class ListenerSet {
       address: config.address,
       routes: this.#routes(config),
       identity: identityOf(config),
-      accessLog: this.#accessLogs.of(config),
+      accessLog: this.#extras.accessLogs.of(config),
       waitForOfferMs: config.waitForOfferMs,
       rates: limits.rates,
       admission: admissionOptions(config),
@@ -198,7 +205,8 @@ export class ListenerSet {
       names: namesOf(config),
       helloTimeoutMs: config.limits.headTimeoutMs,
       node: config.node,
-      accessLog: this.#accessLogs.of(config),
+      accessLog: this.#extras.accessLogs.of(config),
+      analysis: this.#extras.analyses.ofListener(config),
       waitForOfferMs: config.waitForOfferMs,
       rates: config.limits.rates,
       admission: admissionOptions(config),

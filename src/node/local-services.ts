@@ -6,6 +6,7 @@ import type { ServiceConfig } from "../config/node-config.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import { LOCAL_IDENTITY, type Registry } from "../registry/registry.ts";
 import { HTTP2_ALPN, HTTP_ALPN } from "../socket/tls-settings.ts";
+import { AnalyzedTarget } from "../target/analyzed-target.ts";
 import { AppTls } from "../target/app-tls.ts";
 import { checkHealth } from "../target/health-check.ts";
 import { Http2Target } from "../target/http2-target.ts";
@@ -13,6 +14,7 @@ import { HttpTarget } from "../target/http-target.ts";
 import { LocalUpstream } from "../target/local-upstream.ts";
 import type { Target, TargetContext } from "../target/target.ts";
 import { TcpTarget } from "../target/tcp-target.ts";
+import type { Analyses } from "./analyses.ts";
 import { configKey } from "./config-key.ts";
 
 /** Who hears of changes, to tell the links. */
@@ -27,6 +29,7 @@ export interface LocalServicesOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly analyses: Analyses;
   readonly events: AnnouncementEvents;
 }
 
@@ -89,7 +92,7 @@ export class LocalServices {
     const added = this.#options.registry.add(this.#upstream, LOCAL_IDENTITY, 0, announcement);
     if (added.kind === "refused") throw added.error;
     this.#retire(this.#services.get(config.name));
-    this.#services.set(config.name, { config, key, target: this.#createTarget(config, tls), health, announcement });
+    this.#services.set(config.name, { config, key, target: this.#createTapped(config, tls), health, announcement });
     this.#options.events.announced(announcement);
   }
 
@@ -149,6 +152,12 @@ export class LocalServices {
       insecureSkipVerify: tls.insecureSkipVerify,
       protocols: http2 ? [HTTP2_ALPN] : protocol === "http/1.1" ? [HTTP_ALPN] : [],
     });
+  }
+
+  #createTapped(config: ServiceConfig, tls: AppTls | undefined): Target {
+    const target = this.#createTarget(config, tls);
+    const analysis = this.#options.analyses.ofService(config);
+    return analysis === undefined ? target : new AnalyzedTarget(target, analysis);
   }
 
   #createTarget(config: ServiceConfig, tls: AppTls | undefined): Target {

@@ -6,6 +6,7 @@ import { Http1Listener } from "../listen/http1-listener.ts";
 import type { ActiveSession } from "../listen/listener.ts";
 import type { OfferWaiters } from "../registry/offer-waiters.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { Analyses } from "./analyses.ts";
 import type { LinkHub } from "./link-hub.ts";
 import type { ListenerSet } from "./listener-set.ts";
 import type { RelayOffers } from "./relay-offers.ts";
@@ -24,6 +25,7 @@ export interface NodeReportOptions {
   readonly hub: LinkHub;
   readonly registry: Registry;
   readonly waiters: OfferWaiters;
+  readonly analyses: Analyses;
 }
 
 const SESSIONS_SHOWN_MAX = 1_000;
@@ -78,6 +80,7 @@ export class NodeReport {
       nodes: viewPeers(links, services),
       sessions,
       sessionsOmitted: Math.max(0, active - sessions.length),
+      analyses: this.#options.analyses.views(),
       totals: this.#totals(listeners, links),
       process: this.#process(),
     };
@@ -102,13 +105,14 @@ export class NodeReport {
     const sources = listeners.all.map((listener) => ({ url: listener.url, source: listener as SessionSource }));
     for (const [index, { url, source }] of [...sources, { url: RELAY_LISTENER, source: relayed }].entries()) {
       for (const session of source.sessions(SESSIONS_SHOWN_MAX - shown.length)) {
-        const { id, startedAt, upstream, ...rest } = session;
+        const { id, startedAt, upstream, analysis, ...rest } = session;
         shown.push({
           ...rest,
           id: `${index + 1}.${id}`,
           listener: url,
           node: upstream?.node ?? "",
           link: upstream === undefined ? null : (linkIds.get(upstream) ?? null),
+          analysis: analysis ?? null,
           ageSeconds: Math.round((now - startedAt) / 100) / 10,
         });
       }

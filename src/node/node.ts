@@ -21,6 +21,7 @@ import type { StallWatch } from "../session/stall-watch.ts";
 import { StreamSession } from "../session/stream-session.ts";
 import { Alarm } from "./alarm.ts";
 import { AccessLogs } from "./access-logs.ts";
+import { Analyses } from "./analyses.ts";
 import { configKey } from "./config-key.ts";
 import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
@@ -28,7 +29,7 @@ import { LocalServices } from "./local-services.ts";
 import { NodeReport } from "./node-report.ts";
 import { RelayOffers, type RelayWish } from "./relay-offers.ts";
 import { RelayedSessions } from "./relayed-sessions.ts";
-import type { NodeState, NodeView } from "./view.ts";
+import type { AnalysisView, NodeState, NodeView } from "./view.ts";
 
 export interface NodeEnvironment {
   readonly logger: Logger;
@@ -55,6 +56,8 @@ export interface PolarityNode {
   register(service: ServiceConfig): void;
   unregister(name: string): void;
   view(): NodeView;
+  /** The part of it that analyzers found out. */
+  analyses(): readonly AnalysisView[];
   readiness(): Readiness;
   /** URLs with the ports that the system chose, in the order of the configuration. */
   readonly addresses: { readonly links: readonly string[]; readonly listeners: readonly string[] };
@@ -84,6 +87,7 @@ class Node implements PolarityNode, ExchangeContext {
   readonly #hub: LinkHub;
   readonly #listeners: ListenerSet;
   readonly #accessLogs: AccessLogs;
+  readonly #analyses: Analyses;
   readonly #relayOffers: RelayOffers;
   readonly #relayed: RelayedSessions;
   /** Of the listeners, as they are wanted now. */
@@ -116,12 +120,14 @@ class Node implements PolarityNode, ExchangeContext {
       this.#noConnector = undefined;
     });
     this.waiters = new OfferWaiters(this.registry, WAITERS_MAX);
+    this.#analyses = new Analyses(logger, clock, config.analysis.recoveryPath);
     this.#services = new LocalServices({
       node: name,
       registry: this.registry,
       clock,
       logger,
       random,
+      analyses: this.#analyses,
       events: {
         announced: (announcement) => this.#hub.announce(announcement),
         withdrawn: (service) => this.#hub.withdraw(service),
@@ -130,7 +136,10 @@ class Node implements PolarityNode, ExchangeContext {
     this.#relayOffers = new RelayOffers(this.registry, logger);
     this.#relayed = new RelayedSessions(this, logger);
     this.#accessLogs = new AccessLogs(logger);
-    this.#listeners = new ListenerSet({ sessions: this, logger, node: name, random }, this.registry, this.#accessLogs);
+    this.#listeners = new ListenerSet({ sessions: this, logger, node: name, random }, this.registry, {
+      accessLogs: this.#accessLogs,
+      analyses: this.#analyses,
+    });
     this.#hub = new LinkHub({
       node: name,
       instance,
@@ -158,6 +167,7 @@ class Node implements PolarityNode, ExchangeContext {
       hub: this.#hub,
       registry: this.registry,
       waiters: this.waiters,
+      analyses: this.#analyses,
     });
   }
 
@@ -189,6 +199,8 @@ class Node implements PolarityNode, ExchangeContext {
       // Our own services first: their names are ours before any link can offer them.
       this.#services.replaceAll(this.#config.services);
       await this.#accessLogs.open(this.#config);
+      await this.#analyses.recover();
+      await this.#analyses.prepare(this.#config);
       await this.#listeners.configure(this.#config.listeners);
       this.#updateWishes();
       await this.#hub.configure(this.#config.links);
@@ -217,7 +229,7 @@ class Node implements PolarityNode, ExchangeContext {
         `the node's name cannot change from "${this.#config.node.name}" to "${config.node.name}" while it runs`,
       );
     }
-    for (const part of ["limits", "admin"] as const) {
+    for (const part of ["limits", "admin", "analysis"] as const) {
       if (configKey(config[part]) !== configKey(this.#config[part])) {
         this.#logger.warn({}, `changes of "${part}" take effect with the next start`);
       }
@@ -227,6 +239,7 @@ class Node implements PolarityNode, ExchangeContext {
       await this.#apply(config);
       this.#config = config;
       this.#accessLogs.closeOthers(config);
+      this.#analyses.retain(config);
     } catch (error) {
       await this.#apply(old);
       throw error;
@@ -243,6 +256,10 @@ class Node implements PolarityNode, ExchangeContext {
 
   view(): NodeView {
     return this.#report.view(this.#state);
+  }
+
+  analyses(): readonly AnalysisView[] {
+    return this.#analyses.views();
   }
 
   readiness(): Readiness {
@@ -269,6 +286,7 @@ class Node implements PolarityNode, ExchangeContext {
   }
 
   async #apply(config: NodeConfig): Promise<void> {
+    await this.#analyses.prepare(config);
     await this.#accessLogs.open(config);
     await this.#listeners.configure(config.listeners);
     this.#services.replaceAll(config.services);
@@ -343,6 +361,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#runIdleChecks();
     this.#report.close();
     await this.#accessLogs.close();
+    await this.#analyses.close();
     return sessions + streams;
   }
 
@@ -355,6 +374,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#hub.tick(now);
     this.#listeners.sweep(now);
     this.#services.tick(now);
+    this.#analyses.tick();
     this.#runIdleChecks();
   }
 

@@ -3,6 +3,7 @@
  *
  * Plain data. Units come last in names; totals count since the node started; what is unknown is `null`, never left out.
  */
+import type { Statistics } from "../analyze/meters.ts";
 import type { StreamProtocol } from "../base/upstream.ts";
 import type { LinkState } from "../link/link.ts";
 
@@ -19,6 +20,8 @@ export interface NodeView {
   /** Sessions under way, the oldest first; `sessionsOmitted` more are not listed. */
   readonly sessions: readonly SessionView[];
   readonly sessionsOmitted: number;
+  /** What analyzers found out, by their place in the configuration. */
+  readonly analyses: readonly AnalysisView[];
   readonly totals: TotalsView;
   readonly process: ProcessView;
 }
@@ -174,6 +177,21 @@ export interface SessionView {
   readonly ageSeconds: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** What an analyzer found out about it; null where none taps it here. */
+  readonly analysis: Statistics | null;
+}
+
+export interface AnalysisView {
+  /** `listener tcp://0.0.0.0:8002` or `service web`. */
+  readonly place: string;
+  /** The service that it is of; empty where a listener leads to several. */
+  readonly service: string;
+  readonly analyzer: string;
+  readonly connectionsOpen: number;
+  readonly connectionsTotal: number;
+  /** How often the analyzer failed; connections went on without it. */
+  readonly failuresTotal: number;
+  readonly statistics: Statistics;
 }
 
 export interface TotalsView {

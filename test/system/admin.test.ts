@@ -70,6 +70,7 @@ class TinyNode implements AdminSource {
       nodes: [],
       sessions: [],
       sessionsOmitted: 0,
+      analyses: [],
       totals: {
         requestsTotal: 0,
         requestsActive: 0,

@@ -1,0 +1,167 @@
+/** `foo-proxy` as a process: what its clients, its scrapers and its operators see. */
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { test, type TestContext } from "node:test";
+import { startRawApp } from "../support/apps.ts";
+import { portOf } from "../support/cluster.ts";
+import { converse, startFooServer } from "../support/foo-peers.ts";
+import { soon, until } from "../support/patience.ts";
+import { PolarityProcess, run } from "../support/polarity-process.ts";
+import { freePort, temporaryFolder } from "../support/servers.ts";
+import { WireClient } from "../support/wire-client.ts";
+
+interface Proxy {
+  readonly process: PolarityProcess;
+  readonly port: number;
+  get(
+    path: string,
+    accept?: string,
+  ): Promise<{ readonly status: number; readonly type: string; readonly text: string }>;
+  stats(): Promise<Record<string, number>>;
+}
+
+async function startProxy(t: TestContext, forward: number, cwd: string, more: readonly string[] = []): Promise<Proxy> {
+  const flags = [
+    "--listen",
+    "127.0.0.1:0",
+    "--forward",
+    `:${forward}`,
+    "--http",
+    "127.0.0.1:0",
+    "--drain-timeout",
+    "1s",
+  ];
+  const process = new PolarityProcess(t, ["foo-proxy", ...flags, ...more], { cwd });
+  const { listeners, http } = (await process.ready()) as { listeners: readonly string[]; http?: string };
+  const get: Proxy["get"] = async (path, accept) => {
+    const headers = accept === undefined ? {} : { accept };
+    const response = await fetch(`${http}${path}`, { headers });
+    return { status: response.status, type: response.headers.get("content-type") ?? "", text: await response.text() };
+  };
+  const stats = async () => JSON.parse((await get("/stats")).text) as Record<string, number>;
+  return { process, port: portOf(listeners[0] ?? ""), get, stats };
+}
+
+const KEYS = [
+  "msg_total",
+  "msg_req",
+  "msg_ack",
+  "msg_nak",
+  "request_rate_1s",
+  "request_rate_10s",
+  "response_rate_1s",
+  "response_rate_10s",
+];
+
+test("figures, health and everything else, while the server comes later than the proxy", async (t) => {
+  const port = await freePort();
+  const proxy = await startProxy(t, port, temporaryFolder(t));
+  for (const path of ["/health", "/heartbeat", "/status"]) {
+    const { status, type, text } = await proxy.get(path);
+    assert.deepEqual([status, type], [503, "application/json"]);
+    assert.match((JSON.parse(text) as { reason: string }).reason, /ECONNREFUSED/);
+  }
+  assert.equal(await new WireClient(t, proxy.port).ended, "reset");
+
+  await startFooServer(t, port);
+  for (const path of ["/health", "/heartbeat", "/status?x=1"]) {
+    assert.deepEqual(await proxy.get(path), { status: 200, type: "application/json", text: '{"status":"OK!"}' });
+  }
+  const counts = { req: 0, ack: 0, nak: 0 };
+  await converse(proxy.port, ["REQ 1 Hey", "REQ 5 Hey", "x", "", "REQ 7", "REQ 8 Grüße 👋"], counts);
+  const json = await proxy.get("/stats");
+  assert.equal(json.type, "application/json");
+  const figures = JSON.parse(json.text) as Record<string, number>;
+  assert.deepEqual(Object.keys(figures), KEYS);
+  assert.equal(figures["msg_req"], 4);
+  assert.equal(figures["msg_ack"], counts.ack);
+  assert.equal(figures["msg_nak"], counts.nak);
+  assert.equal(figures["msg_total"], 4 + counts.ack + counts.nak);
+  assert.equal(figures["request_rate_10s"], 0.4);
+  assert.deepEqual(Object.keys(JSON.parse((await proxy.get("/metrics", "application/json")).text) as object), KEYS);
+  const prometheus = await proxy.get("/metrics", "text/plain;version=0.0.4");
+  assert.match(prometheus.type, /^text\/plain/);
+  assert.match(prometheus.text, /^foo_msg_req 4$/m);
+  assert.match(prometheus.text, /^foo_other_lines_total 2$/m);
+  for (const path of ["/", "/stats/", "/nope"]) assert.equal((await proxy.get(path)).status, 404);
+  proxy.process.signal("SIGUSR2");
+  const line = await proxy.process.until("figures", () => /^.*\n/.exec(proxy.process.stdout)?.[0]);
+  assert.deepEqual(Object.keys(JSON.parse(line) as object), KEYS);
+});
+
+test("the original's flags and variables", async (t) => {
+  const { port } = await startFooServer(t);
+  const cwd = temporaryFolder(t);
+  const env = {
+    LISTENING_PORT: "127.0.0.1:0",
+    FORWARDING_PORT: `${port}`,
+    HTTP_ADDRESS: "127.0.0.1:0",
+    RECOVERY_PATH: "kept.json",
+  };
+  const proxy = new PolarityProcess(t, ["foo-proxy", "-recovery-path=deep/er.json"], { cwd, env });
+  const { listeners } = await proxy.ready();
+  await converse(portOf(listeners[0] ?? ""), ["REQ 1 Hey"], { req: 0, ack: 0, nak: 0 });
+  proxy.signal("SIGTERM");
+  assert.deepEqual(await proxy.exited, { code: 0, signal: null });
+  const again = await startProxy(t, port, cwd, ["-recovery-path", "deep/er.json"]);
+  assert.equal((await again.stats())["msg_req"], 1);
+  const bad = await run(t, ["foo-proxy", "-listen", "http://x:1"]);
+  assert.equal(bad.code, 64);
+  assert.match(bad.stderr, /^polarity: --listen: .*\n$/);
+});
+
+test("any bytes pass unchanged: lines of ten megabytes, no line at all, binary", async (t) => {
+  const app = await startRawApp(t, (socket) => socket.pipe(socket));
+  const proxy = await startProxy(t, app.port, temporaryFolder(t));
+  const bytes = Buffer.concat([
+    Buffer.from(`x\nREQ 1 ${"é".repeat(5_000_000)}\nREQ 2 \xff\n`, "utf8"),
+    Buffer.from("REQ 3 \xff\n", "latin1"),
+    randomBytes(1_000_000),
+    Buffer.from("\nREQ 4 last\n"),
+    Buffer.alloc(3_000_000, "n"),
+  ]);
+  const socket = connect({ port: proxy.port, host: "127.0.0.1", allowHalfOpen: true });
+  t.after(() => socket.destroy());
+  socket.end(bytes);
+  const back = createHash("sha256");
+  socket.on("data", (chunk: Buffer) => back.update(chunk));
+  await soon("all of it", once(socket, "end"), 60_000);
+  assert.equal(back.digest("hex"), createHash("sha256").update(bytes).digest("hex"));
+  // What comes back is sent by the server, and counts by its type all the same.
+  await until("the connection is counted", async () => (await proxy.stats())["msg_req"] === 6);
+});
+
+test("what was counted survives kill -9 and a stop, and goes with its file", async (t) => {
+  const { port } = await startFooServer(t);
+  const listen = await freePort();
+  const cwd = temporaryFolder(t);
+  const start = () => startProxy(t, port, cwd, ["--listen", `127.0.0.1:${listen}`]);
+  const lines = Array.from({ length: 20 }, (_, seq) => `REQ ${seq} ${"y".repeat(seq)}`);
+
+  const first = await start();
+  const began = performance.now();
+  await converse(first.port, lines, { req: 0, ack: 0, nak: 0 });
+  const before = await first.stats();
+  // Within a second all of it is on the disk.
+  await until("a save", () => {
+    const path = `${cwd}/.data/recovery.json`;
+    return existsSync(path) && readFileSync(path, "utf8").includes('"req":{"total":20');
+  });
+  first.process.signal("SIGKILL");
+  await first.process.exited;
+
+  const second = await start();
+  const after = await second.stats();
+  for (const key of KEYS.slice(0, 4)) assert.equal(after[key], before[key], key);
+  // On a machine so slow that ten seconds have passed there is nothing left to see.
+  if (performance.now() - began < 9_000) assert.equal(after["request_rate_10s"], 2);
+  await converse(second.port, lines, { req: 0, ack: 0, nak: 0 });
+  second.process.signal("SIGTERM");
+  assert.deepEqual(await second.process.exited, { code: 0, signal: null });
+
+  const third = await start();
+  assert.equal((await third.stats())["msg_req"], 40);
+});
