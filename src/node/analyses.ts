@@ -1,6 +1,5 @@
 /** The analyzers of a node: one for each place that asks for one, kept while the configuration has it, saved in between. */
 import { uptime } from "node:os";
-import { pathToFileURL } from "node:url";
 import { Analysis, type AnalysisPlace } from "../analyze/analysis.ts";
 import type { AnalyzerFactory } from "../analyze/analyzer.ts";
 import { AwakeClock } from "../analyze/awake-clock.ts";
@@ -8,10 +7,10 @@ import { BUILT_IN } from "../analyze/built-in.ts";
 import { guardForeign } from "../analyze/foreign-analyzer.ts";
 import type { SavedAnalysis } from "../analyze/recovery-format.ts";
 import type { Clock, Logger } from "../base/clock.ts";
-import { crc32c } from "../base/crc32c.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import type { AnalyzeConfig } from "../config/analyze-schema.ts";
 import type { ListenerConfig, NodeConfig, ServiceConfig } from "../config/node-config.ts";
+import { loadAnalyzer } from "./analyzer-module.ts";
 import { configKey } from "./config-key.ts";
 import { type Recovered, RecoveryFile } from "./recovery-file.ts";
 import type { AnalysisView } from "./view.ts";
@@ -56,7 +55,7 @@ export class Analyses {
     for (const { analyze } of [...listeners, ...services]) {
       if (analyze?.module === undefined) continue;
       const key = configKey(analyze);
-      if (!this.#modules.has(key)) this.#modules.set(key, await load(analyze));
+      if (!this.#modules.has(key)) this.#modules.set(key, await loadAnalyzer(analyze));
     }
   }
 
@@ -158,17 +157,4 @@ function listenerPlace({ address }: ListenerConfig): string {
 
 function servicePlace({ name }: ServiceConfig): string {
   return `service ${name}`;
-}
-
-/** A module's code is cached by its URL, so a changed file gets another. */
-async function load({ name, module }: AnalyzeConfig): Promise<AnalyzerFactory> {
-  const { origin, text } = module!;
-  const url = `${pathToFileURL(origin).href}?v=${crc32c(Buffer.from(text))}`;
-  try {
-    const { createAnalyzer } = (await import(url)) as Partial<Record<string, unknown>>;
-    if (typeof createAnalyzer === "function") return createAnalyzer as AnalyzerFactory;
-  } catch (error) {
-    throw new PolarityError("CONFIG_INVALID", `cannot load the analyzer ${name}: ${messageOf(error)}`, error);
-  }
-  throw new PolarityError("CONFIG_INVALID", `the analyzer ${name} exports no function createAnalyzer`);
 }
