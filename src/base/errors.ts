@@ -51,6 +51,9 @@ export const ERRORS = Object.freeze({
   TARGET_TIMEOUT: define("app", 504, false, "the app did not answer in time"),
   TARGET_STALLED: define("app", 504, false, "the app stopped in the middle of its answer"),
   ROUTE_TIMEOUT: define("app", 504, false, "no answer began within the time that the route allows"),
+  // One-to-N sessions.
+  SESSION_LATCHED: define("router", 502, false, "another server of the session answered first"),
+  SERVER_TOO_SLOW: define("app", 504, false, "a server fell further behind the others than the session's buffer holds"),
   // Offers and links.
   UPGRADE_NOT_CARRIED: define("connector", 501, true, "what serves the request cannot carry an upgrade"),
   NO_OFFER: define("connector", 503, true, "the service is known, but nothing offers it now"),

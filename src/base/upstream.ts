@@ -5,12 +5,14 @@ import type { ByteSink, ByteStream } from "./byte-stream.ts";
 export type StreamProtocol = "tcp" | "http/1.1" | "udp";
 
 /**
- * What a request has to do with relaying, which takes it one router further and never two:
- * - `may`: it goes to whoever offers the service here, or else to a router that relays.
- * - `ask`: as a router that relays gets it: find somebody who offers the service to you.
- * - `done`: it came through a link to be relayed, and goes only to who offers the service here.
+ * What a request has to do with relaying:
+ * - `may`: it goes to whoever offers the service here, or else to a router that may find somebody.
+ * - `ask`: as a node that relays gets it: pass it on to who offers the service to you.
+ * - `done`: it came through a link to be relayed, and goes only to who is known to offer the service.
  */
 export type RelayStage = "may" | "ask" | "done";
+
+const NOBODY: readonly string[] = [];
 
 /** What the opener of a stream says about it, with its preamble line made once and used for every stream like it. */
 export class StreamRequest {
@@ -23,9 +25,12 @@ export class StreamRequest {
   /** How long it may wait for an offer. */
   readonly waitMs: number;
   readonly relay: RelayStage;
+  /** The instances of the nodes that it has passed before this one. */
+  readonly via: readonly string[];
   /** The preamble line, newline included, as ASCII (anything else is escaped, so latin1 and UTF-8 agree). */
   readonly preamble: string;
   #ask: StreamRequest | undefined;
+  #onward: StreamRequest | undefined;
 
   constructor(
     service: string,
@@ -34,6 +39,7 @@ export class StreamRequest {
     node?: string,
     waitMs = 0,
     relay: RelayStage = "may",
+    via: readonly string[] = NOBODY,
   ) {
     this.service = service;
     this.protocol = protocol;
@@ -41,17 +47,28 @@ export class StreamRequest {
     this.node = node;
     this.waitMs = waitMs;
     this.relay = relay;
+    this.via = via;
     // Who offers the service needs to know neither node nor wait: they are for who still has to look for one.
-    const ask = relay === "ask" ? { relay: true, node, wait: waitMs } : undefined;
+    const ask =
+      relay === "ask" ? { relay: true, node, wait: waitMs, via: via.length === 0 ? undefined : via } : undefined;
     this.preamble = `${asciiJson({ service, protocol, client: client === "" ? undefined : client, ...ask })}\n`;
   }
 
-  /** The same request as a router that relays gets it; it may wait there for `waitMs`. */
-  ask(waitMs: number): StreamRequest {
-    if (this.#ask?.waitMs !== waitMs) {
-      this.#ask = new StreamRequest(this.service, this.protocol, this.client, this.node, waitMs, "ask");
-    }
+  /** The same request as a router that may find somebody gets it from `instance`; it may wait there for `waitMs`. */
+  ask(instance: string, waitMs: number): StreamRequest {
+    if (this.#ask?.waitMs !== waitMs) this.#ask = this.#passedBy(instance, this.node, waitMs);
     return this.#ask;
+  }
+
+  /** The same request as the next node on the way to `node` gets it from `instance`. It knows that way, so there is no wait. */
+  onward(instance: string, node: string): StreamRequest {
+    if (this.#onward?.node !== node) this.#onward = this.#passedBy(instance, node, 0);
+    return this.#onward;
+  }
+
+  #passedBy(instance: string, node: string | undefined, waitMs: number): StreamRequest {
+    const { service, protocol, client } = this;
+    return new StreamRequest(service, protocol, client, node, waitMs, "ask", [...this.via, instance]);
   }
 }
 

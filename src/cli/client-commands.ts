@@ -6,7 +6,7 @@ import { PolarityError } from "../base/errors.ts";
 import { reasonOf } from "../config/resolution.ts";
 import type { NodeView } from "../node/view.ts";
 import type { ClientFlags, OutputFlags, RegisterFlags } from "./command-flags.ts";
-import type { Resource } from "./client-output.ts";
+import type { OutputFormat, Resource } from "./client-output.ts";
 import { dataText, resourceData, resourceText, statusText } from "./client-output.ts";
 import { EXIT } from "./exit-code.ts";
 
@@ -14,13 +14,19 @@ const TIMEOUT_MS = 10_000;
 const WATCH_EVERY_MS = 1_000;
 
 export function showStatus(flags: OutputFlags): Promise<number> {
-  return show(flags, (view) => (flags.output === "table" ? statusText(view) : dataText(view, flags.output)));
+  const { output } = flags;
+  return show(flags, (view) => (isTable(output) ? statusText(view, output === "wide") : dataText(view, output)));
 }
 
 export function showResource(resource: Resource, flags: OutputFlags): Promise<number> {
+  const { output } = flags;
   return show(flags, (view) =>
-    flags.output === "table" ? resourceText(view, resource) : dataText(resourceData(view, resource), flags.output),
+    isTable(output) ? resourceText(view, resource, output === "wide") : dataText(resourceData(view, resource), output),
   );
+}
+
+function isTable(output: OutputFormat): output is "table" | "wide" {
+  return output === "table" || output === "wide";
 }
 
 async function show(flags: OutputFlags, print: (view: NodeView) => string): Promise<number> {

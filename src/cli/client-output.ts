@@ -6,6 +6,7 @@ import type {
   LinkView,
   ListenerView,
   NodeView,
+  OfferView,
   PeerView,
   ServiceView,
   SessionView,
@@ -13,7 +14,7 @@ import type {
 import type { Cell } from "./table.ts";
 import { bytesText, secondsText, table } from "./table.ts";
 
-export const OUTPUT_FORMATS = ["table", "json", "yaml"] as const;
+export const OUTPUT_FORMATS = ["table", "wide", "json", "yaml"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 export const RESOURCES = ["services", "links", "nodes", "sessions", "listeners", "certificates", "analyses"] as const;
@@ -24,7 +25,7 @@ export function dataText(value: unknown, format: "json" | "yaml"): string {
   return format === "json" ? `${JSON.stringify(value, null, 2)}\n` : stringify(value, { lineWidth: 0 });
 }
 
-export function statusText(view: NodeView): string {
+export function statusText(view: NodeView, wide = false): string {
   const { node, totals } = view;
   const head = table(
     ["NODE", "STATE", "VERSION", "UP", "LINKS", "STREAMS", "REQUESTS", "ACTIVE", "WAITING", "IN", "OUT", "MEMORY"],
@@ -51,13 +52,14 @@ export function statusText(view: NodeView): string {
     parts.push(resourceText(view, "certificates"));
   }
   if (view.analyses.length > 0) parts.push(resourceText(view, "analyses"));
-  if (view.services.length > 0) parts.push(resourceText(view, "services"));
-  if (view.links.length > 0) parts.push(resourceText(view, "links"));
+  if (view.services.length > 0) parts.push(resourceText(view, "services", wide));
+  if (view.links.length > 0) parts.push(resourceText(view, "links", wide));
   return parts.join("\n");
 }
 
-export function resourceText(view: NodeView, resource: Resource): string {
-  const { headings, rows } = TABLES[resource];
+/** `wide`: with further columns, where a resource has any. */
+export function resourceText(view: NodeView, resource: Resource, wide = false): string {
+  const { headings, rows } = (wide ? WIDE_TABLES[resource] : undefined) ?? TABLES[resource];
   const text = table(headings.split("|"), rows(view));
   return resource === "sessions" && view.sessionsOmitted > 0 ? `${text}and ${view.sessionsOmitted} more\n` : text;
 }
@@ -104,6 +106,34 @@ const TABLES: Readonly<Record<Resource, TableForm>> = {
     rows: (view) => view.analyses.map(analysisRow),
   },
 };
+
+const WIDE_TABLES: Readonly<Partial<Record<Resource, TableForm>>> = {
+  services: {
+    headings: `${TABLES.services.headings}|PATH|LINK|IDENTITY|LABELS`,
+    rows: (view) => view.services.flatMap(wideServiceRows),
+  },
+  links: {
+    headings: `${TABLES.links.headings}|INSTANCE|STREAMS EVER`,
+    rows: (view) => view.links.map((link) => [...linkRow(link), link.instance, link.streamsTotal]),
+  },
+};
+
+function wideServiceRows(service: ServiceView): Cell[][] {
+  const { offers } = service;
+  return serviceRows(service).map((row, index) => [
+    ...row,
+    ...(offers.length === 0 ? NO_OFFER : wideCells(offers[index]!)),
+  ]);
+}
+
+const NO_OFFER: readonly Cell[] = [null, null, null, null];
+
+/** The nodes on the way, the one that serves last. */
+function wideCells({ path, relay, node, link, identity, labels }: OfferView): Cell[] {
+  const way = relay ? [node, "?"] : path.length === 0 ? ["here"] : path;
+  const named = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  return [way.join(" > "), link, identity, named.join(",")];
+}
 
 /** One row an offer, so that it can be seen who serves what; one for a service that nobody offers. */
 function serviceRows(service: ServiceView): Cell[][] {

@@ -1,6 +1,7 @@
 /** The `links` section: where other nodes join, and which nodes this one dials. */
 import { z } from "zod";
 import { isLocalPlace, parseLinkAddress, parseLinkListenerAddress } from "../base/address.ts";
+import { ROUTERS_MAX } from "../link/link-limits.ts";
 import { parseTokens, TokenSet } from "../link/tokens.ts";
 import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
 import type { ReadFile } from "./fields.ts";
@@ -40,12 +41,20 @@ function acceptSection(read: ReadFile) {
     insecure: flag(false, "Accept anybody, even beyond this machine."),
     relay: flag(
       true,
-      "Pass on streams of who joins here to services of other nodes, so that `forward` and `dial` reach them.",
+      "Pass on to who joins here what other nodes offer, and its streams to them, so that `forward`, `dial` and other routers reach them.",
     ),
     cranker: maybe(crankerSection()).describe(
       "Take cranker connectors, versions 1.0 and 3.0, on the same port. `true`, or keys of its own.",
     ),
-  }).transform(({ url, tls: certificates, auth: known, insecure, relay, cranker }, context) => {
+    routers: list(
+      parsed(
+        "a URL such as wss://edge-2.example.com:8000",
+        parseLinkAddress,
+        "A router, as who joins here can dial it.",
+      ),
+      "Other routers that are worth joining, told to who joins here.",
+    ).refine((routers) => routers.length <= ROUTERS_MAX, { error: `expected at most ${ROUTERS_MAX} routers` }),
+  }).transform(({ url, tls: certificates, auth: known, insecure, relay, routers, cranker }, context) => {
     const open = known === undefined && certificates?.clientCa === undefined;
     if (open && !insecure && !isLocalPlace(url.place)) {
       context.issues.push({
@@ -56,7 +65,7 @@ function acceptSection(read: ReadFile) {
           "set auth.tokensFile (--tokens-file), tls.clientCa (--client-ca), or insecure: true (--insecure)",
       });
     }
-    return { address: url, tls: certificates, tokens: known?.tokensFile, insecure, relay, cranker };
+    return { address: url, tls: certificates, tokens: known?.tokensFile, insecure, relay, routers, cranker };
   });
 }
 
@@ -96,10 +105,14 @@ function dialSection(read: ReadFile) {
     ),
     cost: integer(0, 1_000_000, 0, "What the link costs to use, told to the other node; cheaper links are preferred."),
     links: integer(1, 1000, 1, "How many links to keep to it."),
+    relay: flag(
+      false,
+      "Pass on to it what other nodes offer to this one, and its streams to them: for routers in a chain.",
+    ),
     token: maybe(text("a token", "The token to show. Better kept in a file, or written as `${VARIABLE}`.")),
     tokenFile: maybe(secretFile(read, "A file that holds the token to show.")),
     tls: clientTlsSection(read).prefault({}).describe("For `tls://` and `wss://`."),
-  }).transform(({ url, cost, links, token, tokenFile, tls: trust }, context) => {
+  }).transform(({ url, cost, links, relay, token, tokenFile, tls: trust }, context) => {
     if (token !== undefined && tokenFile !== undefined) {
       context.issues.push({ code: "custom", input: undefined, message: "give token or tokenFile, not both" });
     }
@@ -113,6 +126,6 @@ function dialSection(read: ReadFile) {
       });
     }
     const given = token === undefined ? undefined : new LoadedText("the configuration", token);
-    return { address: url, cost, links, token: given ?? tokenFile, tls: trust };
+    return { address: url, cost, links, relay, token: given ?? tokenFile, tls: trust };
   });
 }

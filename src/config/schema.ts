@@ -11,6 +11,7 @@ import { accessLogSection } from "./access-log-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { choice, duration, integer, maybe, nodeName, parsed, secretFile, section, size } from "./fields.ts";
 import { analysisSection } from "./analyze-schema.ts";
+import { HOPS_MAX } from "../link/link-limits.ts";
 import { linksSection } from "./links-schema.ts";
 import { listenersSection } from "./listeners-schema.ts";
 import { servicesSection } from "./services-schema.ts";
@@ -122,6 +123,12 @@ function limitsSection() {
       "Resets a second that a peer may send on one link. Stops rapid reset: work begun and dropped at no cost.",
     ),
     offers: integer(1, 100_000, 10_000, "Services that a peer may offer over one link. Stops filling the registry."),
+    hops: integer(
+      1,
+      HOPS_MAX,
+      4,
+      "Links that a stream may take, one after the other, on its way to an app. 1: nothing is passed on. Stops chains of routers without end.",
+    ),
     handshakes: integer(
       1,
       65_536,
@@ -143,6 +150,7 @@ function limitsSection() {
       streamsPerLinkMax: limits.streams,
       resetsPerSecondMax: limits.resets,
       offersPerLinkMax: limits.offers,
+      hopsMax: limits.hops,
       handshakesMax: limits.handshakes,
       handshakeTimeoutMs: limits.handshakeTimeout,
     }))

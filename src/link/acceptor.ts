@@ -37,6 +37,8 @@ export interface AcceptorOptions {
   readonly insecure: boolean;
   /** What this side can do beyond the first version of the protocol; told to who joins. */
   readonly features?: readonly string[];
+  /** URLs of other routers worth joining; read for each that joins. */
+  readonly routers?: () => readonly string[];
   /** Permission bits of a unix socket; undefined leaves them to the umask. */
   readonly unixMode?: number | undefined;
   /** What else may come over websockets on this port. */
@@ -255,7 +257,12 @@ export class Acceptor implements LinkOwner {
     const authenticate = (hello: Hello, transport: Transport): string => this.#authenticate(hello, transport);
     const link = new JoinedLink(
       create(arrival),
-      { kind: "acceptor", authenticate, features: this.#options.features ?? [] },
+      {
+        kind: "acceptor",
+        authenticate,
+        features: this.#options.features ?? [],
+        routers: this.#options.routers?.() ?? [],
+      },
       this.#context,
       this,
       Math.max(1, left),

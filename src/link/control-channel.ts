@@ -8,11 +8,12 @@ import type { ByteSink } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
-import type { Announcement } from "../registry/announcement.ts";
+import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import {
   announcementFields,
   type ControlMessage,
   formatControlMessage,
+  onwardFields,
   parseControlMessage,
 } from "./control-messages.ts";
 import { LineSplitter } from "./line-splitter.ts";
@@ -35,7 +36,8 @@ export class ControlChannel implements ByteSink {
   #allowance: number;
   #allowanceAt: number;
   #blocked = false;
-  readonly #waiting = new Map<string, Announcement | undefined>();
+  /** The latest word on each offer, by service and, where it leads on, who serves. */
+  readonly #waiting = new Map<string, string>();
   #over = false;
 
   /** Sends on `stream`; set this as its sink. */
@@ -54,14 +56,14 @@ export class ControlChannel implements ByteSink {
     if (!this.#stream.writeLatin1(lines)) this.#blocked = true;
   }
 
-  offer(announcement: Announcement): void {
-    if (this.#blocked) this.#waiting.set(announcement.service, announcement);
-    else this.send(formatControlMessage("offer", announcementFields(announcement)));
+  offer(announcement: Announcement, onward: OnwardPath | undefined): void {
+    const more = onward === undefined ? {} : onwardFields(onward);
+    const line = formatControlMessage("offer", { ...announcementFields(announcement), ...more });
+    this.#say(offerKey(announcement.service, onward?.hops.at(-1)?.instance), line);
   }
 
-  withdraw(service: string): void {
-    if (this.#blocked) this.#waiting.set(service, undefined);
-    else this.send(formatControlMessage("withdraw", { service }));
+  withdraw(service: string, origin: string | undefined): void {
+    this.#say(offerKey(service, origin), formatControlMessage("withdraw", { service, origin }));
   }
 
   error(error: PolarityError, stream: number | undefined): void {
@@ -95,12 +97,16 @@ export class ControlChannel implements ByteSink {
 
   drain(): void {
     this.#blocked = false;
-    for (const [service, announcement] of this.#waiting) {
+    for (const [key, line] of this.#waiting) {
       if (this.#blocked) return;
-      this.#waiting.delete(service);
-      if (announcement === undefined) this.withdraw(service);
-      else this.offer(announcement);
+      this.#waiting.delete(key);
+      this.send(line);
     }
+  }
+
+  #say(key: string, line: string): void {
+    if (this.#blocked) this.#waiting.set(key, line);
+    else this.send(line);
   }
 
   readonly #line = (bytes: Buffer): void => {
@@ -126,4 +132,9 @@ export class ControlChannel implements ByteSink {
     this.#over = true;
     this.#events.broken(error);
   }
+}
+
+/** Tells offers of one link apart. Neither part has control characters. */
+export function offerKey(service: string, origin: string | undefined): string {
+  return origin === undefined ? service : `${service}\n${origin}`;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { PolarityError } from "../base/errors.ts";
-import { announcementFields, formatControlMessage, parseControlMessage } from "./control-messages.ts";
+import { announcementFields, formatControlMessage, onwardFields, parseControlMessage } from "./control-messages.ts";
 
 const hello = { type: "hello", protocol: 1, node: "phone0", instance: "7f3a" };
 
@@ -41,9 +41,34 @@ test("an announcement comes back as it was written, whatever its characters", ()
   } as const;
   const line = formatControlMessage("offer", announcementFields(announcement));
   assert.match(line, /^[\u0020-\u007e]+\n$/);
-  assert.deepEqual(parseControlMessage(line), { type: "offer", announcement });
+  assert.deepEqual(parseControlMessage(line), { type: "offer", announcement, onward: undefined });
 });
 
+test("an offer that leads on keeps its path, and a withdrawal says which one is meant", () => {
+  const announcement = { service: "db", weight: 1, protocol: "tcp", labels: {}, health: "up" } as const;
+  const onward = {
+    hops: [
+      { node: "inner", instance: "91" },
+      { node: "shed", instance: "4c" },
+    ],
+    cost: 13,
+  };
+  const line = formatControlMessage("offer", { ...announcementFields(announcement), ...onwardFields(onward) });
+  assert.deepEqual(parseControlMessage(line), { type: "offer", announcement, onward });
+  const withdrawal = { type: "withdraw", service: "db", origin: "4c" };
+  assert.deepEqual(parseControlMessage(JSON.stringify(withdrawal)), withdrawal);
+});
+
+test("costs and routers change by lines of their own", () => {
+  for (const message of [
+    { type: "cost", cost: 7 },
+    { type: "routers", routers: ["tcp://a:1"] },
+  ]) {
+    assert.deepEqual(parseControlMessage(JSON.stringify(message)), message);
+  }
+});
+
+const hop = { node: "n", instance: "i" };
 const wrong: readonly (readonly [string, unknown, RegExp])[] = [
   ["no JSON", "nope", /is not JSON/],
   ["a list", [], /not a JSON object/],
@@ -66,6 +91,15 @@ const wrong: readonly (readonly [string, unknown, RegExp])[] = [
     { type: "offer", service: "web", protocol: "tcp", labels: { a: 1 } },
     /labels\.a: expected/,
   ],
+  ["an empty path", { type: "offer", service: "a", protocol: "tcp", path: [] }, /path: expected a list of 1 to 16/],
+  [
+    "a path of 17",
+    { type: "offer", service: "a", protocol: "tcp", path: Array.from({ length: 17 }, () => hop) },
+    /path: expected a list/,
+  ],
+  ["a path of names", { type: "offer", service: "a", protocol: "tcp", path: ["n"] }, /path: expected a list of nodes/],
+  ["a cost that is no number", { type: "cost", cost: "dear" }, /cost: expected a number/],
+  ["a list of routers that is none", { type: "routers", routers: "a" }, /routers: expected a list/],
   ["33 labels", { type: "offer", service: "a", protocol: "tcp", labels: labels(33) }, /at most 32 labels/],
   ["a stream that is none", { type: "error", code: "X", stream: 0 }, /stream: expected a number from 1/],
   ["65 features", { ...hello, features: Array.from({ length: 65 }, () => "f") }, /features: expected a list/],

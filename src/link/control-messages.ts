@@ -6,10 +6,11 @@
  */
 import { asciiJson, type StreamProtocol } from "../base/upstream.ts";
 import { PolarityError } from "../base/errors.ts";
-import type { Announcement } from "../registry/announcement.ts";
+import type { Announcement, Hop, OnwardPath } from "../registry/announcement.ts";
 import {
   COST_MAX,
   FEATURES_MAX,
+  HOPS_MAX,
   LABEL_KEY_LENGTH_MAX,
   LABEL_VALUE_LENGTH_MAX,
   LABELS_MAX,
@@ -56,11 +57,27 @@ export interface Reject {
 export interface Offer {
   readonly type: "offer";
   readonly announcement: Announcement;
+  /** How it leads on to another node; undefined when it is the sender's own. */
+  readonly onward: OnwardPath | undefined;
 }
 
 export interface Withdraw {
   readonly type: "withdraw";
   readonly service: string;
+  /** The instance that serves, of an offer that leads on to it. */
+  readonly origin: string | undefined;
+}
+
+/** The dialler's: what the link costs from now on. */
+export interface Cost {
+  readonly type: "cost";
+  readonly cost: number;
+}
+
+/** The acceptor's: which other routers are worth joining from now on. */
+export interface Routers {
+  readonly type: "routers";
+  readonly routers: readonly string[];
 }
 
 export interface Drain {
@@ -75,7 +92,7 @@ export interface ErrorNotice {
   readonly stream: number | undefined;
 }
 
-export type ControlMessage = Hello | Welcome | Reject | Offer | Withdraw | Drain | ErrorNotice;
+export type ControlMessage = Hello | Welcome | Reject | Offer | Withdraw | Cost | Routers | Drain | ErrorNotice;
 
 /** Reads one line. Undefined: nothing that this version knows. Throws `LINK_PROTOCOL`. */
 export function parseControlMessage(line: string): ControlMessage | undefined {
@@ -102,6 +119,11 @@ export function announcementFields(announcement: Announcement): Fields {
   return { service, weight, protocol, labels, health };
 }
 
+/** What an offer says besides when it leads on. */
+export function onwardFields({ hops, cost }: OnwardPath): Fields {
+  return { path: hops.map(({ node, instance }) => ({ node, instance })), cost };
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 
 const READERS: ReadonlyMap<unknown, (fields: Fields) => ControlMessage | undefined> = new Map<
@@ -113,6 +135,8 @@ const READERS: ReadonlyMap<unknown, (fields: Fields) => ControlMessage | undefin
   ["reject", readReject],
   ["offer", readOffer],
   ["withdraw", readWithdraw],
+  ["cost", readCost],
+  ["routers", readRouters],
   ["drain", readDrain],
   ["error", readError],
 ]);
@@ -149,11 +173,33 @@ function readReject(fields: Fields): Reject {
 
 function readOffer(fields: Fields): Offer | undefined {
   const announcement = readAnnouncement(fields);
-  return announcement === undefined ? undefined : { type: "offer", announcement };
+  return announcement === undefined ? undefined : { type: "offer", announcement, onward: readOnward(fields) };
+}
+
+function readOnward(fields: Fields): OnwardPath | undefined {
+  const value = fields["path"];
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || value.length === 0 || value.length > HOPS_MAX) {
+    throw wrong("path", `a list of 1 to ${HOPS_MAX} nodes`, value);
+  }
+  const hops = value.map((item: unknown): Hop => {
+    if (!isFields(item)) throw wrong("path", "a list of nodes", item);
+    return { node: name(item, "node"), instance: name(item, "instance") };
+  });
+  return { hops, cost: fields["cost"] === undefined ? 0 : number(fields, "cost", 0, COST_MAX * HOPS_MAX) };
 }
 
 function readWithdraw(fields: Fields): Withdraw {
-  return { type: "withdraw", service: name(fields, "service") };
+  const origin = fields["origin"] === undefined ? undefined : name(fields, "origin");
+  return { type: "withdraw", service: name(fields, "service"), origin };
+}
+
+function readCost(fields: Fields): Cost {
+  return { type: "cost", cost: number(fields, "cost", 0, COST_MAX) };
+}
+
+function readRouters(fields: Fields): Routers {
+  return { type: "routers", routers: texts(fields, "routers", ROUTERS_MAX, URL_LENGTH_MAX) };
 }
 
 function readDrain(): Drain {

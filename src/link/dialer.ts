@@ -17,7 +17,10 @@ export interface DialerOptions {
   readonly address: LinkAddress;
   /** How many links to keep. */
   readonly links: number;
+  /** To begin with. */
   readonly cost: number;
+  /** What this side can do beyond the first version of the protocol; read for each link. */
+  readonly features?: () => readonly string[];
   readonly token: string | undefined;
   readonly tls: TlsClientOptions;
   /** Where HTTPS_PROXY and the like are looked up. */
@@ -39,11 +42,19 @@ export class Dialer {
   readonly #options: DialerOptions;
   readonly #places: readonly LinkPlace[];
   readonly #report: DialReport;
+  readonly #price: Price;
 
   constructor(options: DialerOptions) {
     this.#options = options;
     this.#report = new DialReport(options);
-    this.#places = Array.from({ length: options.links }, () => new LinkPlace(options, this.#report));
+    this.#price = { cost: options.cost };
+    this.#places = Array.from({ length: options.links }, () => new LinkPlace(options, this.#price, this.#report));
+  }
+
+  /** What its links cost from now on, those that are there and those to come. */
+  setCost(cost: number): void {
+    this.#price.cost = cost;
+    for (const link of this.links) link.setCost(cost);
   }
 
   start(): void {
@@ -65,9 +76,15 @@ export class Dialer {
   }
 }
 
+/** What links of this dialler cost; all of its places read it. */
+interface Price {
+  cost: number;
+}
+
 /** One place for a link: at most one attempt under way, one link in use, and links that were replaced and drain. */
 class LinkPlace implements LinkOwner {
   readonly #options: DialerOptions;
+  readonly #price: Price;
   readonly #report: DialReport;
   readonly #delay: ReconnectDelay;
   /** The attempt under way: dialling, or in the handshake. */
@@ -81,8 +98,9 @@ class LinkPlace implements LinkOwner {
   readonly #links = new Set<Link>();
   #stopped = false;
 
-  constructor(options: DialerOptions, report: DialReport) {
+  constructor(options: DialerOptions, price: Price, report: DialReport) {
     this.#options = options;
+    this.#price = price;
     this.#report = report;
     this.#delay = new ReconnectDelay(options.random);
   }
@@ -111,6 +129,8 @@ class LinkPlace implements LinkOwner {
     this.#current = link;
     this.#joinedAt = this.#options.context.clock.now();
     this.#links.add(link);
+    // It may have changed during the handshake.
+    link.setCost(this.#price.cost);
     this.#report.joined(link);
     this.#drainReplaced();
   }
@@ -145,7 +165,7 @@ class LinkPlace implements LinkOwner {
   async #dial(): Promise<void> {
     if (this.#stopped || this.#attempt !== undefined || this.#joining !== undefined) return;
     clearTimeout(this.#retry);
-    const { address, tls, environment, context, token, cost } = this.#options;
+    const { address, tls, environment, context, token, features } = this.#options;
     const { handshakeMs, websocketMessageBytesMax } = context.limits;
     const attempt = new AbortController();
     this.#attempt = attempt;
@@ -162,7 +182,8 @@ class LinkPlace implements LinkOwner {
           this.#failed(new PolarityError("LINK_UNREACHABLE", `cannot reach ${address.url}: too late`));
         return;
       }
-      const link = new JoinedLink(transport, { kind: "dialler", token, cost }, context, this, handshakeMs);
+      const side = { kind: "dialler", token, cost: this.#price.cost, features: features?.() ?? [] } as const;
+      const link = new JoinedLink(transport, side, context, this, handshakeMs);
       this.#joining = link;
       link.start();
     } catch (error) {

@@ -6,12 +6,12 @@
  * hears of it only between `joined` and `closed`.
  */
 import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
-import { type ErrorCode, isErrorCode, PolarityError } from "../base/errors.ts";
+import { PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
-import type { Announcement } from "../registry/announcement.ts";
+import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import { type AcceptedStreamHost, PreambleSink } from "./accepted-stream.ts";
-import { ControlChannel, type ControlEvents } from "./control-channel.ts";
+import { ControlChannel, type ControlEvents, offerKey } from "./control-channel.ts";
 import { type ControlMessage, formatControlMessage, type Hello, type Welcome } from "./control-messages.ts";
 import { type DrainEvent, type DrainState, nextDrainState } from "./drain-state.ts";
 import { type DriverEvents, LinkDriver } from "./driver.ts";
@@ -27,6 +27,8 @@ import {
 import type { LinkContext, LinkOwner, LinkSide } from "./link-context.ts";
 import { type LinkEvent, nextLinkState } from "./link-state.ts";
 import type { Link, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
+import { statisticsOf } from "./link-statistics.ts";
+import { peerError } from "./peer-error.ts";
 import { type Preamble, PreambleReader } from "./preamble.ts";
 import type { Transport } from "./transport.ts";
 
@@ -40,6 +42,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   readonly id = `link-${++linksCreated}`;
   readonly transport: string;
   readonly dialled: boolean;
+  readonly features: readonly string[];
+  routers: readonly string[] = [];
   readonly preambles = new PreambleReader();
   readonly preambleBytesMax: number;
   readonly #context: LinkContext;
@@ -69,6 +73,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.#transport = transport;
     this.transport = transport.kind;
     this.dialled = side.kind === "dialler";
+    this.features = [FIN_WITH_DATA, ...(side.features ?? [])];
     this.preambleBytesMax = context.limits.preambleBytesMax;
     this.#handshake = this.dialled ? "awaiting-welcome" : "awaiting-hello";
     this.#peer = { node: "", instance: "", identity: ANONYMOUS, address: transport.remoteAddress, features: [] };
@@ -125,12 +130,22 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     return stream;
   }
 
-  offer(announcement: Announcement): void {
-    if (this.#handshake === "joined") this.#control?.offer(announcement);
+  offer(announcement: Announcement, onward?: OnwardPath): void {
+    if (this.#handshake === "joined") this.#control?.offer(announcement, onward);
   }
 
-  withdraw(service: string): void {
-    if (this.#handshake === "joined") this.#control?.withdraw(service);
+  withdraw(service: string, origin?: string): void {
+    if (this.#handshake === "joined") this.#control?.withdraw(service, origin);
+  }
+
+  setCost(cost: number): void {
+    if (!this.dialled || this.#handshake !== "joined" || this.#cost === cost) return;
+    this.#control?.send(formatControlMessage("cost", { cost }));
+    this.#costIs(cost);
+  }
+
+  advise(routers: readonly string[]): void {
+    if (this.#handshake === "joined") this.#control?.send(formatControlMessage("routers", { routers }));
   }
 
   notify(error: PolarityError): void {
@@ -152,15 +167,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   }
 
   statistics(): LinkStatistics {
-    const { bytesIn, bytesOut, streamsOpen, streamsTotal, roundTripMs } = this.#driver.session;
-    // The control stream is ours, not the user's.
-    return {
-      bytesIn,
-      bytesOut,
-      streamsOpen: Math.max(0, streamsOpen - 1),
-      streamsTotal: Math.max(0, streamsTotal - 1),
-      roundTripMs,
-    };
+    return statisticsOf(this.#driver.session);
   }
 
   // ── AcceptedStreamHost ──
@@ -233,10 +240,19 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
           peerError(message.code, "LINK_PROTOCOL", `${this.#who} rejected the link: ${message.message}`),
         );
       case "offer":
-        return this.#offeredByPeer(message.announcement);
-      case "withdraw":
-        if (this.#offered.delete(message.service)) this.#context.events.withdrawn(this, message.service);
+        return this.#offeredByPeer(message.announcement, message.onward);
+      case "withdraw": {
+        const { service, origin } = message;
+        if (this.#offered.delete(offerKey(service, origin))) this.#context.events.withdrawn(this, service, origin);
         return undefined;
+      }
+      case "cost":
+        // What a link costs is for the dialler to say.
+        return this.dialled ? undefined : this.#costIs(message.cost);
+      case "routers":
+        if (!this.dialled) return undefined;
+        this.routers = message.routers;
+        return this.#context.events.routersChanged(this);
       case "drain":
         return this.#advanceDrain("received");
       case "error":
@@ -275,8 +291,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 
   get #introduction(): Introduction {
     const { node, instance, muxLimits } = this.#context;
-    const own = this.#side.kind === "acceptor" ? (this.#side.features ?? []) : [];
-    const features = [FIN_WITH_DATA, ...own];
+    const { features } = this;
     return { node, instance, offers: this.#context.offers(), streamsMax: muxLimits.peerStreamsMax, features };
   }
 
@@ -301,7 +316,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
       return;
     }
     this.#handshake = nextHandshakeState(this.#handshake, "accept");
-    this.#control?.send(formatWelcome(this.#introduction, this.#context.routers()));
+    this.#control?.send(formatWelcome(this.#introduction, side.routers ?? []));
     this.#cost = hello.cost;
     this.#joined(hello, identity);
   }
@@ -313,26 +328,33 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.#driver.session.peerTakesFinWithData = features.includes(FIN_WITH_DATA);
     this.#peer = { node, instance, identity, address: this.#transport.remoteAddress, features };
     if (from.streamsMax !== undefined) this.#streamsMax = from.streamsMax;
+    if (from.type === "welcome") this.routers = from.routers;
     this.#wasJoined = true;
     this.#state = "up";
     this.#context.events.joined(this);
     // Whoever hears of the link may close it at once.
     if (this.#handshake !== "joined") return;
     this.#owner.joined(this);
-    for (const announcement of from.offers) this.#offeredByPeer(announcement);
+    for (const announcement of from.offers) this.#offeredByPeer(announcement, undefined);
   }
 
-  #offeredByPeer(announcement: Announcement): void {
+  #costIs(cost: number): void {
+    this.#cost = cost;
+    this.#context.events.costChanged(this);
+  }
+
+  #offeredByPeer(announcement: Announcement, onward: OnwardPath | undefined): void {
     if (this.#handshake !== "joined") return;
     const { offersMax } = this.#context.limits;
-    if (!this.#offered.has(announcement.service) && this.#offered.size >= offersMax) {
+    const key = offerKey(announcement.service, onward?.hops.at(-1)?.instance);
+    if (!this.#offered.has(key) && this.#offered.size >= offersMax) {
       this.notify(
         new PolarityError("LINK_LIMIT", `a link may offer ${offersMax} services, not "${announcement.service}" too`),
       );
       return;
     }
-    this.#offered.add(announcement.service);
-    this.#context.events.offered(this, announcement);
+    this.#offered.add(key);
+    this.#context.events.offered(this, announcement, onward);
   }
 
   #advanceDrain(event: DrainEvent): void {
@@ -372,9 +394,4 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.#state = next;
     if (next !== "closed" && this.#wasJoined) this.#context.events.stateChanged(this, next);
   }
-}
-
-/** An error that the peer reported: its code where we know it, its words as they are. */
-function peerError(code: string, otherwise: ErrorCode, message: string): PolarityError {
-  return isErrorCode(code) ? new PolarityError(code, message) : new PolarityError(otherwise, `${message} (${code})`);
 }

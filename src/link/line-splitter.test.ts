@@ -54,6 +54,7 @@ test("a preamble is read once for every client that repeats it, and UTF-8 is und
     client: "a:1",
     relay: false,
     node: undefined,
+    via: [],
     waitMs: 5_000,
   });
   assert.equal(reader.read(bytes, 2, bytes.length - 2), first);
@@ -73,14 +74,25 @@ test("a preamble is read right whatever thousands of others were read in between
 
 test("what a request to relay says is what its opener wrote, and a wait has a limit", () => {
   const request = new StreamRequest("db", "tcp", "", "phone0", 30_000);
-  const { relay, node, waitMs } = parsePreamble(request.ask(2_000).preamble);
+  const { relay, node, waitMs } = parsePreamble(request.ask("i", 2_000).preamble);
   assert.deepEqual([relay, node, waitMs], [true, "phone0", 2_000]);
   assert.equal(request.preamble, '{"service":"db","protocol":"tcp"}\n', "others need not know");
   assert.equal(parsePreamble('{"service":"a","protocol":"tcp","relay":true,"wait":1e9}').waitMs, 60_000);
 });
 
+test("a stream carries whom it has passed, each once", () => {
+  const request = new StreamRequest("db", "tcp", "", undefined, 0, "done", ["a"]);
+  const { via, node, waitMs } = parsePreamble(request.onward("b", "shed").preamble);
+  assert.deepEqual([via, node, waitMs], [["a", "b"], "shed", 0]);
+  assert.equal(request.onward("b", "shed"), request.onward("b", "shed"));
+  assert.notEqual(request.onward("b", "shed"), request.onward("b", "other"));
+});
+
 for (const line of [
   "",
+  '{"service":"a","protocol":"tcp","via":"a"}',
+  '{"service":"a","protocol":"tcp","via":[""]}',
+  `{"service":"a","protocol":"tcp","via":["${'a","'.repeat(16)}a"]}`,
   "nonsense",
   "null",
   "[]",

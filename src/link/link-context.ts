@@ -20,8 +20,6 @@ export interface LinkContext {
   readonly events: LinkEvents;
   /** What this node offers now; a new link announces it. */
   offers(): readonly Announcement[];
-  /** URLs of routers that a dialler may as well link to. */
-  routers(): readonly string[];
   /** For tests of running out of stream ids: the first, even id of what this node opens on links that it accepted. */
   readonly firstStreamId?: number;
 }
@@ -39,5 +37,16 @@ export interface LinkOwner {
 export type Authenticate = (hello: Hello, transport: Transport) => string;
 
 export type LinkSide =
-  | { readonly kind: "dialler"; readonly token: string | undefined; readonly cost: number }
-  | { readonly kind: "acceptor"; readonly authenticate: Authenticate; readonly features?: readonly string[] };
+  | {
+      readonly kind: "dialler";
+      readonly token: string | undefined;
+      readonly cost: number;
+      readonly features?: readonly string[];
+    }
+  | {
+      readonly kind: "acceptor";
+      readonly authenticate: Authenticate;
+      readonly features?: readonly string[];
+      /** URLs of other routers that the dialler may as well link to. */
+      readonly routers?: readonly string[];
+    };

@@ -50,3 +50,5 @@ export const ROUTERS_MAX = 64;
 export const URL_LENGTH_MAX = 2_048;
 export const COST_MAX = 1_000_000;
 export const WEIGHT_MAX = 1_000;
+/** Nodes that a stream may pass, or an offer tell of. */
+export const HOPS_MAX = 16;

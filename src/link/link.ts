@@ -2,13 +2,15 @@
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
-import type { Announcement } from "../registry/announcement.ts";
+import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import type { Preamble } from "./preamble.ts";
 
 export type { Announcement };
 
 /** A feature: streams whose preamble says `relay` are passed on to whoever offers the service to that node. */
 export const RELAY_FEATURE = "relay";
+/** A feature: it wants to be told of offers that lead on to other nodes. */
+export const PATHS_FEATURE = "paths";
 
 /**
  * - `joining`: the handshake is under way.
@@ -43,12 +45,22 @@ export interface Link extends Upstream {
   readonly id: string;
   readonly transport: string;
   readonly dialled: boolean;
-  /** What the link costs to use, as the dialler said when it joined; cheaper is preferred. */
+  /** What the link costs to use, as the dialler said; cheaper is preferred. */
   readonly cost: number;
+  /** What this side said that it can do beyond the first version of the protocol. */
+  readonly features: readonly string[];
+  /** URLs of other routers that are worth joining, as the acceptor says. */
+  readonly routers: readonly string[];
   readonly peer: LinkPeer;
   readonly state: LinkState;
-  offer(announcement: Announcement): void;
-  withdraw(service: string): void;
+  /** `onward`: it leads on to another node. */
+  offer(announcement: Announcement, onward?: OnwardPath): void;
+  /** `origin`: the instance that serves, of an offer that leads on to it. */
+  withdraw(service: string, origin?: string): void;
+  /** Changes what the link costs, at both ends; the dialler's to decide. */
+  setCost(cost: number): void;
+  /** Tells the dialler which other routers are worth joining. */
+  advise(routers: readonly string[]): void;
   /** Tells the peer of something that is wrong with what it announced; the link goes on. */
   notify(error: PolarityError): void;
   /** Tells the peer and stops new streams; resolves by `closed` once those under way have ended. */
@@ -64,8 +76,11 @@ export interface LinkEvents {
   joined(link: Link): void;
   /** `up`, `suspect` and `draining` come and go. */
   stateChanged(link: Link, state: LinkState): void;
-  offered(link: Link, announcement: Announcement): void;
-  withdrawn(link: Link, service: string): void;
+  offered(link: Link, announcement: Announcement, onward: OnwardPath | undefined): void;
+  withdrawn(link: Link, service: string, origin: string | undefined): void;
+  costChanged(link: Link): void;
+  /** The acceptor at the other end names other routers than before. */
+  routersChanged(link: Link): void;
   /**
    * The peer opened a stream; the preamble is read and checked. Set `stream.sink` before returning; payload that came with
    * the preamble is delivered right after.

@@ -6,7 +6,7 @@
  */
 import { PolarityError } from "../base/errors.ts";
 import { asciiJson, type StreamProtocol } from "../base/upstream.ts";
-import { NAME_LENGTH_MAX } from "./link-limits.ts";
+import { HOPS_MAX, NAME_LENGTH_MAX } from "./link-limits.ts";
 
 export interface Preamble {
   readonly service: string;
@@ -19,6 +19,8 @@ export interface Preamble {
   readonly node: string | undefined;
   /** With `relay`: how long to wait for an offer. */
   readonly waitMs: number;
+  /** With `relay`: the instances that the stream has passed, its opener last. */
+  readonly via: readonly string[];
 }
 
 const CACHED_LENGTH_MAX = 512;
@@ -80,7 +82,7 @@ export function parsePreamble(line: string): Preamble {
     throw new PolarityError("PREAMBLE_INVALID", "the preamble is not a JSON object");
   }
   const fields = value as Readonly<Record<string, unknown>>;
-  const { service, protocol, client = "", relay = false, node, wait = RELAY_WAIT_MS } = fields;
+  const { service, protocol, client = "", relay = false, node, wait = RELAY_WAIT_MS, via = NOBODY } = fields;
   if (!isName(service)) throw new PolarityError("PREAMBLE_INVALID", `service: ${NAME_EXPECTED}`);
   if (protocol !== "tcp" && protocol !== "http/1.1" && protocol !== "udp") {
     throw new PolarityError("PREAMBLE_INVALID", 'protocol: expected "tcp", "http/1.1" or "udp"');
@@ -94,9 +96,13 @@ export function parsePreamble(line: string): Preamble {
   if (typeof wait !== "number" || !(wait >= 0)) {
     throw new PolarityError("PREAMBLE_INVALID", "wait: expected a number of milliseconds");
   }
-  return { service, protocol, client, relay, node, waitMs: Math.min(wait, RELAY_WAIT_MAX_MS) };
+  if (!Array.isArray(via) || via.length > HOPS_MAX || !via.every(isName)) {
+    throw new PolarityError("PREAMBLE_INVALID", `via: expected a list of at most ${HOPS_MAX} instances`);
+  }
+  return { service, protocol, client, relay, node, via, waitMs: Math.min(wait, RELAY_WAIT_MAX_MS) };
 }
 
+const NOBODY: readonly string[] = [];
 const NAME_EXPECTED = `expected a name of 1 to ${NAME_LENGTH_MAX} characters without control characters`;
 // What a preamble says ends up in logs, where it must not look like a line of its own.
 // oxlint-disable-next-line no-control-regex

@@ -10,13 +10,15 @@ import { Acceptor } from "../link/acceptor.ts";
 import { Dialer, type DialerStatus } from "../link/dialer.ts";
 import type { LinkContext } from "../link/link-context.ts";
 import { DEFAULT_LINK_LIMITS } from "../link/link-limits.ts";
-import { type Link, type LinkEvents, type LinkState, RELAY_FEATURE } from "../link/link.ts";
+import { type Link, type LinkEvents, type LinkState, PATHS_FEATURE, RELAY_FEATURE } from "../link/link.ts";
 import type { Preamble } from "../link/preamble.ts";
 import { DEFAULT_MUX_LIMITS, WindowBudget } from "../mux/mux-limits.ts";
-import type { Announcement } from "../registry/announcement.ts";
+import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import type { Registry } from "../registry/registry.ts";
 import { configKey } from "./config-key.ts";
 import { CrankerOffers } from "./cranker-offers.ts";
+import type { OnwardOffers } from "./onward-offers.ts";
+import type { PathOffers } from "./path-offers.ts";
 import type { RelayOffers } from "./relay-offers.ts";
 import type { RelayedSessions } from "./relayed-sessions.ts";
 import type { LocalServices } from "./local-services.ts";
@@ -31,6 +33,11 @@ export interface LinkHubOptions {
   readonly limits: LimitsConfig;
   /** Routers that this node may ask. */
   readonly relayOffers: RelayOffers;
+  /** What others pass on to this node, and what it passes on. */
+  readonly pathOffers: PathOffers;
+  readonly onwardOffers: OnwardOffers;
+  /** Whether offers of nodes behind others are of use here. */
+  wantsPaths(): boolean;
   /** What this node was asked to pass on. */
   readonly relayed: RelayedSessions;
   services(): LocalServices;
@@ -40,8 +47,8 @@ export interface LinkHubOptions {
 
 interface AcceptorEntry {
   readonly acceptor: Acceptor;
-  /** Streams of its links may ask this node to relay. */
-  readonly relay: boolean;
+  /** Other routers that it names to who joins. */
+  routers: readonly string[];
   /** Takes cranker connectors on its port. */
   readonly cranker: CrankerGate | undefined;
 }
@@ -81,12 +88,17 @@ export class LinkHub implements LinkEvents {
       nodeWindowBudget: new WindowBudget(limits.memoryBytes, limits.heldBytesMax),
       events: this,
       offers: () => (this.#draining ? [] : options.services().announcements),
-      routers: () => [],
     };
   }
 
   get links(): ReadonlySet<Link> {
     return this.#links;
+  }
+
+  /** What stands in the registry for what a link leads to. */
+  upstreamsOf(link: Link): readonly Upstream[] {
+    const { pathOffers, relayOffers } = this.#options;
+    return [link, ...pathOffers.upstreamsOf(link), ...relayOffers.upstreamsOf(link)];
   }
 
   /** Where other nodes join, with the ports that the system chose. */
@@ -105,8 +117,9 @@ export class LinkHub implements LinkEvents {
 
   /** Makes acceptors and dialers just those of `links`; the links of what goes are drained. */
   async configure(links: NodeConfig["links"]): Promise<void> {
-    const accept = new Map(links.accept.map((config) => [configKey(config), config]));
-    const dial = new Map(links.dial.map((config, index) => [`${index} ${configKey(config)}`, config]));
+    // What may change while a link is up makes no other link of it.
+    const accept = new Map(links.accept.map((config) => [configKey({ ...config, routers: [] }), config]));
+    const dial = new Map(links.dial.map((config, index) => [`${index} ${configKey({ ...config, cost: 0 })}`, config]));
     for (const [key, { acceptor, cranker }] of this.#acceptors) {
       if (accept.has(key)) continue;
       this.#acceptors.delete(key);
@@ -115,10 +128,14 @@ export class LinkHub implements LinkEvents {
       for (const link of acceptor.links) link.drain();
     }
     for (const [key, config] of accept) {
-      if (this.#acceptors.has(key)) continue;
-      const cranker = this.#createCranker(config);
-      this.#acceptors.set(key, { acceptor: await this.#listen(config, cranker), relay: config.relay, cranker });
-      if (cranker !== undefined) this.#crankers.add(cranker);
+      const present = this.#acceptors.get(key);
+      if (present === undefined) {
+        const entry = await this.#listen(config);
+        this.#acceptors.set(key, entry);
+        if (entry.cranker !== undefined) this.#crankers.add(entry.cranker);
+      } else {
+        advise(present, routerUrls(config));
+      }
     }
     for (const [key, dialer] of this.#dialers) {
       if (dial.has(key)) continue;
@@ -127,7 +144,9 @@ export class LinkHub implements LinkEvents {
       for (const link of dialer.links) link.drain();
     }
     for (const [key, config] of dial) {
-      if (this.#dialers.has(key)) continue;
+      const present = this.#dialers.get(key);
+      present?.setCost(config.cost);
+      if (present !== undefined) continue;
       const dialer = this.#createDialer(config);
       this.#dialers.set(key, dialer);
       dialer.start();
@@ -149,6 +168,7 @@ export class LinkHub implements LinkEvents {
     for (const dialer of this.#dialers.values()) dialer.stop();
     await this.#closeAcceptors();
     for (const { service } of this.#options.services().announcements) this.withdraw(service);
+    this.#options.onwardOffers.stop();
   }
 
   /** Drains every link; resolves when the last has closed. */
@@ -186,21 +206,28 @@ export class LinkHub implements LinkEvents {
   joined(link: Link): void {
     this.#links.add(link);
     this.#options.relayOffers.joined(link);
+    if (link.features.includes(RELAY_FEATURE)) this.#options.onwardOffers.joined(link);
     if (this.#draining) link.drain();
   }
 
   stateChanged(link: Link, state: LinkState): void {
-    const { relayOffers } = this.#options;
+    const { relayOffers, pathOffers } = this.#options;
     this.#options.registry.setUsable(link, state === "up", state);
+    pathOffers.stateChanged(link, state);
     relayOffers.stateChanged(link, state);
     if (state === "suspect") {
       this.#options.logger.warn({ link: link.id, node: link.node }, `node "${link.node}" fell silent`);
-      for (const upstream of [link, ...relayOffers.upstreamsOf(link)]) this.#options.suspect(upstream);
+      for (const upstream of this.upstreamsOf(link)) this.#options.suspect(upstream);
     }
   }
 
-  offered(link: Link, announcement: Announcement): void {
-    const added = this.#options.registry.add(link, link.peer.identity, link.cost, announcement);
+  offered(link: Link, announcement: Announcement, onward: OnwardPath | undefined): void {
+    if (onward !== undefined) {
+      this.#options.pathOffers.offered(link, announcement, onward);
+      return;
+    }
+    const { node, instance, identity } = link.peer;
+    const added = this.#options.registry.add(link, identity, link.cost, announcement, [{ node, instance }]);
     if (added.kind === "added") return;
     const { error } = added;
     this.#options.logger.warn(
@@ -210,13 +237,24 @@ export class LinkHub implements LinkEvents {
     link.notify(error);
   }
 
-  withdrawn(link: Link, service: string): void {
-    this.#options.registry.withdraw(link, service);
+  withdrawn(link: Link, service: string, origin: string | undefined): void {
+    if (origin === undefined) this.#options.registry.withdraw(link, service);
+    else this.#options.pathOffers.withdrawn(link, service, origin);
   }
+
+  costChanged(link: Link): void {
+    const { registry, pathOffers, relayOffers, logger } = this.#options;
+    logger.info({ link: link.id, node: link.node }, `the link to node "${link.node}" costs ${link.cost} now`);
+    registry.setCosts(link, () => link.cost);
+    pathOffers.costChanged(link);
+    relayOffers.costChanged(link);
+  }
+
+  routersChanged(): void {}
 
   accepted(link: Link, preamble: Preamble, stream: ByteStream): void {
     const { service, protocol, client } = preamble;
-    if (preamble.relay && this.#relaysFor(link)) {
+    if (preamble.relay && link.features.includes(RELAY_FEATURE)) {
       this.#options.relayed.accept(link.node, preamble, stream);
       return;
     }
@@ -236,13 +274,14 @@ export class LinkHub implements LinkEvents {
   closed(link: Link): void {
     this.#links.delete(link);
     this.#options.registry.removeUpstream(link);
+    this.#options.pathOffers.closed(link);
     this.#options.relayOffers.closed(link);
+    this.#options.onwardOffers.closed(link);
     if (this.#links.size === 0) this.#idle?.();
   }
 
-  #relaysFor(link: Link): boolean {
-    for (const { acceptor, relay } of this.#acceptors.values()) if (acceptor.links.has(link)) return relay;
-    return false;
+  #features(relay: boolean, wantsPaths: boolean): readonly string[] {
+    return [...(relay ? [RELAY_FEATURE] : []), ...(wantsPaths ? [PATHS_FEATURE] : [])];
   }
 
   async #closeAcceptors(): Promise<void> {
@@ -262,17 +301,21 @@ export class LinkHub implements LinkEvents {
     });
   }
 
-  #listen(config: LinkAcceptConfig, cranker: CrankerGate | undefined): Promise<Acceptor> {
+  async #listen(config: LinkAcceptConfig): Promise<AcceptorEntry> {
+    const cranker = this.#createCranker(config);
     const { tls } = config;
-    return Acceptor.listen({
+    const acceptor = await Acceptor.listen({
       place: config.address.place,
       tls: tls === undefined ? undefined : { cert: tls.cert.text, key: tls.key.text, clientCa: tls.clientCa?.text },
       tokens: config.tokens,
       insecure: config.insecure,
-      features: config.relay ? [RELAY_FEATURE] : [],
+      features: this.#features(config.relay, true),
+      routers: () => entry.routers,
       upgrades: cranker,
       context: this.#context,
     });
+    const entry: AcceptorEntry = { acceptor, routers: routerUrls(config), cranker };
+    return entry;
   }
 
   #createDialer(config: LinkDialConfig): Dialer {
@@ -281,6 +324,7 @@ export class LinkHub implements LinkEvents {
       address: config.address,
       links: config.links,
       cost: config.cost,
+      features: () => this.#features(config.relay, this.#options.wantsPaths()),
       token: config.token?.text.trim(),
       tls: {
         ca: tls.ca?.text,
@@ -294,4 +338,14 @@ export class LinkHub implements LinkEvents {
       context: this.#context,
     });
   }
+}
+
+function routerUrls({ routers }: LinkAcceptConfig): readonly string[] {
+  return routers.map(({ url }) => url);
+}
+
+function advise(entry: AcceptorEntry, routers: readonly string[]): void {
+  if (configKey(entry.routers) === configKey(routers)) return;
+  entry.routers = routers;
+  for (const link of entry.acceptor.links) link.advise(routers);
 }

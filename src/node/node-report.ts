@@ -9,7 +9,6 @@ import type { Registry } from "../registry/registry.ts";
 import type { Analyses } from "./analyses.ts";
 import type { LinkHub } from "./link-hub.ts";
 import type { ListenerSet } from "./listener-set.ts";
-import type { RelayOffers } from "./relay-offers.ts";
 import { RELAY_LISTENER, type RelayedSessions } from "./relayed-sessions.ts";
 import { viewCrankerConnector, viewLink, viewListener, viewPeers, viewService } from "./traffic-view.ts";
 import type { ListenerView, NodeState, NodeView, ProcessView, SessionView, TotalsView } from "./view.ts";
@@ -20,7 +19,6 @@ export interface NodeReportOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly listeners: ListenerSet;
-  readonly relayOffers: RelayOffers;
   readonly relayed: RelayedSessions;
   readonly hub: LinkHub;
   readonly registry: Registry;
@@ -51,10 +49,10 @@ export class NodeReport {
   }
 
   view(state: NodeState): NodeView {
-    const { name, instance, version, clock, hub, registry, relayOffers, relayed } = this.#options;
+    const { name, instance, version, clock, hub, registry, relayed } = this.#options;
     const linkIds = new Map<Upstream, string>();
     for (const link of hub.links) {
-      for (const upstream of [link, ...relayOffers.upstreamsOf(link)]) linkIds.set(upstream, link.id);
+      for (const upstream of hub.upstreamsOf(link)) linkIds.set(upstream, link.id);
     }
     const connectors = [...hub.crankerConnectors()];
     for (const connector of connectors) linkIds.set(connector, connector.id);

@@ -27,6 +27,8 @@ import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
 import { LocalServices } from "./local-services.ts";
 import { NodeReport } from "./node-report.ts";
+import { OnwardOffers } from "./onward-offers.ts";
+import { PathOffers, wantsPaths } from "./path-offers.ts";
 import { RelayOffers, type RelayWish } from "./relay-offers.ts";
 import { RelayedSessions } from "./relayed-sessions.ts";
 import type { AnalysisView, NodeState, NodeView } from "./view.ts";
@@ -89,6 +91,7 @@ class Node implements PolarityNode, ExchangeContext {
   readonly #accessLogs: AccessLogs;
   readonly #analyses: Analyses;
   readonly #relayOffers: RelayOffers;
+  readonly #onwardOffers: OnwardOffers;
   readonly #relayed: RelayedSessions;
   /** Of the listeners, as they are wanted now. */
   #wishes: readonly RelayWish[] = [];
@@ -133,8 +136,11 @@ class Node implements PolarityNode, ExchangeContext {
         withdrawn: (service) => this.#hub.withdraw(service),
       },
     });
-    this.#relayOffers = new RelayOffers(this.registry, logger);
-    this.#relayed = new RelayedSessions(this, logger);
+    const { hopsMax } = config.limits;
+    const pathOptions = { registry: this.registry, instance, hopsMax, clock, logger };
+    this.#relayOffers = new RelayOffers(this.registry, instance, logger);
+    this.#relayed = new RelayedSessions(this, instance, hopsMax, logger);
+    this.#onwardOffers = new OnwardOffers(pathOptions);
     this.#accessLogs = new AccessLogs(logger);
     this.#listeners = new ListenerSet({ sessions: this, logger, node: name, random }, this.registry, {
       accessLogs: this.#accessLogs,
@@ -150,6 +156,9 @@ class Node implements PolarityNode, ExchangeContext {
       limits: config.limits,
       services: () => this.#services,
       relayOffers: this.#relayOffers,
+      pathOffers: new PathOffers(pathOptions),
+      onwardOffers: this.#onwardOffers,
+      wantsPaths: () => wantsPaths(this.#config),
       relayed: this.#relayed,
       suspect: (upstream) => {
         this.#listeners.upstreamSuspect(upstream);
@@ -162,7 +171,6 @@ class Node implements PolarityNode, ExchangeContext {
       version,
       clock,
       listeners: this.#listeners,
-      relayOffers: this.#relayOffers,
       relayed: this.#relayed,
       hub: this.#hub,
       registry: this.registry,
@@ -355,6 +363,7 @@ class Node implements PolarityNode, ExchangeContext {
     const sessions = this.#listeners.close(error) + this.#relayed.close(error);
     const streams = await this.#hub.close(error);
     this.#services.close(error);
+    this.#onwardOffers.stop();
     this.waiters.close();
     clearInterval(this.#ticking);
     this.#alarm.stop();
@@ -372,6 +381,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.stallWatches.forEach((watch) => watch.sweep(now));
     this.#relayed.tick(now);
     this.#hub.tick(now);
+    this.#onwardOffers.tick();
     this.#listeners.sweep(now);
     this.#services.tick(now);
     this.#analyses.tick();

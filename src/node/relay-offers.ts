@@ -7,7 +7,7 @@
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { Logger } from "../base/clock.ts";
 import type { StreamProtocol, StreamRequest, Upstream } from "../base/upstream.ts";
-import { COST_MAX } from "../link/link-limits.ts";
+import { COST_MAX, HOPS_MAX } from "../link/link-limits.ts";
 import { type Link, type LinkState, RELAY_FEATURE } from "../link/link.ts";
 import type { Registry } from "../registry/registry.ts";
 
@@ -17,6 +17,8 @@ export interface RelayWish {
   readonly protocol: StreamProtocol;
 }
 
+/** More than any path costs. */
+const RELAY_COST = COST_MAX * (HOPS_MAX + 2);
 /** Sessions try no more offers than this, so a wait is shared out among no more. */
 const WAIT_SHARES_MAX = 4;
 
@@ -28,9 +30,12 @@ export class RelayOffers {
   /** Names of nodes that were said not to relay; said once, however often they are joined. */
   readonly #saidNotToRelay = new Set<string>();
   readonly #logger: Logger;
+  /** Of this node. */
+  readonly instance: string;
 
-  constructor(registry: Registry, logger: Logger) {
+  constructor(registry: Registry, instance: string, logger: Logger) {
     this.#registry = registry;
+    this.instance = instance;
     this.#logger = logger;
   }
 
@@ -76,6 +81,10 @@ export class RelayOffers {
     for (const upstream of this.upstreamsOf(link)) this.#registry.setUsable(upstream, state === "up", state);
   }
 
+  costChanged(link: Link): void {
+    for (const upstream of this.upstreamsOf(link)) this.#registry.setCosts(upstream, () => RELAY_COST + link.cost);
+  }
+
   closed(link: Link): void {
     for (const upstream of this.upstreamsOf(link)) this.#registry.removeUpstream(upstream);
     this.#routers.delete(link);
@@ -99,7 +108,7 @@ export class RelayOffers {
     const upstream = router.upstreamFor(protocol);
     this.#registry.setUsable(upstream, link.state === "up", link.state);
     // Refused when the name is somebody else's: then that one serves it or nobody does.
-    this.#registry.addRelay(upstream, link.peer.identity, COST_MAX + 1 + link.cost, {
+    this.#registry.addRelay(upstream, link.peer.identity, RELAY_COST + link.cost, {
       service,
       protocol,
       weight: 1,
@@ -151,7 +160,12 @@ class RelayUpstream implements Upstream {
     if (request.relay !== "may") return undefined;
     // Routers are asked one after the other: the wait is for all of them together.
     const shares = Math.max(1, Math.min(this.#relays.linksUp, WAIT_SHARES_MAX));
-    return this.#link.open(request.ask(Math.floor(request.waitMs / shares)), first, second, sink);
+    return this.#link.open(
+      request.ask(this.#relays.instance, Math.floor(request.waitMs / shares)),
+      first,
+      second,
+      sink,
+    );
   }
 }
 

@@ -2,7 +2,8 @@
  * The accepting half of relaying: streams that a peer asks this node to pass on to whoever offers the service here.
  *
  * Each is a session like a listener's, except that its client is a stream of a link, its bytes pass as they are in any
- * protocol, and it goes only to an offer that somebody made: a request takes one router, never a ring of them.
+ * protocol, and it goes only where somebody is known to offer the service. It carries the nodes that it has passed: one
+ * that comes here again, or has come too far, is refused, so that no stream runs in a ring.
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { Logger } from "../base/clock.ts";
@@ -26,9 +27,14 @@ export class RelayedSessions implements StreamSessionEvents {
   readonly #context: SessionContext;
   readonly #logger: Logger;
   readonly #sessions = new Map<StreamSession, string>();
+  readonly #instance: string;
+  readonly #hopsMax: number;
   #draining = false;
 
-  constructor(sessions: SessionContext, logger: Logger) {
+  /** `instance`: of this node. `hopsMax`: links that a stream may take, the one that it came by included. */
+  constructor(sessions: SessionContext, instance: string, hopsMax: number, logger: Logger) {
+    this.#instance = instance;
+    this.#hopsMax = hopsMax;
     this.#context = {
       registry: sessions.registry,
       waiters: new OfferWaiters(sessions.registry, WAITING_MAX),
@@ -48,14 +54,15 @@ export class RelayedSessions implements StreamSessionEvents {
   }
 
   /** Passes on the stream that node `peer` opened. */
-  accept(peer: string, { service, protocol, client, node, waitMs }: Preamble, stream: ByteStream): void {
-    if (this.#draining) {
-      stream.reset(new PolarityError("LINK_DRAINING", "it is stopping and relays nothing more"));
+  accept(peer: string, { service, protocol, client, node, waitMs, via }: Preamble, stream: ByteStream): void {
+    const refusal = this.#refusal(via);
+    if (refusal !== undefined) {
+      stream.reset(refusal);
       return;
     }
     this.statistics.connections++;
     this.statistics.connectionsOpen++;
-    const request = new StreamRequest(service, protocol, client, node, waitMs, "done");
+    const request = new StreamRequest(service, protocol, client, node, waitMs, "done", via);
     const session = new StreamSession(this.#context, stream, request, node, waitMs, this.statistics, this);
     stream.sink = new RelayedClient(session, peer);
     this.#sessions.set(session, peer);
@@ -87,6 +94,16 @@ export class RelayedSessions implements StreamSessionEvents {
     for (const session of this.#sessions.keys()) session.abort(error);
     this.#context.waiters.close();
     return cut;
+  }
+
+  #refusal(via: readonly string[]): PolarityError | undefined {
+    if (this.#draining) return new PolarityError("LINK_DRAINING", "it is stopping and relays nothing more");
+    if (via.includes(this.#instance)) return new PolarityError("NO_OFFER", "the stream has been here before");
+    if (Math.max(1, via.length) < this.#hopsMax) return undefined;
+    return new PolarityError(
+      "NO_OFFER",
+      `the stream has taken ${this.#hopsMax} links already, and no more are allowed`,
+    );
   }
 
   /** StreamSessionEvents */

@@ -150,6 +150,7 @@ function viewOffer(offer: Offer, link: string | null): OfferView {
     node: offer.upstream.node,
     link,
     relay: offer.relay,
+    path: offer.path.map(({ node }) => node),
     identity: offer.identity,
     protocol: offer.protocol,
     weight: offer.weight,

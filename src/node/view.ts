@@ -131,6 +131,8 @@ export interface OfferView {
   readonly link: string | null;
   /** Nobody made it: the node is a router that may find somebody. */
   readonly relay: boolean;
+  /** Names of the nodes on the way, the one that serves last; empty for a target of this node, and for a relay. */
+  readonly path: readonly string[];
   readonly identity: string;
   readonly protocol: StreamProtocol;
   readonly weight: number;

@@ -14,6 +14,19 @@ export interface Announcement {
   readonly byPath?: boolean;
 }
 
+/** A node on the way to an app. */
+export interface Hop {
+  readonly node: string;
+  readonly instance: string;
+}
+
+/** What an offer that leads on to another node says besides: who is passed behind its sender, the one that serves last. */
+export interface OnwardPath {
+  readonly hops: readonly Hop[];
+  /** Of the links between them, together. */
+  readonly cost: number;
+}
+
 export const WEIGHT_MAX = 1000;
 /** Labels are kept for as long as the offer is; without a limit each could fill a control line. */
 export const LABEL_CHARACTERS_MAX = 1024;

@@ -2,7 +2,7 @@
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { Candidate } from "../balance/picker.ts";
 import { opaqueId } from "../balance/rendezvous.ts";
-import type { Announcement } from "./announcement.ts";
+import type { Announcement, Hop } from "./announcement.ts";
 import type { ServiceStatistics } from "./service-statistics.ts";
 
 /**
@@ -30,7 +30,6 @@ export class Offer implements Candidate {
   readonly upstream: Upstream;
   /** Who the peer proved to be; `local` for targets of this node. */
   readonly identity: string;
-  readonly cost: number;
   /** It leads to a router that finds somebody who offers the service: any node's name will do, and the name is not claimed. */
   readonly relay: boolean;
   /** Counters of the whole service. */
@@ -46,6 +45,8 @@ export class Offer implements Candidate {
   #health: "up" | "down";
   /** Out of the announcement, because picks read it: with many offers each object more to visit is felt. */
   #weight: number;
+  #cost: number;
+  #path: readonly Hop[];
   #nodeId: string | undefined;
 
   constructor(
@@ -56,11 +57,13 @@ export class Offer implements Candidate {
     usability: Usability,
     statistics: ServiceStatistics,
     relay = false,
+    path: readonly Hop[] = [],
   ) {
     this.service = announcement.service;
     this.upstream = upstream;
     this.identity = identity;
-    this.cost = cost;
+    this.#cost = cost;
+    this.#path = path;
     this.relay = relay;
     this.statistics = statistics;
     this.#usability = usability;
@@ -71,6 +74,21 @@ export class Offer implements Candidate {
 
   get weight(): number {
     return this.#weight;
+  }
+
+  /** Of all links on the way. */
+  get cost(): number {
+    return this.#cost;
+  }
+
+  /** The nodes on the way, the one that serves last; empty for what this node serves, and for a relay. */
+  get path(): readonly Hop[] {
+    return this.#path;
+  }
+
+  /** The name is its node's to offer; what others pass on, or might find, claims none. */
+  get claims(): boolean {
+    return !this.relay && this.#path.length <= 1;
   }
 
   get protocol(): StreamProtocol {
@@ -119,7 +137,9 @@ export class Offer implements Candidate {
   }
 
   /** The registry's to call, which then makes pickers again: the offer was announced anew. */
-  update(announcement: Announcement): void {
+  update(announcement: Announcement, cost: number, path: readonly Hop[]): void {
+    this.#cost = cost;
+    this.#path = path;
     this.#announcement = announcement;
     this.#health = announcement.health;
     this.#weight = announcement.weight;
@@ -128,5 +148,10 @@ export class Offer implements Candidate {
   /** The registry's to call, as `update`. */
   setHealth(health: "up" | "down"): void {
     this.#health = health;
+  }
+
+  /** The registry's to call, as `update`. */
+  setCost(cost: number): void {
+    this.#cost = cost;
   }
 }

@@ -10,7 +10,7 @@ import { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { Affinity } from "./affinity.ts";
 import { checkAnnouncement } from "./announcement.ts";
-import type { Announcement } from "./announcement.ts";
+import type { Announcement, Hop } from "./announcement.ts";
 import { NameClaims } from "./name-claims.ts";
 import { Offer } from "./offer.ts";
 import type { Picked } from "./offer.ts";
@@ -62,6 +62,13 @@ export interface ServiceSnapshot {
   readonly statistics: ServiceStatistics;
 }
 
+/** How a service is reached by an offer. */
+interface Terms {
+  readonly cost: number;
+  readonly path: readonly Hop[];
+  readonly relay: boolean;
+}
+
 /** What is kept per upstream; its offers share it to know whether they are usable. */
 interface UpstreamEntry {
   usable: boolean;
@@ -89,9 +96,19 @@ export class Registry {
     this.#nodeNames = new RecentNames(options.limits.forgetAfterMs, ABSENT_NODES_MAX);
   }
 
-  /** Takes an offer, or the news of one that is known already: weight, protocol, labels and health change in place. */
-  add(upstream: Upstream, identity: string, cost: number, announcement: Announcement): Added {
-    return this.#add(upstream, identity, cost, announcement, false);
+  /**
+   * Takes an offer, or the news of one that is known already: what it says changes in place. `path`: the nodes on the way,
+   * the one that serves last. Where that is not the first, the offer claims no name, and stands only as long as the name is
+   * free or its identity's.
+   */
+  add(
+    upstream: Upstream,
+    identity: string,
+    cost: number,
+    announcement: Announcement,
+    path: readonly Hop[] = [],
+  ): Added {
+    return this.#add(upstream, identity, announcement, { cost, path, relay: false });
   }
 
   /**
@@ -99,17 +116,17 @@ export class Registry {
    * name, and stands only as long as the name is free or that router's.
    */
   addRelay(upstream: Upstream, identity: string, cost: number, announcement: Announcement): Added {
-    return this.#add(upstream, identity, cost, announcement, true);
+    return this.#add(upstream, identity, announcement, { cost, path: [], relay: true });
   }
 
-  #add(upstream: Upstream, identity: string, cost: number, announcement: Announcement, relay: boolean): Added {
+  #add(upstream: Upstream, identity: string, announcement: Announcement, { cost, path, relay }: Terms): Added {
     const invalid = checkAnnouncement(announcement);
     if (invalid !== undefined) return { kind: "refused", error: invalid };
 
     const { service } = announcement;
     const known = this.#services.get(service)?.offerOf(upstream);
     if (known !== undefined) {
-      known.update(announcement);
+      known.update(announcement, cost, path);
       this.#changed(this.#entry(service));
       return { kind: "added", offer: known };
     }
@@ -120,14 +137,15 @@ export class Registry {
       const message = `service "${service}" is past the ${offersPerUpstreamMax} offers that one link may make`;
       return { kind: "refused", error: new PolarityError("LINK_LIMIT", message) };
     }
-    const notOwned = relay ? this.#claims.check(service, identity) : this.#claims.claim(service, identity);
+    const claims = !relay && path.length <= 1;
+    const notOwned = claims ? this.#claims.claim(service, identity) : this.#claims.check(service, identity);
     if (notOwned !== undefined) return { kind: "refused", error: notOwned };
 
     this.#forgetOld();
     const entry = this.#entry(service);
     if (!relay) this.#noteNaming(entry, announcement.byPath === true);
-    if (!relay && entry.hasRelays) this.#dropRelays(entry, identity);
-    const offer = new Offer(upstream, identity, cost, announcement, upstreamEntry, entry.statistics, relay);
+    if (claims && entry.hasClaimless) this.#dropClaimless(entry, identity);
+    const offer = new Offer(upstream, identity, cost, announcement, upstreamEntry, entry.statistics, relay, path);
     upstreamEntry.services.add(service);
     this.#serviceNames.acquire(service);
     this.#nodeNames.acquire(upstream.node);
@@ -170,6 +188,17 @@ export class Registry {
     // Two rounds: a listener that picks must not find a service whose picker is older than the change.
     const entries = [...upstreamEntry.services].map((service) => this.#entry(service));
     for (const entry of entries) entry.changed();
+    for (const entry of entries) this.#changed(entry);
+  }
+
+  /** The links on the way to an upstream cost something else than before. */
+  setCosts(upstream: Upstream, costOf: (service: string) => number): void {
+    const names = this.#upstreams.get(upstream)?.services ?? [];
+    const entries = [...names].map((service) => this.#entry(service));
+    for (const entry of entries) {
+      entry.offerOf(upstream)?.setCost(costOf(entry.name));
+      entry.changed();
+    }
     for (const entry of entries) this.#changed(entry);
   }
 
@@ -258,6 +287,11 @@ export class Registry {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** Those of one service, in no order; O(offers). */
+  offersOf(service: string): readonly Offer[] {
+    return this.#services.get(service)?.offers ?? [];
+  }
+
   /** For statistics and the admin API, by name. */
   services(): ServiceSnapshot[] {
     this.#forgetOld();
@@ -278,9 +312,9 @@ export class Registry {
   }
 
   /** The name has become `owner`'s: what only might be served by somebody else does not count any more. */
-  #dropRelays(entry: ServiceEntry, owner: string): void {
+  #dropClaimless(entry: ServiceEntry, owner: string): void {
     for (const offer of entry.offers) {
-      if (offer.relay && offer.identity !== owner) this.withdraw(offer.upstream, entry.name);
+      if (!offer.claims && offer.identity !== owner) this.withdraw(offer.upstream, entry.name);
     }
   }
 

@@ -15,7 +15,7 @@ export class ServiceEntry {
   readonly statistics = new ServiceStatistics();
   /** Configuration names it, so it is known even when nothing offers it. */
   declared = false;
-  #relays = 0;
+  #claimless = 0;
   readonly #random: () => number;
   readonly #offers = new Map<Upstream, Offer>();
   readonly #pickers: Pickers = { any: new Map(), byNode: new Map() };
@@ -33,9 +33,9 @@ export class ServiceEntry {
     return [...this.#offers.values()];
   }
 
-  /** Some offer leads to a router that may find somebody. */
-  get hasRelays(): boolean {
-    return this.#relays > 0;
+  /** Some offer claims no name: others pass it on, or might find somebody. */
+  get hasClaimless(): boolean {
+    return this.#claimless > 0;
   }
 
   get empty(): boolean {
@@ -52,7 +52,7 @@ export class ServiceEntry {
 
   add(offer: Offer): void {
     this.#offers.set(offer.upstream, offer);
-    if (offer.relay) this.#relays++;
+    if (!offer.claims) this.#claimless++;
     this.changed();
   }
 
@@ -60,7 +60,7 @@ export class ServiceEntry {
     const removed = this.#offers.get(upstream);
     if (removed === undefined) return false;
     this.#offers.delete(upstream);
-    if (removed.relay) this.#relays--;
+    if (!removed.claims) this.#claimless--;
     this.changed();
     return true;
   }

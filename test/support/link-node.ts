@@ -1,8 +1,11 @@
 /** A node that has links and nothing else, for tests: it writes down what it hears and can be waited on. */
+import type { TestContext } from "node:test";
+import { parseLinkAddress } from "../../src/base/address.ts";
 import type { ByteSink, ByteStream } from "../../src/base/byte-stream.ts";
 import { type Logger, silentLogger, systemClock } from "../../src/base/clock.ts";
 import { PolarityError } from "../../src/base/errors.ts";
 import { StreamRequest } from "../../src/base/upstream.ts";
+import { Dialer } from "../../src/link/dialer.ts";
 import type { LinkContext } from "../../src/link/link-context.ts";
 import { DEFAULT_LINK_LIMITS, type LinkLimits } from "../../src/link/link-limits.ts";
 import type { Link, LinkEvents, LinkState } from "../../src/link/link.ts";
@@ -43,7 +46,6 @@ export class LinkNode implements LinkEvents {
       nodeWindowBudget: new WindowBudget(64 * 1024 * 1024),
       events: this,
       offers: () => options.offers ?? [],
-      routers: () => [],
       ...(options.firstStreamId === undefined ? {} : { firstStreamId: options.firstStreamId }),
     };
   }
@@ -88,6 +90,14 @@ export class LinkNode implements LinkEvents {
     this.#hear(`withdrawn ${service}`);
   }
 
+  costChanged(link: Link): void {
+    this.#hear(`cost ${link.cost}`);
+  }
+
+  routersChanged(link: Link): void {
+    this.#hear(`routers ${link.routers.join(" ")}`);
+  }
+
   accepted(_link: Link, preamble: Preamble, stream: ByteStream): void {
     this.#hear(`accepted ${preamble.service} ${preamble.protocol} ${preamble.client}`);
     this.#accept(preamble, stream);
@@ -105,6 +115,28 @@ export class LinkNode implements LinkEvents {
     this.#waiting = [];
     for (const wake of waiting) wake();
   }
+}
+
+/** A link of a node that keeps to no rules of ours. */
+export async function joinAs(context: TestContext, name: string, url: string): Promise<Link> {
+  const node = new LinkNode(name);
+  const dialer = new Dialer({
+    address: parseLinkAddress(url),
+    links: 1,
+    cost: 0,
+    token: undefined,
+    tls: {},
+    environment: {},
+    random: Math.random,
+    context: node.context,
+  });
+  dialer.start();
+  context.after(() => {
+    dialer.stop();
+    for (const link of dialer.links) link.close(new PolarityError("NODE_STOPPED", "the test is over"));
+  });
+  await node.joinedOnce();
+  return node.link;
 }
 
 /** An announcement with nothing unusual about it. */

@@ -1,0 +1,28 @@
+/** How one client's session meets several servers at once. Part of an offer, so it is told to peers, and checked from them. */
+
+/**
+ * - `half-duplex`: every server gets what the client sends; the first that answers keeps the session, the others are closed.
+ * - `full-duplex`: every server gets what the client sends, and the client gets all their answers as they come.
+ */
+export type FanOutMode = "half-duplex" | "full-duplex";
+
+export interface FanOutPolicy {
+  readonly mode: FanOutMode;
+  /** What happens when a server is further behind the fastest than the buffer holds. */
+  readonly slowest: "wait" | "drop";
+  /** How far servers may be apart, in bytes; and how much of a session is kept for servers that come later. */
+  readonly bufferBytes: number;
+  /** A server that comes while a session is open takes part in it. */
+  readonly join: boolean;
+}
+
+export const FAN_OUT_MODES: readonly FanOutMode[] = ["half-duplex", "full-duplex"];
+
+/** A session's buffer is this node's memory, whoever asks for it. */
+export const FAN_OUT_BUFFER_BYTES_MAX = 64 * 1024 * 1024;
+
+export const DEFAULT_FAN_OUT: Omit<FanOutPolicy, "mode"> = Object.freeze({
+  slowest: "wait",
+  bufferBytes: 1024 * 1024,
+  join: false,
+});
