@@ -49,6 +49,21 @@ test("a copy that hangs, breaks or takes nothing never holds the client back", (
   assert.equal(world.outstanding, 0);
 });
 
+test("a request that is over before all of it came takes its copy with it", () => {
+  for (const how of ["answered", "failed", "aborted"] as const) {
+    const { world, web, shadow, exchange, statistics } = setUp({ method: "POST" });
+    exchange.requestBody(Buffer.from("the first part"));
+    if (how === "answered") web.stream.deliver(`${OK}ok`);
+    else if (how === "failed") web.stream.breakWith(new PolarityError("TARGET_FAILED", "as the test says"));
+    else exchange.abort(new PolarityError("CLIENT_GONE", "as the test says"));
+    assert.equal(shadow.stream.resetBy?.code === undefined, false, how);
+    assert.equal(statistics.mirrorsDropped, 1, how);
+    assert.equal(world.context.copies.size, 0, how);
+    assert.equal(world.context.deadlines.size, 0, how);
+    assert.equal(world.outstanding, 0, how);
+  }
+});
+
 test("a service that nobody offers gets no copy, and the request does not wait for it", () => {
   const world = new SessionWorld();
   const web = world.offer("web-node");
@@ -73,9 +88,10 @@ test("a longer body than the route's bound breaks the copy off, and only that", 
   assert.equal(world.context.copies.size, 0);
 });
 
-test("a copy has a minute, whatever the client does", () => {
+test("a copy has a minute for its answer", () => {
   const { world, web, shadow, exchange, statistics } = setUp({ method: "POST" });
-  exchange.requestBody(Buffer.from("part"));
+  exchange.requestBody(Buffer.from("all"));
+  exchange.requestEnd();
   web.stream.deliver(`${OK}ok`);
   world.advance(59_999);
   assert.equal(shadow.stream.over, false);

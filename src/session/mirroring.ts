@@ -8,6 +8,7 @@
 import type { Timed } from "../base/deadlines.ts";
 import { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
+import type { ResponseHead } from "../http/response-head.ts";
 import type { Copy, ExchangeContext, ExchangeHost, ExchangeRequest } from "./exchange-contract.ts";
 import { DEFAULT_POLICY, DEFAULT_RETRIES, type ExchangePolicy, type MirrorPolicy } from "./exchange-policy.ts";
 import { HttpExchange } from "./http-exchange.ts";
@@ -34,8 +35,9 @@ class MirroredExchange extends HttpExchange {
   readonly #copy: RequestCopy;
 
   constructor(context: ExchangeContext, host: ExchangeHost, request: ExchangeRequest, mirror: MirrorPolicy) {
-    super(context, host, request);
-    this.#copy = new RequestCopy(context, request, mirror);
+    const copy = new RequestCopy(context, request, mirror);
+    super(context, new MirroredHost(host, copy), request);
+    this.#copy = copy;
   }
 
   override start(): void {
@@ -56,9 +58,48 @@ class MirroredExchange extends HttpExchange {
 
   override abort(error: PolarityError): void {
     super.abort(error);
-    this.#copy.clientGone(error);
+    this.#copy.requestOver(error);
   }
 }
+
+/** The host, and the copy that has to hear when the request is over before all of it came. */
+class MirroredHost implements ExchangeHost {
+  readonly #host: ExchangeHost;
+  readonly #copy: RequestCopy;
+
+  constructor(host: ExchangeHost, copy: RequestCopy) {
+    this.#host = host;
+    this.#copy = copy;
+  }
+
+  interim(head: ResponseHead): boolean {
+    return this.#host.interim(head);
+  }
+
+  response(head: ResponseHead, body: Buffer): boolean {
+    return this.#host.response(head, body);
+  }
+
+  responseBody(chunk: Buffer): boolean {
+    return this.#host.responseBody(chunk);
+  }
+
+  responseEnded(): void {
+    this.#copy.requestOver(ANSWERED_EARLY);
+    this.#host.responseEnded();
+  }
+
+  failed(error: PolarityError): void {
+    this.#copy.requestOver(error);
+    this.#host.failed(error);
+  }
+
+  requestDrained(): void {
+    this.#host.requestDrained();
+  }
+}
+
+const ANSWERED_EARLY = new PolarityError("CLIENT_GONE", "the request was answered before all of it came");
 
 class RequestCopy implements ExchangeHost, Copy, Timed {
   denseIndex = -1;
@@ -117,7 +158,7 @@ class RequestCopy implements ExchangeHost, Copy, Timed {
   }
 
   /** What the client did not send whole is not worth an answer; what it did is as good as with it. */
-  clientGone(error: PolarityError): void {
+  requestOver(error: PolarityError): void {
     if (!this.#ended) this.abort(error);
   }
 
