@@ -120,12 +120,16 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     }
   }
 
-  /** Tells the client to take its next requests elsewhere; those on their way are still answered. */
+  /** Tells the client to take its next requests elsewhere; those on their way are still answered, or it hears that they are not. */
   closeIfIdle(): void {
     if (this.#closing || this.#over) return;
     this.#closing = true;
     this.#deadline = this.host.context.clock.now() + this.host.limits.headTimeoutMs;
     if (this.#session.destroyed) return;
+    if (this.#requests.size === 0) {
+      this.#sayGoodbye();
+      return;
+    }
     this.#session.goaway(NO_ERROR, STREAM_ID_MAX);
     // Once it has answered, all that it sent before it knew is here (RFC 9113 §6.8).
     this.#session.ping(() => this.#session.close());
@@ -162,7 +166,9 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     this.#requests.delete(request);
     this.#usefulBytes += request.takeUncounted();
     if (answered) this.#allowance.answered();
-    if (this.#requests.size === 0 && !this.#closing) this.#deadline = this.#now + this.host.limits.idleTimeoutMs;
+    if (this.#requests.size > 0) return;
+    if (this.#closing) this.#sayGoodbye();
+    else this.#deadline = this.#now + this.host.limits.idleTimeoutMs;
   }
 
   // ── the session ──
@@ -244,6 +250,18 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
   /** A client without its side of the connection can neither ask nor give credit. */
   #clientEnded(): void {
     this.abort(new PolarityError("CLIENT_GONE", `${this.client.who} closed its side of the connection`));
+  }
+
+  /**
+   * No request is left, and without any the session reads no more once it has said GOAWAY: what still comes is beyond the
+   * last request that it names, which tells the client to ask elsewhere. Nor does it always end by itself.
+   */
+  #sayGoodbye(): void {
+    if (this.#session.destroyed) return;
+    this.#session.close();
+    setImmediate(() => {
+      if (this.#requests.size === 0 && !this.#session.destroyed) this.#session.destroy();
+    });
   }
 
   #destroy(): void {

@@ -1,6 +1,7 @@
 /** HTTP/2 as clients speak it, through a router, a link and a connector to an app that speaks HTTP/1.1. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
+import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 import { startHttpApp, startWireApp } from "../support/apps.ts";
 import { startPair, startRouter } from "../support/cluster.ts";
@@ -339,4 +340,25 @@ test("an answer's end is said to a client that gives credit late, also before th
       client.socket.destroy();
     }
   }
+});
+
+test("a drain does not wait for idle HTTP/2 connections, nor for one whose last request is answered", async (t) => {
+  const asked = new EventEmitter();
+  const app = await startHttpApp(t, (request, response) => {
+    if (request.url === "/slow") asked.emit("slow", response);
+    else response.end("x");
+  });
+  const router = await startPair(t, app.url);
+  const [idle, busy] = [http2Session(t, router.port), http2Session(t, router.port)];
+  assert.equal((await askHttp2(idle, "/")).text, "x");
+  const held = once(asked, "slow") as Promise<[ServerResponse]>;
+  const answer = askHttp2(busy, "/slow");
+  const [response] = await held;
+  const idleEnded = once(idle, "close");
+  const drained = router.node.drain();
+  // Less than what a client has for answering our farewell.
+  await soon("the idle connection's end", idleEnded, 5_000);
+  response.end("late");
+  assert.deepEqual([(await answer).text, (await answer).ended], ["late", true]);
+  assert.deepEqual(await soon("the end of the drain", drained, 5_000), { cutOff: 0 });
 });
