@@ -175,7 +175,10 @@ export class Http2Request implements TurnHost {
   answered(): void {
     this.#answered = true;
     this.#writer.end();
-    if (!this.#requestEnded) this.#writer.stopRequest();
+    if (this.#requestEnded) return;
+    this.#writer.stopRequest();
+    // What was held back has no reader any more, and unread it would keep the stream for ever.
+    this.requestDrained();
   }
 
   cut(): void {
@@ -261,7 +264,9 @@ export class Http2Request implements TurnHost {
   }
 
   #bodyBroken(error: PolarityError): void {
-    this.exchange?.abort(error);
+    // What is behind an answer that came early breaks nothing.
+    if (this.exchange === undefined) return;
+    this.exchange.abort(error);
     this.#turn.failed(error);
   }
 

@@ -1,11 +1,12 @@
 /** HTTP/2 from clients that mean harm: each is stopped, and costs others nothing. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test, type TestContext } from "node:test";
 import { startHttpApp } from "../support/apps.ts";
-import { startPair } from "../support/cluster.ts";
+import { startPair, startRouter } from "../support/cluster.ts";
 import { askHttp2, http2Session } from "../support/http2-client.ts";
 import { fieldBlock, FLAG, FRAME, frame, FrameClient, GET_FIELDS, POST_FIELDS } from "../support/http2-frames.ts";
-import { until } from "../support/patience.ts";
+import { soon, until } from "../support/patience.ts";
 
 const PROTOCOL_ERROR = 0x1;
 const ENHANCE_YOUR_CALM = 0xb;
@@ -242,4 +243,36 @@ test("a request body that stops arriving is answered 408", async (t) => {
   });
   assert.equal(status, 408);
   await it.unharmed();
+});
+
+test("an upload that was held back when its answer came leaves no connection behind", async (t) => {
+  const router = await startRouter(t, [
+    { url: "http://127.0.0.1:0", service: "nobody", waitForOffer: "50ms", limits: { idleTimeout: "200ms" } },
+  ]);
+  const session = http2Session(t, router.port);
+  const upload = session.request({ ":method": "POST", ":path": "/" });
+  upload.on("error", () => {});
+  const answered = once(upload, "response");
+  upload.resume().write(Buffer.alloc(100_000));
+  const [headers] = (await soon("the answer", answered)) as [{ ":status": number }];
+  assert.equal(headers[":status"], 503);
+  await until("the idle connection is closed", () => router.node.view().listeners[0]?.connectionsOpen === 0);
+});
+
+test("forbidden trailers behind an early answer that still waits for its client do no harm", async (t) => {
+  const app = await startHttpApp(t, (_request, response) => {
+    response.write(Buffer.alloc(200_000));
+    response.end();
+  });
+  const router = await startPair(t, app.url);
+  const client = new FrameClient(t, router.port);
+  client.headers(1, POST_FIELDS, false);
+  await client.frame("the first of the answer", ({ type, stream }) => type === FRAME.data && stream === 1);
+  await until("all of it is with the stream", () => router.node.view().listeners[0]?.requestsActive === 0);
+  // The client's window holds the rest back: its stream is still there.
+  client.headers(1, [["host", "elsewhere"]]);
+  client.send(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+  await client.frame("the ping's answer", ({ type, flags }) => type === FRAME.ping && flags === FLAG.ack);
+  assert.equal(router.node.view().listeners[0]?.requestsActive, 0);
+  assert.equal(router.node.view().listeners[0]?.errors["BAD_REQUEST"], undefined);
 });
