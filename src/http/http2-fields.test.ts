@@ -44,6 +44,14 @@ test("a websocket by extended CONNECT becomes an upgrade", () => {
   assert.doesNotMatch(text, /transfer-encoding/);
 });
 
+test("a websocket by extended CONNECT has no body, and no key but ours", () => {
+  const asked = [":method", "CONNECT", ":protocol", "websocket", ...GET.slice(2)];
+  assert.match(refusal([...asked, "content-length", "5"]), /content-length/);
+  const text = headOf([...asked, "x-a", "1", "sec-websocket-key", "theirs", "x-b", "2"], false);
+  assert.deepEqual(text.match(/sec-websocket-key: .*/g), ["sec-websocket-key: key"]);
+  assert.match(text, /x-a: 1\r\nx-b: 2\r\n\r\n$/);
+});
+
 test("Host stands in for a missing :authority, and must not differ from a given one", () => {
   assert.match(headOf([...GET.slice(0, 4), ...GET.slice(6), "host", "b.example"]), /\r\nhost: b\.example\r\n/);
   headOf([...GET, "host", "A.example"]);

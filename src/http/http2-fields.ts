@@ -81,6 +81,11 @@ export function requestHeadText(fields: readonly string[], ends: boolean, websoc
   }
   const start = requestStart(pseudo, host, websocketKey);
   if (start instanceof HttpProblem) return start;
+  if (pseudo.protocol !== "") {
+    // Behind such a head comes a tunnel: whoever read a body out of its bytes would read something else than we do.
+    if (hasLength) return bad("a content-length field with the pseudo-field :protocol");
+    lines = lines.replaceAll(WEBSOCKET_KEY_LINE, "");
+  }
   if (cookie !== "") lines += `cookie: ${cookie}\r\n`;
   if (!ends && pseudo.protocol === "") {
     if (!hasLength) lines += "transfer-encoding: chunked\r\n";
@@ -190,6 +195,8 @@ export function trailerLines(fields: readonly string[]): string | HttpProblem {
   return lines;
 }
 
+/** The key is ours to make: with another beside it apps would be told two (RFC 8441 §5). */
+const WEBSOCKET_KEY_LINE = /^sec-websocket-key: .*\r\n/gm;
 const COLON = 0x3a;
 const SLASH = 0x2f;
 

@@ -149,9 +149,7 @@ function overWebSocket({ random, plain }: Load): Promise<void> {
 function overTls({ random, secure }: Load): Promise<void> {
   const socket = random.oneIn(3)
     ? // No handshake, or the beginning of one.
-      connect(secure, "127.0.0.1", () =>
-        (socket as Socket).write(Buffer.from("160301", "hex").subarray(0, random.below(4))),
-      )
+      connect(secure, "127.0.0.1", () => socket.write(Buffer.from("160301", "hex").subarray(0, random.below(4))))
     : connectTls({ host: "127.0.0.1", port: secure, rejectUnauthorized: false, servername: "one.test" }, () => {
         socket.write(`GET ${pathOf(random)} HTTP/1.1\r\nHost: one.test\r\n\r\n`);
       });
