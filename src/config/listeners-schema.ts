@@ -206,7 +206,7 @@ function listenerLimitsSection() {
     streams: integer(
       1,
       10_000,
-      512,
+      320,
       "HTTP/2: requests at once on one connection; the client keeps further ones to itself. Stops many from one.",
     ),
     resets: integer(
