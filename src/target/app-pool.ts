@@ -51,7 +51,8 @@ export class AppPool {
     const at = this.#shared
       ? this.#idle.length - 1
       : this.#idle.findLastIndex((connection) => connection.client === client);
-    const connection = this.#idle[at];
+    // An index of -1, once read, makes engines look up all that follow by name.
+    const connection = at < 0 ? undefined : this.#idle[at];
     if (connection === undefined || connection.idleSince < idleAfter || connection.idleUntil <= now)
       return this.connect(client);
     if (this.#shared) this.#idle.pop();
