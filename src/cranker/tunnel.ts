@@ -185,7 +185,8 @@ class TunnelRequest implements OpenCarrier {
     for (let at = 0; at < payload.length; at += DATA_BYTES_MAX) {
       this.#send(dataFrame(this.id, payload.subarray(at, at + DATA_BYTES_MAX), false));
     }
-    this.#waits = this.#window.paused || !this.#socket.writable;
+    // Who was told to wait is told when to go on, even if there is room again by now.
+    if (this.#window.paused || !this.#socket.writable) this.#waits = true;
     return !this.#waits;
   }
 
