@@ -99,3 +99,15 @@ test("problems are reported under the flag that brought them", () => {
   ];
   for (const [build, code, message] of cases) assert.throws(build, { code, message });
 });
+
+test("--cranker lets every link listener take cranker connectors", () => {
+  const link = ["tcp://127.0.0.1:1", "tcp://127.0.0.1:2"].map((text) => parseLinkListenerAddress(text));
+  assert.deepEqual(
+    routerConfig({ link, cranker: true }).links.accept.map(({ cranker }) => cranker),
+    Array.from({ length: 2 }, () => ({ responseTimeoutMs: 60_000, routes: undefined })),
+  );
+  assert.deepEqual(
+    routerConfig({ link }).links.accept.map(({ cranker }) => cranker),
+    [undefined, undefined],
+  );
+});

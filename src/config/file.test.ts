@@ -293,3 +293,19 @@ test("a file that is not there is named", () => {
     /none\.yaml: cannot read the configuration: no such file/,
   );
 });
+
+test("cranker is a switch, or keys of its own", () => {
+  const accept = (cranker: string): string =>
+    `links: { accept: [{ url: 'tcp://127.0.0.1:8000', cranker: ${cranker} }] }\n`;
+  const resolved = (cranker: string) => parse(accept(cranker)).config.links.accept[0]?.cranker;
+  assert.equal(resolved("false"), undefined);
+  assert.deepEqual(resolved("true"), { responseTimeoutMs: 60_000, routes: undefined });
+  assert.deepEqual(resolved("{ responseTimeout: 5s, routes: { team: [web, '*'] } }"), {
+    responseTimeoutMs: 5_000,
+    routes: { team: ["web", "*"] },
+  });
+  assert.match(problems(accept("{ routes: { team: web } }"))[0] ?? "", /:1:\d+: .*expected names of services/);
+  assert.match(problems(accept("{ responseTimeout: 0s }"))[0] ?? "", /expected a duration from 1ms/);
+  assert.match(problems(accept("{ route: {} }"))[0] ?? "", /routes/);
+  assert.match(problems(accept("1"))[0] ?? "", /expected a group of keys/);
+});

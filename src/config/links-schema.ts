@@ -71,7 +71,7 @@ function acceptSection(read: ReadFile) {
 
 /** `cranker: true`, or with keys of its own. */
 function crankerSection() {
-  const expected = "expected names of services, such as web, shop.example.com, shop.example.com/cart or *";
+  const expected = "expected names of services, such as web, shop.example.com/cart, shop.example.com/* or *";
   const keys = section({
     responseTimeout: duration({
       min: "1ms",
@@ -86,7 +86,7 @@ function crankerSection() {
         })
         .meta({
           description:
-            "Who may register what: the name of a token or certificate, and a list of `route`, `domain`, `domain/route` or `*`. Left out: a name belongs to who registers it first.",
+            "Who may register what: the name of a token or certificate, and a list of `route`, `domain/route`, `domain/*` or `*`. Left out: a name belongs to who registers it first.",
           polarityValue: "names and lists",
         }),
     ),

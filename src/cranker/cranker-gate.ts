@@ -69,10 +69,6 @@ export class CrankerGate implements UpgradeTaker, ConnectorOwner {
       ...GOODBYE,
       handleProtocols: (offered) => chosenBy(offered),
     });
-    this.#webSockets.on("wsClientError", (error: Error, socket) => {
-      this.#quiet.log("debug", {}, `a cranker registration failed: ${error.message}`);
-      socket.destroy();
-    });
     this.#webSockets.on("headers", (headers: string[], request: IncomingMessage) => {
       if (request.headers["crankerprotocol"] !== undefined) headers.push("CrankerProtocol: 1.0");
     });

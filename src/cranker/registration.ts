@@ -89,10 +89,10 @@ export function readRegistration(target: string, headers: IncomingHttpHeaders, a
   };
 }
 
-/** `route` of any domain, `domain` for all of its routes, `domain/route`, or `*`: resolution knows these forms. */
+/** `route` of any domain, or `domain/route`, where either route may be `*`: resolution knows these forms. */
 function serviceOf(route: string, domain: string): string {
-  if (domain === ANY) return route === ANY ? CATCH_ALL_SERVICE : route;
-  return route === ANY ? domain : `${domain}/${route}`;
+  const name = route === ANY ? CATCH_ALL_SERVICE : route;
+  return domain === ANY ? name : `${domain}/${name}`;
 }
 
 /** The connector's first choice that is known, or else the field that is older than subprotocols. */

@@ -101,3 +101,25 @@ function resolve(served: readonly string[], lines: readonly string[]): ServiceRe
   if (head instanceof HttpProblem) throw head.toError();
   return resolveService(head, (service, node) => served.includes(node === "" ? service : `${service} at ${node}`));
 }
+
+const crankerCases: readonly Case[] = [
+  ["a host's own route", ["a.b/web", "a.b/*", "web", "*"], ["GET /web/x HTTP/1.1", "Host: A.b:80"], "a.b/web"],
+  ["a host's own catch-all", ["a.b/*", "web", "*"], ["GET /web/x HTTP/1.1", "Host: a.b."], "a.b/*"],
+  ["of another host, the route", ["a.b/web", "a.b/*", "web"], ["GET /web/x HTTP/1.1", "Host: c.a.b"], "web"],
+  ["a host names no route", ["web", "*"], ["GET /x HTTP/1.1", "Host: web"], "*"],
+  ["not even at a node", ["web at shed", "web", "*"], ["GET /x HTTP/1.1", "Host: shed.web"], "*"],
+  ["what else it names is found as ever", ["native", "web"], ["GET /web HTTP/1.1", "Host: native.x"], "native"],
+  ["X-Service-Id comes first", ["a.b/web", "z"], ["GET /web HTTP/1.1", "Host: a.b", "X-Service-Id: z"], "z"],
+];
+
+for (const [sentence, served, lines, expected] of crankerCases) {
+  test(`with services by path: ${sentence}`, () => {
+    const head = parseRequestHead(`${lines.join("\r\n")}\r\n\r\n`);
+    assert.ok(!(head instanceof HttpProblem));
+    const knows = (service: string, node: string): boolean =>
+      served.includes(node === "" ? service : `${service} at ${node}`);
+    const byPath = { anyByPath: true, isByPath: (service: string) => service !== "native" && served.includes(service) };
+    const resolution = resolveService(head, knows, byPath);
+    assert.equal(resolution.kind === "found" ? resolution.service : resolution.kind, expected);
+  });
+}

@@ -3,7 +3,7 @@
  * `service.…`, or `node.service` (the node up to the first dot, the rest is the service); the first path segment; `*`.
  *
  * Services of cranker connectors are found as their routers find them: by the whole host, where they are for one
- * (`host/segment`, then `host`), or by the first path segment, and never by a part of the host.
+ * (`host/segment`, then `host/*`), or by the first path segment, and never by a part of the host.
  *
  * A candidate counts when `knows` says so; building one costs a slice, so a hit on an early one costs little.
  */
@@ -85,7 +85,8 @@ function resolveDomain(
   if (domain !== "") {
     const route = `${domain}/${segment}`;
     if (segment !== "" && byPath.isByPath(route) && knows(route, "")) return found(route, "");
-    if (byPath.isByPath(domain) && knows(domain, "")) return found(domain, "");
+    const rest = `${domain}/${CATCH_ALL}`;
+    if (byPath.isByPath(rest) && knows(rest, "")) return found(rest, "");
   }
   return resolveHost(head.host, (service, node) => !byPath.isByPath(service) && knows(service, node), tried);
 }

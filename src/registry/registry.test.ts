@@ -369,3 +369,21 @@ test("after any operations, picks agree with a plain list of offers", () => {
     { numRuns: 60 },
   );
 });
+
+test("a service is found by its path alone for as long as nobody offers it otherwise", () => {
+  const { registry, clock, add } = setUp();
+  const [connector, link] = [upstream("a"), upstream("b")];
+  assert.equal(registry.anyByPath, false);
+  add(connector, "web", { byPath: true });
+  assert.deepEqual([registry.anyByPath, registry.isByPath("web"), registry.isByPath("api")], [true, true, false]);
+  registry.withdraw(connector, "web");
+  assert.equal(registry.isByPath("web"), true, "it may come back");
+  add(link, "web");
+  add(connector, "web", { byPath: true });
+  assert.equal(registry.isByPath("web"), false, "its name is known to links");
+  add(connector, "api", { byPath: true });
+  registry.removeUpstream(connector);
+  clock.time += 2 * HOUR_MS;
+  registry.services();
+  assert.equal(registry.anyByPath, false, "it is forgotten with the service");
+});

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { test, type TestContext } from "node:test";
 import { type App, startHttpApp } from "../support/apps.ts";
-import { offered, type Router, startRouter } from "../support/cluster.ts";
+import { offered, portOf, type Router, startNode, startRouter } from "../support/cluster.ts";
 import { type ConnectorSettings, type CrankerPeer, startCrankerPeer } from "../support/cranker-connector.ts";
 import { ask } from "../support/http-client.ts";
 import { soon, until } from "../support/patience.ts";
@@ -213,3 +213,19 @@ for (const version of VERSIONS) {
     );
   });
 }
+
+test("a node that dials the router reaches cranker services through it", async (t) => {
+  const app = await startEcho(t);
+  for (const version of VERSIONS) {
+    const { link } = await startCranker(t, app.url, { version });
+    const forwarder = await startNode(t, {
+      links: { dial: [{ url: link }] },
+      listeners: [{ url: "http://127.0.0.1:0", service: "web" }],
+    });
+    const port = portOf(forwarder.addresses.listeners[0]!);
+    const body = randomBytes(300_000);
+    const answer = await ask(port, { path: "/any", method: "POST", body });
+    assert.equal(JSON.parse(answer.text).sha256, createHash("sha256").update(body).digest("hex"));
+    assert.equal((await ask(port, { path: "/x", headers: { Connection: "Upgrade", Upgrade: "echo" } })).status, 501);
+  }
+});
