@@ -260,7 +260,7 @@ test("a request split anywhere is the same request", () => {
   const random = new Random(7);
   for (const request of REQUESTS) {
     const whole = received([request]);
-    assert.equal(received([...request]), whole, "byte by byte");
+    assert.equal(received(request.split("")), whole, "byte by byte");
     for (let at = 1; at < request.length; at++) {
       assert.equal(received([request.slice(0, at), request.slice(at)]), whole, `at ${at}`);
     }

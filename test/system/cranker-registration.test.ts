@@ -5,7 +5,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { WebSocket } from "ws";
+import type { WebSocket } from "ws";
 import { CrankerSocket, DEAD_MS, PING_MS } from "../../src/cranker/cranker-socket.ts";
 import { startHttpApp } from "../support/apps.ts";
 import { TestAuthority } from "../support/certificates.ts";
