@@ -59,8 +59,9 @@ export class CrankerStream implements ByteStream, CarrierUser, RequestEvents, Re
   /** Judges whether the connector takes too long to begin its answer. */
   sweep(now: number): void {
     if (this.#over || this.#writer.begun) return;
-    // Until the request is whole it is the client that keeps us waiting, unless the connector takes nothing.
-    const waitsForClient = !this.#reader.complete && !this.#full;
+    // Until the request is whole it is the client that keeps us waiting, unless the connector takes nothing. For its head
+    // nobody waits for long: it holds up a socket of 1.0.
+    const waitsForClient = this.#method !== "" && !this.#reader.complete && !this.#full;
     if (this.#owesSince < 0 || waitsForClient) {
       this.#owesSince = now;
       return;
