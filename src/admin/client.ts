@@ -62,8 +62,9 @@ export class AdminClient {
     return (await this.#call<{ sessions: readonly SessionView[] }>("GET", "/api/v1/sessions")).sessions;
   }
 
-  async register(service: ServiceRequest): Promise<void> {
-    await this.#call("POST", "/api/v1/services", service);
+  /** `keep`: also after the node has started again. */
+  async register(service: ServiceRequest, keep = false): Promise<void> {
+    await this.#call("POST", "/api/v1/services", { ...service, keep });
   }
 
   async unregister(name: string): Promise<void> {

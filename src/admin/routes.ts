@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { METRICS_CONTENT_TYPE, renderMetrics } from "./metrics.ts";
-import { resolveServiceRequest } from "./service-request.ts";
+import { readRegistration } from "./service-request.ts";
 import type { AdminSource } from "./source.ts";
 
 /** Paths that answer everybody. */
@@ -29,10 +29,11 @@ export function addRoutes(app: FastifyInstance, source: AdminSource, logger: Log
   });
 
   app.post("/api/v1/services", (request, reply) => {
-    const service = resolveServiceRequest(request.body);
-    source.register(service);
-    logger.info({ service: service.name, target: service.target.url }, "service registered");
-    return reply.code(201).send({ name: service.name, target: service.target.url });
+    const { service, kept } = readRegistration(request.body);
+    source.register(service, kept);
+    const { name, target } = service;
+    logger.info({ service: name, target: target.url, kept: kept !== undefined }, "service registered");
+    return reply.code(201).send({ name, target: target.url, kept: kept !== undefined });
   });
   app.delete<{ Params: { name: string } }>("/api/v1/services/:name", (request, reply) => {
     source.unregister(request.params.name);

@@ -7,6 +7,23 @@ import { resolveConfig } from "../config/resolution.ts";
 /** As JSON: `{ "name": "web", "target": "http://127.0.0.1:3000", "weight": 2 }`. */
 export type ServiceRequest = { readonly name: string } & NonNullable<ConfigInput["services"]>[string];
 
+export interface Registration {
+  readonly service: ServiceConfig;
+  /** What to keep over restarts; undefined: it ends with the node. */
+  readonly kept: ServiceRequest | undefined;
+}
+
+/** The same, and whether it is to be kept: `{ "name": "web", "target": "http://127.0.0.1:3000", "keep": true }`. */
+export function readRegistration(body: unknown): Registration {
+  if (typeof body !== "object" || body === null || !("keep" in body)) {
+    return { service: resolveServiceRequest(body), kept: undefined };
+  }
+  const { keep, ...request } = body;
+  if (typeof keep !== "boolean") throw new PolarityError("CONFIG_INVALID", "keep: expected true or false");
+  const service = resolveServiceRequest(request);
+  return { service, kept: keep ? (request as ServiceRequest) : undefined };
+}
+
 /** Checks a body by the rules of the configuration file. Throws `CONFIG_INVALID` with what is wrong. */
 export function resolveServiceRequest(body: unknown): ServiceConfig {
   if (typeof body !== "object" || body === null || !("name" in body) || typeof body.name !== "string") {

@@ -1,6 +1,7 @@
 /** What the admin server asks of the node that it belongs to. */
 import type { ServiceConfig } from "../config/node-config.ts";
 import type { NodeView } from "../node/view.ts";
+import type { ServiceRequest } from "./service-request.ts";
 
 export interface Readiness {
   readonly ready: boolean;
@@ -11,9 +12,12 @@ export interface Readiness {
 export interface AdminSource {
   view(): NodeView;
   readiness(): Readiness;
-  /** Adds a service to the running node, or puts another in place of one of the same name. Throws a `PolarityError`. */
-  register(service: ServiceConfig): void;
-  /** Throws a `PolarityError` when there is none of that name. */
+  /**
+   * Adds a service to the running node, or puts another in place of one that was registered. `keep`: what to register again
+   * when the node starts the next time. Throws a `PolarityError`; NAME_TAKEN where the configuration has one of that name.
+   */
+  register(service: ServiceConfig, keep: ServiceRequest | undefined): void;
+  /** Throws a `PolarityError` when none of that name was registered. */
   unregister(name: string): void;
   /** May end the process once it is done; the answer is sent before. */
   drain(): void | Promise<void>;

@@ -1,12 +1,14 @@
 /** The commands that talk to a running node through its admin API. */
 import type { Command } from "commander";
 import { Argument } from "commander";
+import { parse } from "yaml";
 import { parseTargetAddress } from "../base/address.ts";
 import { checkServiceName } from "../base/argument.ts";
+import { PolarityError } from "../base/errors.ts";
 import type { ClientFlags, Finish, OutputFlags, RegisterFlags } from "./command-flags.ts";
 import { OUTPUT_FORMATS, RESOURCES } from "./client-output.ts";
 import type { Resource } from "./client-output.ts";
-import { checked, choiceFlag, switchFlag, valueFlag, wholeNumber } from "./flag.ts";
+import { checked, choiceFlag, listFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
 import { addClientFlags } from "./node-flags.ts";
 
 export function addClientCommands(program: Command, finish: Finish): void {
@@ -33,7 +35,14 @@ export function addClientCommands(program: Command, finish: Finish): void {
           (value) => checked(parseTargetAddress, value).url,
         ),
       )
-      .addOption(valueFlag("--weight <number>", "share of the work relative to other nodes (1)", wholeNumber(1, 1000))),
+      .addOption(valueFlag("--weight <number>", "share of the work relative to other nodes (1)", wholeNumber(1, 1000)))
+      .addOption(listFlag("--label <name=value>", "told to other nodes with the offer; repeatable", labelArgument))
+      .addOption(valueFlag("--protocol <name>", "what the app speaks, if its URL does not say", text))
+      .addOption(valueFlag("--health <path>", "check the app in the background by this path", text))
+      .addOption(
+        valueFlag("--settings <yaml>", "any settings of a service, such as '{connectTimeout: 1s}'", settingsArgument),
+      )
+      .addOption(switchFlag("--keep", "also after the node has started again")),
   ).action(async (name: string, target: string, flags: RegisterFlags) =>
     finish(await (await commands()).register(name, target, flags)),
   );
@@ -58,6 +67,20 @@ function addOutputFlags(command: Command): Command {
   return command
     .addOption(choiceFlag("-o, --output <format>", "how to print it", OUTPUT_FORMATS).default("table"))
     .addOption(switchFlag("-w, --watch", "print it again every second"));
+}
+
+function labelArgument(value: string): readonly [string, string] {
+  const equals = value.indexOf("=");
+  if (equals < 1) throw new PolarityError("USAGE", "expected NAME=VALUE such as zone=a");
+  return [value.slice(0, equals), value.slice(equals + 1)];
+}
+
+function settingsArgument(value: string): Readonly<Record<string, unknown>> {
+  const settings: unknown = parse(value);
+  if (typeof settings !== "object" || settings === null || Array.isArray(settings)) {
+    throw new PolarityError("USAGE", "expected settings such as '{connectTimeout: 1s}'");
+  }
+  return { ...settings };
 }
 
 function serviceArgument(): Argument {

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { AdminClient } from "../admin/client.ts";
+import type { ServiceRequest } from "../admin/service-request.ts";
 import { PolarityError } from "../base/errors.ts";
 import { reasonOf } from "../config/resolution.ts";
 import type { NodeView } from "../node/view.ts";
@@ -47,9 +48,18 @@ async function show(flags: OutputFlags, print: (view: NodeView) => string): Prom
 }
 
 export async function register(name: string, target: string, flags: RegisterFlags): Promise<number> {
-  const weight = flags.weight === undefined ? {} : { weight: flags.weight };
-  await clientOf(flags).register({ name, target, ...weight });
-  process.stdout.write(`service ${name} is offered, at ${target}\n`);
+  const { weight, label, protocol, health, settings, keep = false } = flags;
+  const given = {
+    weight,
+    labels: label === undefined ? undefined : Object.fromEntries(label),
+    protocol,
+    health: health === undefined ? undefined : { path: health },
+  };
+  const present = Object.entries(given).filter(([, value]) => value !== undefined);
+  // The node checks all of it, by the rules of its configuration file.
+  const request = { ...settings, ...Object.fromEntries(present), name, target } as ServiceRequest;
+  await clientOf(flags).register(request, keep);
+  process.stdout.write(`service ${name} is offered, at ${target}${keep ? ", also after a restart" : ""}\n`);
   return EXIT.done;
 }
 

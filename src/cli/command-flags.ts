@@ -14,6 +14,7 @@ export interface NodeFlags {
   readonly logLevel?: string;
   readonly logFormat?: string;
   readonly drainTimeout?: string;
+  readonly stateFolder?: string;
 }
 
 export interface RouterFlags extends NodeFlags {
@@ -75,4 +76,11 @@ export interface OutputFlags extends ClientFlags {
 
 export interface RegisterFlags extends ClientFlags {
   readonly weight?: number;
+  readonly label?: readonly (readonly [string, string])[];
+  readonly protocol?: string;
+  /** The path to check. */
+  readonly health?: string;
+  /** Any settings of a service, as in the configuration file. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly keep?: boolean;
 }

@@ -2,6 +2,7 @@
  * Turns the flags of `router`, `connect`, `forward` and `dial` into a configuration, through the same schema as the file.
  * A problem is reported under the flag that brought it.
  */
+import { resolve } from "node:path";
 import type { ListenArgument, TargetArgument } from "../base/argument.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { ConfigOverrides } from "../config/file.ts";
@@ -95,6 +96,7 @@ function nodeSections(flags: NodeFlags): Record<string, Record<string, unknown>>
   return {
     node: { name: flags.name, drainTimeout: flags.drainTimeout },
     log: { level: flags.logLevel, format: flags.logFormat },
+    ...(flags.stateFolder === undefined ? {} : { state: { folder: resolve(flags.stateFolder) } }),
     ...(admin === undefined ? {} : { admin: { url: admin, tokenFile: adminTokenFile } }),
   };
 }
@@ -150,6 +152,7 @@ const FLAGS: readonly (readonly [RegExp, string])[] = [
   [/^services.*\.weight$/, "--weight"],
   [/^admin\.tokenFile/, "--admin-token-file"],
   [/^admin/, "--admin"],
+  [/^state/, "--state-folder"],
   [/^node\.name/, "--name"],
   [/^node\.drainTimeout/, "--drain-timeout"],
 ];

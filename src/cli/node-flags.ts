@@ -11,6 +11,7 @@ export function addNodeFlags(command: Command): Command {
     .addOption(valueFlag("--name <name>", "what other nodes call this one; by default the host's name", checkNodeName))
     .addOption(valueFlag("--admin <url>", "admin API, health and metrics, such as http://127.0.0.1:8088", adminUrl))
     .addOption(valueFlag("--admin-token-file <path>", "the admin API's bearer token", text))
+    .addOption(valueFlag("--state-folder <path>", "where services registered with --keep are written", text))
     .addOption(
       valueFlag("--drain-timeout <duration>", "how long to wait for work under way when stopping (30s)", durationText),
     )

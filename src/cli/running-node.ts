@@ -1,9 +1,11 @@
 /** A node together with its admin API, as one process runs them: started, reloaded, drained and stopped as one. */
 import type { Admin } from "../admin/admin.ts";
+import { KeptServices } from "../admin/kept-services.ts";
+import type { ServiceRequest } from "../admin/service-request.ts";
 import type { AdminSource, Readiness } from "../admin/source.ts";
 import type { Logger } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
-import { PolarityError } from "../base/errors.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
 import type { LoadedConfig } from "../config/file.ts";
 import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
 import type { PolarityNode } from "../node/node.ts";
@@ -26,11 +28,13 @@ export class RunningNode implements AdminSource {
   readonly #options: RunningNodeOptions;
   #admin: Admin | undefined;
   #reloading = false;
+  readonly #kept: KeptServices | undefined;
 
   constructor(options: RunningNodeOptions) {
     const { config, logger } = options;
     this.#options = options;
     this.#node = createNode(config, { logger, clock: systemClock, version: packageVersion() });
+    if (config.state !== undefined) this.#kept = new KeptServices(config.state.folder, logger);
   }
 
   /** When something cannot be bound, all of it ends, and this rejects. */
@@ -45,9 +49,20 @@ export class RunningNode implements AdminSource {
         this.#admin = await startAdmin({ address: admin.address, token: admin.token?.text, source: this, logger });
       }
       await this.#node.start();
+      this.#registerKept();
     } catch (error) {
       await this.stop();
       throw error;
+    }
+  }
+
+  #registerKept(): void {
+    for (const { config } of this.#kept?.load() ?? []) {
+      try {
+        this.#node.register(config);
+      } catch (error) {
+        this.#options.logger.warn({ service: config.name }, `not registered again: ${messageOf(error)}`);
+      }
     }
   }
 
@@ -77,12 +92,23 @@ export class RunningNode implements AdminSource {
     return this.#node.readiness();
   }
 
-  register(service: ServiceConfig): void {
-    this.#node.register(service);
+  register(service: ServiceConfig, keep: ServiceRequest | undefined): void {
+    if (keep !== undefined && this.#kept === undefined) {
+      const remedy = "set state.folder in its configuration, or start it with --state-folder";
+      throw new PolarityError("CONFIG_INVALID", `this node keeps nothing over restarts: ${remedy}`);
+    }
+    const undo = this.#kept?.keep(service.name, keep);
+    try {
+      this.#node.register(service);
+    } catch (error) {
+      undo?.();
+      throw error;
+    }
   }
 
   unregister(name: string): void {
     this.#node.unregister(name);
+    this.#kept?.keep(name, undefined);
   }
 
   drain(): void {

@@ -33,11 +33,12 @@ export function resolveConfig(raw: unknown, options: ResolutionOptions): Resolut
           readText(path, options.folder, contents === "public" ? [] : warnings);
   const result = createConfigSchema(read).safeParse(raw);
   if (!result.success) return { kind: "invalid", problems: problemsOf(result.error.issues, knownKeys) };
-  const { node, analysis, ...rest } = result.data;
+  const { node, state, analysis, ...rest } = result.data;
   const { recoveryPath } = analysis;
   const config = {
     ...rest,
     node: { ...node, name: node.name ?? options.defaultName },
+    state: state === undefined ? undefined : { folder: resolve(options.folder, state.folder) },
     analysis: { recoveryPath: recoveryPath === undefined ? undefined : resolve(options.folder, recoveryPath) },
   };
   for (const { tls } of config.listeners) for (const pair of tls?.certificates ?? []) warnings.push(...expiryOf(pair));

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { isLocalPlace, parseListenerAddress } from "../base/address.ts";
 import { accessLogSection } from "./access-log-schema.ts";
 import type { ReadFile } from "./fields.ts";
-import { choice, duration, integer, maybe, nodeName, parsed, secretFile, section, size } from "./fields.ts";
+import { choice, duration, integer, maybe, nodeName, parsed, secretFile, section, size, text } from "./fields.ts";
 import { analysisSection } from "./analyze-schema.ts";
 import { HOPS_MAX } from "../link/link-limits.ts";
 import { linksSection } from "./links-schema.ts";
@@ -24,6 +24,7 @@ export function createConfigSchema(read: ReadFile) {
     services: servicesSection(read),
     listeners: listenersSection(read),
     admin: maybe(adminSection(read)).describe("The admin API, health and metrics. Left out: none."),
+    state: maybe(stateSection()).describe("What a node keeps over restarts. Left out: nothing."),
     limits: limitsSection(),
     log: logSection(),
     accessLog: maybe(accessLogSection("A line for each request of every listener, where they do not say otherwise.")),
@@ -33,12 +34,13 @@ export function createConfigSchema(read: ReadFile) {
       .optional()
       .transform(() => undefined)
       .meta({ polarityHidden: true }),
-  }).transform(({ node, links, services, listeners, admin, limits, log, accessLog, analysis }) => ({
+  }).transform(({ node, links, services, listeners, admin, state, limits, log, accessLog, analysis }) => ({
     node,
     links,
     services,
     listeners,
     admin,
+    state,
     limits,
     log,
     accessLog,
@@ -81,6 +83,15 @@ function adminSection(read: ReadFile) {
       context.issues.push({ code: "custom", input: undefined, message });
     }
     return { address: url, token: tokenFile };
+  });
+}
+
+function stateSection() {
+  return section({
+    folder: text(
+      "the path of a folder",
+      "Where services that were registered with `keep` are written. Made if it is not there.",
+    ),
   });
 }
 

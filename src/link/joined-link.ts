@@ -11,7 +11,7 @@ import type { StreamRequest } from "../base/upstream.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import { type AcceptedStreamHost, PreambleSink } from "./accepted-stream.ts";
-import { ControlChannel, type ControlEvents, offerKey } from "./control-channel.ts";
+import { ControlChannel, type ControlEvents } from "./control-channel.ts";
 import { type ControlMessage, formatControlMessage, type Hello, type Welcome } from "./control-messages.ts";
 import { type DrainEvent, type DrainState, nextDrainState } from "./drain-state.ts";
 import { type DriverEvents, LinkDriver } from "./driver.ts";
@@ -28,7 +28,9 @@ import type { LinkContext, LinkOwner, LinkSide } from "./link-context.ts";
 import { type LinkEvent, nextLinkState } from "./link-state.ts";
 import type { Link, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
 import { statisticsOf } from "./link-statistics.ts";
+import { tellOfferChanges } from "./offer-changes.ts";
 import { peerError } from "./peer-error.ts";
+import { PeerOffers } from "./peer-offers.ts";
 import { type Preamble, PreambleReader } from "./preamble.ts";
 import type { Transport } from "./transport.ts";
 
@@ -59,7 +61,9 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   /** Streams that the peer lets us have open, the control stream included. */
   #streamsMax: number;
   #unaccepted = 0;
-  readonly #offered = new Set<string>();
+  /** What we said in our hello that we offer. */
+  #introduced: readonly Announcement[] = [];
+  readonly #offered: PeerOffers;
   #drain: DrainState = "none";
   /** Runs while something is expected of the peer: the handshake first, an answer to `drain` later. */
   #deadline: NodeJS.Timeout | undefined;
@@ -75,6 +79,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.dialled = side.kind === "dialler";
     this.features = [FIN_WITH_DATA, ...(side.features ?? [])];
     this.preambleBytesMax = context.limits.preambleBytesMax;
+    this.#offered = new PeerOffers(context.limits.offersMax);
     this.#handshake = this.dialled ? "awaiting-welcome" : "awaiting-hello";
     this.#peer = { node: "", instance: "", identity: ANONYMOUS, address: transport.remoteAddress, features: [] };
     this.#streamsMax = context.muxLimits.peerStreamsMax;
@@ -98,7 +103,9 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
       this.#cost = side.cost;
       const stream = this.#driver.session.open(NO_SINK);
       if (stream !== undefined) this.#useControlStream(stream);
-      this.#control?.send(formatHello(this.#introduction, side.token, side.cost));
+      const introduction = this.#introduction;
+      this.#introduced = introduction.offers;
+      this.#control?.send(formatHello(introduction, side.token, side.cost));
     }
     this.#driver.start();
   }
@@ -243,7 +250,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
         return this.#offeredByPeer(message.announcement, message.onward);
       case "withdraw": {
         const { service, origin } = message;
-        if (this.#offered.delete(offerKey(service, origin))) this.#context.events.withdrawn(this, service, origin);
+        if (this.#offered.drop(service, origin)) this.#context.events.withdrawn(this, service, origin);
         return undefined;
       }
       case "cost":
@@ -328,7 +335,10 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.#driver.session.peerTakesFinWithData = features.includes(FIN_WITH_DATA);
     this.#peer = { node, instance, identity, address: this.#transport.remoteAddress, features };
     if (from.streamsMax !== undefined) this.#streamsMax = from.streamsMax;
-    if (from.type === "welcome") this.routers = from.routers;
+    if (from.type === "welcome") {
+      this.routers = from.routers;
+      tellOfferChanges(this.#control, this.#introduced, this.#context.offers());
+    }
     this.#wasJoined = true;
     this.#state = "up";
     this.#context.events.joined(this);
@@ -345,16 +355,9 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 
   #offeredByPeer(announcement: Announcement, onward: OnwardPath | undefined): void {
     if (this.#handshake !== "joined") return;
-    const { offersMax } = this.#context.limits;
-    const key = offerKey(announcement.service, onward?.hops.at(-1)?.instance);
-    if (!this.#offered.has(key) && this.#offered.size >= offersMax) {
-      this.notify(
-        new PolarityError("LINK_LIMIT", `a link may offer ${offersMax} services, not "${announcement.service}" too`),
-      );
-      return;
-    }
-    this.#offered.add(key);
-    this.#context.events.offered(this, announcement, onward);
+    const refusal = this.#offered.take(announcement, onward);
+    if (refusal !== undefined) this.notify(refusal);
+    else this.#context.events.offered(this, announcement, onward);
   }
 
   #advanceDrain(event: DrainEvent): void {

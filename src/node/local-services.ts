@@ -34,6 +34,8 @@ export interface LocalServicesOptions {
 }
 
 interface LocalService {
+  /** At run time, not by the configuration. */
+  readonly registered: boolean;
   readonly config: ServiceConfig;
   readonly key: string;
   readonly target: Target;
@@ -76,10 +78,23 @@ export class LocalServices {
     return this.#services.get(service);
   }
 
-  /** Adds the service, or puts it in the place of one with its name. Throws NAME_TAKEN and what else the registry says. */
-  add(config: ServiceConfig): void {
+  /** Adds a service beside those of the configuration, or in place of one that was added. Throws NAME_TAKEN. */
+  register(config: ServiceConfig): void {
+    this.#refuseConfigured(config.name);
+    this.#add(config, true);
+  }
+
+  /** Throws SERVICE_UNKNOWN, and NAME_TAKEN for one of the configuration. Streams under way go on. */
+  unregister(name: string): void {
+    this.#refuseConfigured(name);
+    this.#remove(name);
+  }
+
+  /** Throws NAME_TAKEN and what else the registry says. */
+  #add(config: ServiceConfig, registered: boolean): void {
     const key = configKey(config);
-    if (this.#services.get(config.name)?.key === key) return;
+    const present = this.#services.get(config.name);
+    if (present?.key === key && present.registered === registered) return;
     const tls = this.#createTls(config);
     const health = this.#createHealth(config, tls);
     const announcement: Announcement = {
@@ -92,12 +107,18 @@ export class LocalServices {
     const added = this.#options.registry.add(this.#upstream, LOCAL_IDENTITY, 0, announcement);
     if (added.kind === "refused") throw added.error;
     this.#retire(this.#services.get(config.name));
-    this.#services.set(config.name, { config, key, target: this.#createTapped(config, tls), health, announcement });
+    this.#services.set(config.name, {
+      registered,
+      config,
+      key,
+      target: this.#createTapped(config, tls),
+      health,
+      announcement,
+    });
     this.#options.events.announced(announcement);
   }
 
-  /** Throws SERVICE_UNKNOWN. Streams under way go on. */
-  remove(name: string): void {
+  #remove(name: string): void {
     const service = this.#services.get(name);
     if (service === undefined) throw new PolarityError("SERVICE_UNKNOWN", `this node has no service "${name}"`);
     this.#services.delete(name);
@@ -106,11 +127,20 @@ export class LocalServices {
     this.#retire(service);
   }
 
-  /** Makes the services just those of `configs`. */
-  replaceAll(configs: readonly ServiceConfig[]): void {
+  /** Makes the configuration's services just those of `configs`; they come before what was registered. */
+  configure(configs: readonly ServiceConfig[]): void {
     const wanted = new Set(configs.map(({ name }) => name));
-    for (const name of this.#services.keys()) if (!wanted.has(name)) this.remove(name);
-    for (const config of configs) this.add(config);
+    for (const [name, { registered }] of this.#services) if (!registered && !wanted.has(name)) this.#remove(name);
+    for (const config of configs) {
+      const { name } = config;
+      if (this.#services.get(name)?.registered === true) {
+        this.#options.logger.warn(
+          { service: name },
+          `the configuration's service "${name}" replaces the registered one`,
+        );
+      }
+      this.#add(config, false);
+    }
   }
 
   tick(now: number): void {
@@ -130,6 +160,12 @@ export class LocalServices {
   close(error: PolarityError): void {
     for (const { target } of this.#services.values()) target.close(error);
     for (const target of this.#retired) target.close(error);
+  }
+
+  #refuseConfigured(name: string): void {
+    if (this.#services.get(name)?.registered !== false) return;
+    const remedy = "change it there and reload";
+    throw new PolarityError("NAME_TAKEN", `service "${name}" is in the configuration of this node: ${remedy}`);
   }
 
   #retire(service: LocalService | undefined): void {

@@ -205,7 +205,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       // Our own services first: their names are ours before any link can offer them.
-      this.#services.replaceAll(this.#config.services);
+      this.#services.configure(this.#config.services);
       await this.#accessLogs.open(this.#config);
       await this.#analyses.recover();
       await this.#analyses.prepare(this.#config);
@@ -237,7 +237,7 @@ class Node implements PolarityNode, ExchangeContext {
         `the node's name cannot change from "${this.#config.node.name}" to "${config.node.name}" while it runs`,
       );
     }
-    for (const part of ["limits", "admin", "analysis"] as const) {
+    for (const part of ["limits", "admin", "state", "analysis"] as const) {
       if (configKey(config[part]) !== configKey(this.#config[part])) {
         this.#logger.warn({}, `changes of "${part}" take effect with the next start`);
       }
@@ -255,11 +255,11 @@ class Node implements PolarityNode, ExchangeContext {
   }
 
   register(service: ServiceConfig): void {
-    this.#services.add(service);
+    this.#services.register(service);
   }
 
   unregister(name: string): void {
-    this.#services.remove(name);
+    this.#services.unregister(name);
   }
 
   view(): NodeView {
@@ -297,7 +297,7 @@ class Node implements PolarityNode, ExchangeContext {
     await this.#analyses.prepare(config);
     await this.#accessLogs.open(config);
     await this.#listeners.configure(config.listeners);
-    this.#services.replaceAll(config.services);
+    this.#services.configure(config.services);
     this.#updateWishes();
     await this.#hub.configure(config.links);
   }
