@@ -20,8 +20,16 @@ function newFolder(context: TestContext): string {
 /** A connector with an admin API that writes what it keeps below `folder`. */
 async function startKeeping(context: TestContext, folder: string, link: string) {
   const connector = new PolarityProcess(context, [
-    ...["connect", "fixed=1", "--name", "shed", "--router", link],
-    ...["--admin", "http://127.0.0.1:0", "--state-folder", join(folder, "state")],
+    "connect",
+    "fixed=1",
+    "--name",
+    "shed",
+    "--router",
+    link,
+    "--admin",
+    "http://127.0.0.1:0",
+    "--state-folder",
+    join(folder, "state"),
   ]);
   const { admin = "" } = await connector.ready();
   return { connector, admin };
@@ -34,8 +42,21 @@ test("a registered service is at the router within a second, with all of its set
   await connector.until("joined", () => /joined node/.exec(connector.stderr));
   const offers = () => router.node.view().services.find(({ name }) => name === "late")?.offers ?? [];
   const registered = await run(t, [
-    ...["register", "late", app.url, "--node", admin, "--weight", "7", "--label", "zone=a", "--label", "tier=b=c"],
-    ...["--health", "/", "--settings", "{connectTimeout: 1s, health: {interval: 1h}, labels: {lost: x}}"],
+    "register",
+    "late",
+    app.url,
+    "--node",
+    admin,
+    "--weight",
+    "7",
+    "--label",
+    "zone=a",
+    "--label",
+    "tier=b=c",
+    "--health",
+    "/",
+    "--settings",
+    "{connectTimeout: 1s, health: {interval: 1h}, labels: {lost: x}}",
   ]);
   assert.deepEqual([registered.code, registered.stderr], [0, ""]);
   const answeredAt = performance.now();
@@ -183,8 +204,14 @@ test("registering needs the token of the admin API where it has one", async (t) 
   writeFileSync(right, "correct-horse", { mode: 0o600 });
   writeFileSync(wrong, "battery-staple", { mode: 0o600 });
   const connector = new PolarityProcess(t, [
-    ...["connect", "fixed=1", "--router", router.link],
-    ...["--admin", "http://0.0.0.0:0", "--admin-token-file", right],
+    "connect",
+    "fixed=1",
+    "--router",
+    router.link,
+    "--admin",
+    "http://0.0.0.0:0",
+    "--admin-token-file",
+    right,
   ]);
   const { admin = "" } = await connector.ready();
   const url = admin.replace("0.0.0.0", "127.0.0.1");
