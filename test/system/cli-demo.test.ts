@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { PolarityProcess, run } from "../support/polarity-process.ts";
 import { processRuns } from "../support/process-runs.ts";
+import { listens } from "../support/servers.ts";
 
 /** The processes that the demo says it started. */
 function pidsIn(output: string): number[] {
@@ -22,6 +23,23 @@ test("demo --once sends its requests through three processes, exits 0 and leaves
   const pids = pidsIn(stdout);
   assert.equal(pids.length, 3);
   assert.deepEqual(pids.filter(processRuns), []);
+});
+
+test("demo takes the ports that Cranker had, where they are free", async (t) => {
+  const demo = new PolarityProcess(t, ["demo"]);
+  await demo.until("up", () => /Ctrl-C stops all three/.exec(demo.stdout));
+  for (const [what, usual] of [
+    [/app +http:\S+:(\d+) /, 8003],
+    [/clients http:\S+:(\d+) /, 8001],
+    [/links tcp:\S+:(\d+) /, 8000],
+    [/admin http:\S+:(\d+) /, 8088],
+  ] as const) {
+    const port = Number(what.exec(demo.stdout)?.[1]);
+    assert.ok(port > 0, String(what));
+    if (port !== usual) await listens(usual);
+  }
+  demo.signal("SIGINT");
+  await demo.exited;
 });
 
 test("demo stays until it is interrupted, and then takes its processes with it", async (t) => {

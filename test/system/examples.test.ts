@@ -10,7 +10,7 @@ import { processRuns } from "../support/process-runs.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
-for (const name of ["cranker"]) {
+for (const name of ["cranker", "operator", "putsh"]) {
   test(`node examples/${name}/main.ts does all that it says, and leaves nothing`, { timeout: 110_000 }, async (t) => {
     const { code, output } = await runExample(t, `examples/${name}/main.ts`);
     assert.equal(code, 0, output);
