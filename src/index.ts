@@ -1,34 +1,31 @@
 /**
- * Polarity as a library: a node inside a program.
+ * Polarity as a library: nodes inside a program, services that the program serves itself, and a dialer for services
+ * anywhere.
  *
  * ```ts
- * import { createNode, resolveConfig, silentLogger, systemClock } from "polarity-proxy";
+ * import { connectAndServe, createDialer } from "polarity-proxy";
  *
- * const resolution = resolveConfig(
- *   { links: { dial: [{ url: "tcp://127.0.0.1:8000" }] }, services: { web: { target: "http://127.0.0.1:3000" } } },
- *   { folder: process.cwd(), defaultName: "laptop" },
- * );
- * if (resolution.kind === "invalid") throw new Error(JSON.stringify(resolution.problems));
- * const node = createNode(resolution.config, { logger: silentLogger, clock: systemClock, version: "1" });
- * await node.start();
+ * await connectAndServe({
+ *   routers: ["wss://edge.example.com:8000"],
+ *   name: "phone0",
+ *   services: { hello: { fetch: () => new Response("hello") } },
+ * });
+ *
+ * const dialer = createDialer({ routers: ["wss://edge.example.com:8000"] });
+ * const response = await dialer.fetch("http://phone0.hello/");
  * ```
  */
-export { type ByteSink, type ByteStream, DiscardSink } from "./base/byte-stream.ts";
-export { type Clock, type LogFields, type Logger, silentLogger, systemClock } from "./base/clock.ts";
+export { type LogFields, type Logger, silentLogger } from "./base/clock.ts";
 export { type ErrorCode, ERRORS, type Fault, PolarityError } from "./base/errors.ts";
 export type { StreamProtocol } from "./base/upstream.ts";
 export { type LoadedConfig, loadConfigFile } from "./config/file.ts";
-export type { ConfigInput, ListenerConfig, NodeConfig, ServiceConfig } from "./config/node-config.ts";
-export type { ConfigPath, ConfigProblem } from "./config/problems.ts";
-export {
-  configJsonSchema,
-  defaultNodeName,
-  type Resolution,
-  type ResolutionOptions,
-  resolveConfig,
-} from "./config/resolution.ts";
-export { createNode, type NodeEnvironment, type PolarityNode, type Readiness } from "./node/node.ts";
+export type { ConfigInput, NodeConfig } from "./config/node-config.ts";
+export { configJsonSchema } from "./config/resolution.ts";
+export type { LinkState } from "./link/link.ts";
+export type { OfferChange } from "./node/node-observer.ts";
+export type { Readiness } from "./node/node.ts";
 export type {
+  CertificateView,
   LatencyView,
   LinkView,
   ListenerView,
@@ -44,3 +41,34 @@ export type {
   TotalsView,
   TrafficView,
 } from "./node/view.ts";
+export type {
+  Channel,
+  ChannelAcceptor,
+  ChannelBody,
+  ChannelData,
+  ChannelHandler,
+  ChannelInfo,
+  ChannelOptions,
+  ChannelRequest,
+  CloseStatus,
+} from "./sdk/channel.ts";
+export type { ConnectOptions, HttpOptions } from "./sdk/connect-options.ts";
+export type { Connector, ConnectorTarget } from "./sdk/connector.ts";
+export { createDialer, type Dialer, type DialerOptions, type MachineResolver, type Resolved } from "./sdk/dialer.ts";
+export type { FetchDispatcher } from "./sdk/dispatcher.ts";
+export type { Listener } from "./sdk/emitter.ts";
+export type { FetchHandler } from "./sdk/fetch-handler.ts";
+export {
+  connectAndServe,
+  type ConnectAndServeOptions,
+  createNode,
+  type NodeAddresses,
+  type NodeEvents,
+  type NodeOptions,
+  type ProgramNode,
+  type ServeOptions,
+  type ServiceInput,
+} from "./sdk/program-node.ts";
+export type { ServiceAddress } from "./sdk/service-address.ts";
+export type { HandlerProtocol, ServiceHandler, StreamHandler } from "./sdk/service-handler.ts";
+export type { ServiceStream, StreamInfo } from "./sdk/stream-duplex.ts";

@@ -48,6 +48,10 @@ export class TappedStream implements ByteStream {
     this.#stream.consumed(bytes);
   }
 
+  confirm(): void {
+    this.#stream.confirm?.();
+  }
+
   /** The stream said that nothing more will come. */
   readEnd(): void {
     this.#readingEnded = true;

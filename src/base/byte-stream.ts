@@ -20,6 +20,8 @@ export interface ByteSink {
   reset(error: PolarityError): void;
   /** After `write` returned false: writing may go on. */
   drain(): void;
+  /** Only after a request to `confirm`, at most once and before any data: somebody serves the stream. */
+  opened?(): void;
 }
 
 export interface ByteStream {
@@ -40,6 +42,8 @@ export interface ByteStream {
   reset(error: PolarityError): void;
   /** Returns credit for bytes that `data` delivered. */
   consumed(bytes: number): void;
+  /** On a stream that a peer opened: tells it, if it asked for that, that somebody serves the stream. */
+  confirm?(): void;
 }
 
 /** For streams whose user is yet to come: hears nothing, keeps nothing, returns no credit. */

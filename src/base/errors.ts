@@ -63,6 +63,9 @@ export const ERRORS = Object.freeze({
   LINK_DRAINING: define("connector", 503, true, "the link takes no new streams"),
   STREAM_REFUSED: define("peer", 503, true, "the far side has no room for another stream"),
   OVERLOADED: define("router", 503, false, "this node is at its limit of work"),
+  // Programs that dial.
+  MACHINE_UNKNOWN: define("operator", 404, false, "the resolver knows no router for the machine"),
+  DIAL_TIMEOUT: define("network", 504, true, "the service was not reached in the time that the dialler allows"),
   // Link protocol.
   LINK_PROTOCOL: define("peer", 502, false, "the peer broke the link protocol"),
   LINK_LIMIT: define("peer", 502, false, "the peer went past a limit of the link protocol"),

@@ -27,6 +27,8 @@ export class StreamRequest {
   readonly relay: RelayStage;
   /** The instances of the nodes that it has passed before this one. */
   readonly via: readonly string[];
+  /** Whoever serves should say when it does: who opens the stream waits for that. */
+  readonly confirm: boolean;
   /** The preamble line, newline included, as ASCII (anything else is escaped, so latin1 and UTF-8 agree). */
   readonly preamble: string;
   #ask: StreamRequest | undefined;
@@ -40,6 +42,7 @@ export class StreamRequest {
     waitMs = 0,
     relay: RelayStage = "may",
     via: readonly string[] = NOBODY,
+    confirm = false,
   ) {
     this.service = service;
     this.protocol = protocol;
@@ -48,10 +51,12 @@ export class StreamRequest {
     this.waitMs = waitMs;
     this.relay = relay;
     this.via = via;
+    this.confirm = confirm;
     // Who offers the service needs to know neither node nor wait: they are for who still has to look for one.
     const ask =
       relay === "ask" ? { relay: true, node, wait: waitMs, via: via.length === 0 ? undefined : via } : undefined;
-    this.preamble = `${asciiJson({ service, protocol, client: client === "" ? undefined : client, ...ask })}\n`;
+    const told = { service, protocol, client: client === "" ? undefined : client, ...ask };
+    this.preamble = `${asciiJson(confirm ? { ...told, confirm } : told)}\n`;
   }
 
   /** The same request as a router that may find somebody gets it from `instance`; it may wait there for `waitMs`. */
@@ -68,13 +73,15 @@ export class StreamRequest {
 
   #passedBy(instance: string, node: string | undefined, waitMs: number): StreamRequest {
     const { service, protocol, client } = this;
-    return new StreamRequest(service, protocol, client, node, waitMs, "ask", [...this.via, instance]);
+    return new StreamRequest(service, protocol, client, node, waitMs, "ask", [...this.via, instance], this.confirm);
   }
 }
 
 export interface Upstream {
   /** The node that serves, as people know it. */
   readonly node: string;
+  /** It calls `opened` for requests that ask to `confirm`; otherwise a stream counts as opened at once. */
+  readonly confirms?: boolean;
   /**
    * Opens a stream for `request`, with `first` and `second` (latin1, may be empty) as its first payload, in one frame where
    * there are frames. `sink` becomes the stream's sink and is never called before `open` returns. Undefined: no new streams now.

@@ -9,7 +9,7 @@ import type { WaitFlags } from "./command-flags.ts";
 import { EXIT } from "./exit-code.ts";
 import { dialConfig } from "./flag-config.ts";
 import { createLogger } from "./log.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "../sdk/version.ts";
 
 export async function runDial({ service, node: nodeName }: ServiceReference, flags: WaitFlags): Promise<number> {
   const waitMs = parseDuration(flags.wait);

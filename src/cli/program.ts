@@ -19,7 +19,7 @@ import { SHELLS } from "./completion.ts";
 import type { Shell } from "./completion.ts";
 import { checked, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
 import { addAcceptFlags, addDialFlags, addNodeFlags } from "./node-flags.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "../sdk/version.ts";
 
 export function createProgram(finish: Finish): Command {
   const program = new Command("polarity")

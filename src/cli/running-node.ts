@@ -12,7 +12,7 @@ import type { PolarityNode } from "../node/node.ts";
 import { createNode } from "../node/node.ts";
 import type { AnalysisView, NodeView } from "../node/view.ts";
 import type { BoundAddresses } from "./parent.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "../sdk/version.ts";
 
 export interface RunningNodeOptions {
   readonly config: NodeConfig;

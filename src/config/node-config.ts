@@ -17,6 +17,7 @@ type Resolved = z.output<ReturnType<typeof createConfigSchema>>;
 
 /** What the schema accepts: the shape of the YAML file, and of the JSON that the admin API takes. */
 export type ConfigInput = z.input<ReturnType<typeof createConfigSchema>>;
+export type LinkDialInput = NonNullable<NonNullable<ConfigInput["links"]>["dial"]>[number];
 
 /** `node.name` is filled in by whoever resolves the configuration. */
 export type NodeConfig = Frozen<Omit<Resolved, "node"> & { node: Omit<Resolved["node"], "name"> & { name: string } }>;

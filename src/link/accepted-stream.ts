@@ -17,6 +17,8 @@ export interface AcceptedStreamHost {
   /** A stream waits for its preamble no more: it came, was wrong, or will not come. Called once a stream. */
   preambleSettled(): void;
   refuse(streamId: number, error: PolarityError): void;
+  /** Somebody serves a stream whose opener asked to be told. */
+  confirm(streamId: number): void;
 }
 
 const NEWLINE = 0x0a;
@@ -61,7 +63,7 @@ export class PreambleSink implements ByteSink {
     }
     this.#host.preambleSettled();
     stream.consumed(lineBytes + 1);
-    this.#host.accepted(preamble, new AcceptedStream(this.#host, stream));
+    this.#host.accepted(preamble, new AcceptedStream(this.#host, stream, preamble.confirm));
     if (newline + 1 < chunk.length && stream.state !== "closed") stream.sink.data(chunk.subarray(newline + 1));
   }
 
@@ -96,10 +98,12 @@ export class PreambleSink implements ByteSink {
 class AcceptedStream implements ByteStream {
   readonly #host: AcceptedStreamHost;
   readonly #stream: MuxStream;
+  #toConfirm: boolean;
 
-  constructor(host: AcceptedStreamHost, stream: MuxStream) {
+  constructor(host: AcceptedStreamHost, stream: MuxStream, toConfirm: boolean) {
     this.#host = host;
     this.#stream = stream;
+    this.#toConfirm = toConfirm;
   }
 
   get sink(): ByteSink {
@@ -130,5 +134,11 @@ class AcceptedStream implements ByteStream {
 
   consumed(bytes: number): void {
     this.#stream.consumed(bytes);
+  }
+
+  confirm(): void {
+    if (!this.#toConfirm || this.#stream.state === "closed") return;
+    this.#toConfirm = false;
+    this.#host.confirm(this.#stream.id);
   }
 }

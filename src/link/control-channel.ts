@@ -39,6 +39,8 @@ export class ControlChannel implements ByteSink {
   /** The latest word on each offer, by service and, where it leads on, who serves. */
   readonly #waiting = new Map<string, string>();
   #over = false;
+  /** Lines that we asked for: they are no burden that the peer chose. */
+  #expected = 0;
 
   /** Sends on `stream`; set this as its sink. */
   constructor(stream: MuxStream, limits: LinkLimits, clock: Clock, events: ControlEvents) {
@@ -72,6 +74,15 @@ export class ControlChannel implements ByteSink {
     const line = formatControlMessage("error", { code: error.code, message, stream });
     // The RST of the stream follows at once and waits for nobody.
     if (!this.#stream.writeUrgently(line)) this.#blocked = true;
+  }
+
+  /** The peer was asked to say `opened` of a stream. */
+  expectOpened(): void {
+    this.#expected++;
+  }
+
+  confirm(stream: number): void {
+    if (!this.#blocked) this.send(formatControlMessage("opened", { stream }));
   }
 
   data(chunk: Buffer): void {
@@ -111,8 +122,9 @@ export class ControlChannel implements ByteSink {
 
   readonly #line = (bytes: Buffer): void => {
     if (this.#over) return;
-    this.#pace();
     const message = parseControlMessage(bytes.toString("utf8"));
+    if (message?.type === "opened" && this.#expected > 0) this.#expected--;
+    else this.#pace();
     if (message !== undefined) this.#events.message(message);
   };
 

@@ -92,7 +92,23 @@ export interface ErrorNotice {
   readonly stream: number | undefined;
 }
 
-export type ControlMessage = Hello | Welcome | Reject | Offer | Withdraw | Cost | Routers | Drain | ErrorNotice;
+/** Somebody serves a stream whose opener asked for this. */
+export interface Opened {
+  readonly type: "opened";
+  readonly stream: number;
+}
+
+export type ControlMessage =
+  | Hello
+  | Welcome
+  | Reject
+  | Offer
+  | Withdraw
+  | Cost
+  | Routers
+  | Drain
+  | ErrorNotice
+  | Opened;
 
 /** Reads one line. Undefined: nothing that this version knows. Throws `LINK_PROTOCOL`. */
 export function parseControlMessage(line: string): ControlMessage | undefined {
@@ -139,6 +155,7 @@ const READERS: ReadonlyMap<unknown, (fields: Fields) => ControlMessage | undefin
   ["routers", readRouters],
   ["drain", readDrain],
   ["error", readError],
+  ["opened", readOpened],
 ]);
 
 function readHello(fields: Fields): Hello {
@@ -213,6 +230,10 @@ function readError(fields: Fields): ErrorNotice {
     message: message(fields),
     stream: fields["stream"] === undefined ? undefined : number(fields, "stream", 1, 0xffff_ffff),
   };
+}
+
+function readOpened(fields: Fields): Opened {
+  return { type: "opened", stream: number(fields, "stream", 1, 0xffff_ffff) };
 }
 
 const PROTOCOLS: ReadonlySet<unknown> = new Set<StreamProtocol>(["tcp", "http/1.1", "udp"]);

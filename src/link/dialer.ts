@@ -28,6 +28,8 @@ export interface DialerOptions {
   /** From 0 up to 1; spreads reconnects. */
   readonly random: () => number;
   readonly context: LinkContext;
+  /** An attempt failed; called for each. */
+  failed?(error: PolarityError): void;
 }
 
 export interface DialerStatus {
@@ -244,6 +246,7 @@ class DialReport {
 
   failed(error: PolarityError, rejected: boolean): void {
     const { address, context } = this.#options;
+    this.#options.failed?.(error);
     const repeated = this.#failure === error.message;
     this.#failure = error.message;
     const fields = { url: address.url, code: error.code };

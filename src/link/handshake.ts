@@ -21,7 +21,15 @@ const TRANSITIONS: Readonly<Record<HandshakeState, Readonly<Partial<Record<Hands
   "awaiting-hello": { hello: "deciding" },
   deciding: { accept: "joined", refuse: "rejected" },
   "awaiting-welcome": { welcome: "joined", reject: "rejected", error: "awaiting-welcome" },
-  joined: { offer: "joined", withdraw: "joined", cost: "joined", routers: "joined", drain: "joined", error: "joined" },
+  joined: {
+    offer: "joined",
+    withdraw: "joined",
+    cost: "joined",
+    routers: "joined",
+    drain: "joined",
+    error: "joined",
+    opened: "joined",
+  },
   rejected: {},
 };
 

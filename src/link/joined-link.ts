@@ -26,17 +26,16 @@ import {
 } from "./handshake.ts";
 import type { LinkContext, LinkOwner, LinkSide } from "./link-context.ts";
 import { type LinkEvent, nextLinkState } from "./link-state.ts";
+import { CONFIRM_FEATURE, FIN_WITH_DATA } from "./features.ts";
 import type { Link, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
 import { statisticsOf } from "./link-statistics.ts";
 import { tellOfferChanges } from "./offer-changes.ts";
+import { CONTROL_STREAM_ID, openedHere, refusedByPeer } from "./opened-streams.ts";
 import { peerError } from "./peer-error.ts";
 import { PeerOffers } from "./peer-offers.ts";
 import { type Preamble, PreambleReader } from "./preamble.ts";
 import type { Transport } from "./transport.ts";
 
-/** The feature of nodes that read a frame's payload before they act on its FIN, so that both may share a frame. */
-const FIN_WITH_DATA = "fin-with-data";
-const CONTROL_STREAM_ID = 1;
 const ANONYMOUS = "anonymous";
 let linksCreated = 0;
 
@@ -46,6 +45,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   readonly dialled: boolean;
   readonly features: readonly string[];
   routers: readonly string[] = [];
+  confirms = false;
   readonly preambles = new PreambleReader();
   readonly preambleBytesMax: number;
   readonly #context: LinkContext;
@@ -77,7 +77,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.#transport = transport;
     this.transport = transport.kind;
     this.dialled = side.kind === "dialler";
-    this.features = [FIN_WITH_DATA, ...(side.features ?? [])];
+    this.features = [FIN_WITH_DATA, CONFIRM_FEATURE, ...(side.features ?? [])];
     this.preambleBytesMax = context.limits.preambleBytesMax;
     this.#offered = new PeerOffers(context.limits.offersMax);
     this.#handshake = this.dialled ? "awaiting-welcome" : "awaiting-hello";
@@ -90,9 +90,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
       ...(context.firstStreamId === undefined || this.dialled ? {} : { firstStreamId: context.firstStreamId }),
     });
     this.#deadline = setTimeout(() => {
-      this.close(
-        new PolarityError("LINK_TIMEOUT", `the handshake with ${this.#who} took longer than ${handshakeMs} ms`),
-      );
+      const why = `the handshake with ${this.#who} took longer than ${handshakeMs} ms`;
+      this.close(new PolarityError("LINK_TIMEOUT", why));
     }, handshakeMs);
   }
 
@@ -133,6 +132,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     if (this.#state !== "up" || session.streamsOpen >= this.#streamsMax) return undefined;
     const stream = session.open(sink);
     if (stream === undefined) return undefined;
+    if (request.confirm) this.#control?.expectOpened();
     stream.writeLatin1(request.preamble, first, second);
     return stream;
   }
@@ -189,6 +189,10 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 
   refuse(streamId: number, error: PolarityError): void {
     this.#control?.error(error, streamId);
+  }
+
+  confirm(streamId: number): void {
+    this.#control?.confirm(streamId);
   }
 
   // ── DriverEvents ──
@@ -262,10 +266,12 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
         return this.#context.events.routersChanged(this);
       case "drain":
         return this.#advanceDrain("received");
+      case "opened":
+        return openedHere(this.#driver.session, message.stream)?.sink.opened?.();
       case "error":
         return message.stream === undefined
           ? this.#complained(message.code, message.message)
-          : this.#refusedByPeer(message.stream, message.code, message.message);
+          : refusedByPeer(this.#driver.session, message.stream, message, this.#who);
     }
   }
 
@@ -280,10 +286,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   #openedByPeer(stream: MuxStream): void {
     const { unacceptedStreamsMax } = this.#context.limits;
     if (this.#unaccepted >= unacceptedStreamsMax) {
-      const error = new PolarityError(
-        "STREAM_REFUSED",
-        `${unacceptedStreamsMax} streams wait for their preamble already`,
-      );
+      const why = `${unacceptedStreamsMax} streams wait for their preamble already`;
+      const error = new PolarityError("STREAM_REFUSED", why);
       this.refuse(stream.id, error);
       stream.reset(error);
       return;
@@ -298,8 +302,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 
   get #introduction(): Introduction {
     const { node, instance, muxLimits } = this.#context;
-    const { features } = this;
-    return { node, instance, offers: this.#context.offers(), streamsMax: muxLimits.peerStreamsMax, features };
+    const streamsMax = muxLimits.peerStreamsMax;
+    return { node, instance, offers: this.#context.offers(), streamsMax, features: this.features };
   }
 
   #useControlStream(stream: MuxStream): void {
@@ -333,6 +337,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.#deadline = undefined;
     const { node, instance, features } = from;
     this.#driver.session.peerTakesFinWithData = features.includes(FIN_WITH_DATA);
+    this.confirms = features.includes(CONFIRM_FEATURE);
     this.#peer = { node, instance, identity, address: this.#transport.remoteAddress, features };
     if (from.streamsMax !== undefined) this.#streamsMax = from.streamsMax;
     if (from.type === "welcome") {
@@ -374,16 +379,6 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     }
     this.#deadline = setTimeout(() => this.#advanceDrain("late"), this.#context.limits.drainAnswerMs);
     if (next === "to-answer") this.#owner.replace(this);
-  }
-
-  #refusedByPeer(streamId: number, code: string, message: string): void {
-    const stream = this.#driver.session.stream(streamId);
-    if (stream === undefined || !stream.openedLocally || streamId === CONTROL_STREAM_ID) return;
-    // A reason that we do not know may have come after the app had seen the request.
-    const error = peerError(code, "TARGET_FAILED", `${this.#who}: ${message}`);
-    const { sink } = stream;
-    stream.reset(error);
-    sink.reset(error);
   }
 
   #complained(code: string, message: string): void {

@@ -56,6 +56,7 @@ test("a preamble is read once for every client that repeats it, and UTF-8 is und
     node: undefined,
     via: [],
     waitMs: 5_000,
+    confirm: false,
   });
   assert.equal(reader.read(bytes, 2, bytes.length - 2), first);
 });

@@ -7,11 +7,6 @@ import type { Preamble } from "./preamble.ts";
 
 export type { Announcement };
 
-/** A feature: streams whose preamble says `relay` are passed on to whoever offers the service to that node. */
-export const RELAY_FEATURE = "relay";
-/** A feature: it wants to be told of offers that lead on to other nodes. */
-export const PATHS_FEATURE = "paths";
-
 /**
  * - `joining`: the handshake is under way.
  * - `up`: streams may be opened.

@@ -21,6 +21,8 @@ export interface Preamble {
   readonly waitMs: number;
   /** With `relay`: the instances that the stream has passed, its opener last. */
   readonly via: readonly string[];
+  /** The opener wants to hear on the control stream when somebody serves it. */
+  readonly confirm: boolean;
 }
 
 const CACHED_LENGTH_MAX = 512;
@@ -82,7 +84,16 @@ export function parsePreamble(line: string): Preamble {
     throw new PolarityError("PREAMBLE_INVALID", "the preamble is not a JSON object");
   }
   const fields = value as Readonly<Record<string, unknown>>;
-  const { service, protocol, client = "", relay = false, node, wait = RELAY_WAIT_MS, via = NOBODY } = fields;
+  const {
+    service,
+    protocol,
+    client = "",
+    relay = false,
+    node,
+    wait = RELAY_WAIT_MS,
+    via = NOBODY,
+    confirm = false,
+  } = fields;
   if (!isName(service)) throw new PolarityError("PREAMBLE_INVALID", `service: ${NAME_EXPECTED}`);
   if (protocol !== "tcp" && protocol !== "http/1.1" && protocol !== "udp") {
     throw new PolarityError("PREAMBLE_INVALID", 'protocol: expected "tcp", "http/1.1" or "udp"');
@@ -96,10 +107,11 @@ export function parsePreamble(line: string): Preamble {
   if (typeof wait !== "number" || !(wait >= 0)) {
     throw new PolarityError("PREAMBLE_INVALID", "wait: expected a number of milliseconds");
   }
+  if (typeof confirm !== "boolean") throw new PolarityError("PREAMBLE_INVALID", "confirm: expected true or false");
   if (!Array.isArray(via) || via.length > HOPS_MAX || !via.every(isName)) {
     throw new PolarityError("PREAMBLE_INVALID", `via: expected a list of at most ${HOPS_MAX} instances`);
   }
-  return { service, protocol, client, relay, node, via, waitMs: Math.min(wait, RELAY_WAIT_MAX_MS) };
+  return { service, protocol, client, relay, node, via, waitMs: Math.min(wait, RELAY_WAIT_MAX_MS), confirm };
 }
 
 const NOBODY: readonly string[] = [];

@@ -10,13 +10,15 @@ import { Acceptor } from "../link/acceptor.ts";
 import { Dialer, type DialerStatus } from "../link/dialer.ts";
 import type { LinkContext } from "../link/link-context.ts";
 import { DEFAULT_LINK_LIMITS } from "../link/link-limits.ts";
-import { type Link, type LinkEvents, type LinkState, PATHS_FEATURE, RELAY_FEATURE } from "../link/link.ts";
+import { PATHS_FEATURE, RELAY_FEATURE } from "../link/features.ts";
+import type { Link, LinkEvents, LinkState } from "../link/link.ts";
 import type { Preamble } from "../link/preamble.ts";
 import { DEFAULT_MUX_LIMITS, WindowBudget } from "../mux/mux-limits.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import type { Registry } from "../registry/registry.ts";
 import { configKey } from "./config-key.ts";
 import { CrankerOffers } from "./cranker-offers.ts";
+import type { ObservedLinks } from "./node-observer.ts";
 import type { OnwardOffers } from "./onward-offers.ts";
 import type { PathOffers } from "./path-offers.ts";
 import type { RelayOffers } from "./relay-offers.ts";
@@ -40,6 +42,8 @@ export interface LinkHubOptions {
   wantsPaths(): boolean;
   /** What this node was asked to pass on. */
   readonly relayed: RelayedSessions;
+  /** Who is told of what happens, if anybody. */
+  readonly observed: ObservedLinks | undefined;
   services(): LocalServices;
   /** A link fell silent: what waits on it may look elsewhere. */
   suspect(upstream: Upstream): void;
@@ -154,11 +158,13 @@ export class LinkHub implements LinkEvents {
   }
 
   announce(announcement: Announcement): void {
+    this.#options.observed?.offered(null, announcement);
     if (this.#draining) return;
     for (const link of this.#links) link.offer(announcement);
   }
 
   withdraw(service: string): void {
+    this.#options.observed?.withdrawn(null, service);
     for (const link of this.#links) link.withdraw(service);
   }
 
@@ -207,6 +213,7 @@ export class LinkHub implements LinkEvents {
     this.#links.add(link);
     this.#options.relayOffers.joined(link);
     if (link.features.includes(RELAY_FEATURE)) this.#options.onwardOffers.joined(link);
+    this.#options.observed?.joined(link);
     if (this.#draining) link.drain();
   }
 
@@ -215,6 +222,7 @@ export class LinkHub implements LinkEvents {
     this.#options.registry.setUsable(link, state === "up", state);
     pathOffers.stateChanged(link, state);
     relayOffers.stateChanged(link, state);
+    this.#options.observed?.stateChanged(link, state);
     if (state === "suspect") {
       this.#options.logger.warn({ link: link.id, node: link.node }, `node "${link.node}" fell silent`);
       for (const upstream of this.upstreamsOf(link)) this.#options.suspect(upstream);
@@ -228,18 +236,24 @@ export class LinkHub implements LinkEvents {
     }
     const { node, instance, identity } = link.peer;
     const added = this.#options.registry.add(link, identity, link.cost, announcement, [{ node, instance }]);
-    if (added.kind === "added") return;
+    if (added.kind === "added") {
+      this.#options.observed?.offered(link, announcement);
+      return;
+    }
     const { error } = added;
     this.#options.logger.warn(
       { link: link.id, node: link.node, service: announcement.service, code: error.code },
       `an offer of node "${link.node}" is refused: ${error.message}`,
     );
+    this.#options.observed?.refused(error);
     link.notify(error);
   }
 
   withdrawn(link: Link, service: string, origin: string | undefined): void {
-    if (origin === undefined) this.#options.registry.withdraw(link, service);
-    else this.#options.pathOffers.withdrawn(link, service, origin);
+    if (origin === undefined) {
+      this.#options.registry.withdraw(link, service);
+      this.#options.observed?.withdrawn(link, service);
+    } else this.#options.pathOffers.withdrawn(link, service, origin);
   }
 
   costChanged(link: Link): void {
@@ -268,15 +282,18 @@ export class LinkHub implements LinkEvents {
       stream.reset(new PolarityError("SERVICE_UNKNOWN", why));
       return;
     }
+    // A raw target knows better: when its app has accepted.
+    if (preamble.confirm && protocol !== "tcp") stream.confirm?.();
     found.target.accept(stream, client);
   }
 
-  closed(link: Link): void {
+  closed(link: Link, error: PolarityError): void {
     this.#links.delete(link);
     this.#options.registry.removeUpstream(link);
     this.#options.pathOffers.closed(link);
     this.#options.relayOffers.closed(link);
     this.#options.onwardOffers.closed(link);
+    this.#options.observed?.closed(link, error);
     if (this.#links.size === 0) this.#idle?.();
   }
 
@@ -336,6 +353,7 @@ export class LinkHub implements LinkEvents {
       environment: process.env,
       random: this.#options.random,
       context: this.#context,
+      failed: (error) => this.#options.observed?.dialFailed(config.address.url, error),
     });
   }
 }

@@ -1,6 +1,7 @@
 /** The services of this node: their targets, their health, and what is announced of them. */
 import { type Clock, CoarseClock, type Logger } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { StreamProtocol } from "../base/upstream.ts";
 import { Health } from "../balance/health.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
 import type { Announcement } from "../registry/announcement.ts";
@@ -33,10 +34,17 @@ export interface LocalServicesOptions {
   readonly events: AnnouncementEvents;
 }
 
+/** A service whose target the program brings itself. */
+export interface ServedService {
+  readonly name: string;
+  readonly protocol: StreamProtocol;
+  readonly weight: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 interface LocalService {
   /** At run time, not by the configuration. */
   readonly registered: boolean;
-  readonly config: ServiceConfig;
   readonly key: string;
   readonly target: Target;
   readonly health: Health | undefined;
@@ -104,18 +112,15 @@ export class LocalServices {
       labels: config.labels,
       health: health === undefined || health.up ? "up" : "down",
     };
-    const added = this.#options.registry.add(this.#upstream, LOCAL_IDENTITY, 0, announcement);
-    if (added.kind === "refused") throw added.error;
-    this.#retire(this.#services.get(config.name));
-    this.#services.set(config.name, {
-      registered,
-      config,
-      key,
-      target: this.#createTapped(config, tls),
-      health,
-      announcement,
-    });
-    this.#options.events.announced(announcement);
+    this.#put({ registered, key, target: this.#createTapped(config, tls), health, announcement });
+  }
+
+  /** Adds a service that the program serves itself, as `register` does. */
+  serve(service: ServedService, target: Target): void {
+    const { name, protocol, weight, labels } = service;
+    this.#refuseConfigured(name);
+    const announcement: Announcement = { service: name, protocol, weight, labels, health: "up" };
+    this.#put({ registered: true, key: "", target, health: undefined, announcement });
   }
 
   #remove(name: string): void {
@@ -160,6 +165,15 @@ export class LocalServices {
   close(error: PolarityError): void {
     for (const { target } of this.#services.values()) target.close(error);
     for (const target of this.#retired) target.close(error);
+  }
+
+  #put(service: LocalService): void {
+    const { announcement } = service;
+    const added = this.#options.registry.add(this.#upstream, LOCAL_IDENTITY, 0, announcement);
+    if (added.kind === "refused") throw added.error;
+    this.#retire(this.#services.get(announcement.service));
+    this.#services.set(announcement.service, service);
+    this.#options.events.announced(announcement);
   }
 
   #refuseConfigured(name: string): void {

@@ -5,8 +5,7 @@
  * listeners first, then links, each when its work is done; stop ends now.
  */
 import { randomUUID } from "node:crypto";
-import { createByteStreamPair } from "../base/byte-stream-pair.ts";
-import type { ByteStream } from "../base/byte-stream.ts";
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { Clock, Logger } from "../base/clock.ts";
 import type { Deadlines } from "../base/deadlines.ts";
 import { DenseSet } from "../base/dense-set.ts";
@@ -15,17 +14,18 @@ import { StreamRequest } from "../base/upstream.ts";
 import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
 import { OfferWaiters } from "../registry/offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "../registry/registry.ts";
-import { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { Copy, ExchangeContext } from "../session/exchange-contract.ts";
 import type { StallWatch } from "../session/stall-watch.ts";
-import { StreamSession } from "../session/stream-session.ts";
+import type { Target } from "../target/target.ts";
 import { Alarm } from "./alarm.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { Analyses } from "./analyses.ts";
 import { configKey } from "./config-key.ts";
 import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
-import { LocalServices } from "./local-services.ts";
+import { DialledStreams } from "./dialled-streams.ts";
+import { LocalServices, type ServedService } from "./local-services.ts";
+import { type NodeObserver, ObservedLinks } from "./node-observer.ts";
 import { NodeReport } from "./node-report.ts";
 import { OnwardOffers } from "./onward-offers.ts";
 import { PathOffers, wantsPaths } from "./path-offers.ts";
@@ -38,6 +38,8 @@ export interface NodeEnvironment {
   readonly clock: Clock;
   /** Of the program, for statistics. */
   readonly version: string;
+  /** Who is told of links and offers as they come and go. */
+  readonly observer?: NodeObserver | undefined;
 }
 
 export interface Readiness {
@@ -56,6 +58,8 @@ export interface PolarityNode {
   /** Takes another configuration; on an error the old one stays. The node's name cannot change. */
   reload(config: NodeConfig): Promise<void>;
   register(service: ServiceConfig): void;
+  /** Offers a service that `target` serves, within this program. */
+  serve(service: ServedService, target: Target): void;
   unregister(name: string): void;
   view(): NodeView;
   /** The part of it that analyzers found out. */
@@ -65,6 +69,8 @@ export interface PolarityNode {
   readonly addresses: { readonly links: readonly string[]; readonly listeners: readonly string[] };
   /** A stream of raw bytes to a service; waits for an offer for `waitMs`. Rejects with why there is none. */
   open(service: string, node: string | undefined, waitMs: number): Promise<ByteStream>;
+  /** A stream for `request`, to be written to at once; `sink` hears what becomes of it, perhaps within the call. */
+  dial(request: StreamRequest, sink: ByteSink): ByteStream;
 }
 
 export function createNode(config: NodeConfig, environment: NodeEnvironment): PolarityNode {
@@ -97,14 +103,14 @@ class Node implements PolarityNode, ExchangeContext {
   #wishes: readonly RelayWish[] = [];
   readonly #report: NodeReport;
   readonly #startedAt: number;
-  readonly #dialled = new ListenerStatistics();
+  readonly #dialled: DialledStreams;
   #config: NodeConfig;
   #noConnector: boolean | undefined;
   #state: NodeState = "starting";
   #ticking: NodeJS.Timeout | undefined;
   #draining: Promise<{ cutOff: number }> | undefined;
 
-  constructor(config: NodeConfig, { logger, clock, version }: NodeEnvironment) {
+  constructor(config: NodeConfig, { logger, clock, version, observer }: NodeEnvironment) {
     const instance = randomUUID();
     const { name } = config.node;
     const { random } = this;
@@ -141,6 +147,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#relayOffers = new RelayOffers(this.registry, instance, logger);
     this.#relayed = new RelayedSessions(this, instance, hopsMax, logger);
     this.#onwardOffers = new OnwardOffers(pathOptions);
+    this.#dialled = new DialledStreams(this, this.#relayOffers);
     this.#accessLogs = new AccessLogs(logger);
     this.#listeners = new ListenerSet({ sessions: this, logger, node: name, random }, this.registry, {
       accessLogs: this.#accessLogs,
@@ -160,7 +167,9 @@ class Node implements PolarityNode, ExchangeContext {
       onwardOffers: this.#onwardOffers,
       wantsPaths: () => wantsPaths(this.#config),
       relayed: this.#relayed,
+      observed: observer === undefined ? undefined : new ObservedLinks(observer, name),
       suspect: (upstream) => {
+        this.#dialled.upstreamSuspect(upstream);
         this.#listeners.upstreamSuspect(upstream);
         this.#relayed.upstreamSuspect(upstream);
       },
@@ -258,6 +267,10 @@ class Node implements PolarityNode, ExchangeContext {
     this.#services.register(service);
   }
 
+  serve(service: ServedService, target: Target): void {
+    this.#services.serve(service, target);
+  }
+
   unregister(name: string): void {
     this.#services.unregister(name);
   }
@@ -271,26 +284,16 @@ class Node implements PolarityNode, ExchangeContext {
   }
 
   readiness(): Readiness {
-    return this.#state === "ready"
-      ? { ready: true, reasons: [] }
-      : { ready: false, reasons: [`the node is ${this.#state}`] };
+    const ready = this.#state === "ready";
+    return { ready, reasons: ready ? [] : [`the node is ${this.#state}`] };
   }
 
   open(service: string, node: string | undefined, waitMs: number): Promise<ByteStream> {
-    const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
-    const [near, far] = createByteStreamPair();
-    const wish = { service, protocol: "tcp" } as const;
-    this.#relayOffers.want(wish);
-    const request = new StreamRequest(service, "tcp", "", node, waitMs);
-    const session = new StreamSession(this, far, request, node, waitMs, this.#dialled, {
-      opened: () => resolve(near),
-      finished: (_session, error) => {
-        this.#relayOffers.unwant(wish);
-        if (error !== undefined) reject(error);
-      },
-    });
-    session.start();
-    return promise;
+    return this.#dialled.connect(new StreamRequest(service, "tcp", "", node, waitMs));
+  }
+
+  dial(request: StreamRequest, sink: ByteSink): ByteStream {
+    return this.#dialled.open(request, sink);
   }
 
   async #apply(config: NodeConfig): Promise<void> {
@@ -361,6 +364,7 @@ class Node implements PolarityNode, ExchangeContext {
     const error = new PolarityError("NODE_STOPPED", why);
     this.#endCopies(error);
     const sessions = this.#listeners.close(error) + this.#relayed.close(error);
+    this.#dialled.close(error);
     const streams = await this.#hub.close(error);
     this.#services.close(error);
     this.#onwardOffers.stop();

@@ -7,7 +7,8 @@
  * each peer.
  */
 import type { Clock, Logger } from "../base/clock.ts";
-import { type Link, PATHS_FEATURE } from "../link/link.ts";
+import { PATHS_FEATURE } from "../link/features.ts";
+import type { Link } from "../link/link.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { Registry } from "../registry/registry.ts";

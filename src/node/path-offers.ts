@@ -121,6 +121,10 @@ class PathUpstream implements Upstream {
     this.#self = self;
   }
 
+  get confirms(): boolean {
+    return this.#link.confirms === true;
+  }
+
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {
     if (request.via.length > 0 && this.#leadsBack(request)) return undefined;
     return this.#link.open(request.onward(this.#self, this.node), first, second, sink);

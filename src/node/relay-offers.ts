@@ -8,7 +8,8 @@ import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { Logger } from "../base/clock.ts";
 import type { StreamProtocol, StreamRequest, Upstream } from "../base/upstream.ts";
 import { COST_MAX, HOPS_MAX } from "../link/link-limits.ts";
-import { type Link, type LinkState, RELAY_FEATURE } from "../link/link.ts";
+import { RELAY_FEATURE } from "../link/features.ts";
+import type { Link, LinkState } from "../link/link.ts";
 import type { Registry } from "../registry/registry.ts";
 
 /** What some client of this node wants, or may want. */
@@ -154,6 +155,10 @@ class RelayUpstream implements Upstream {
 
   get node(): string {
     return this.#link.node;
+  }
+
+  get confirms(): boolean {
+    return this.#link.confirms === true;
   }
 
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {

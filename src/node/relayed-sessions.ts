@@ -54,7 +54,7 @@ export class RelayedSessions implements StreamSessionEvents {
   }
 
   /** Passes on the stream that node `peer` opened. */
-  accept(peer: string, { service, protocol, client, node, waitMs, via }: Preamble, stream: ByteStream): void {
+  accept(peer: string, { service, protocol, client, node, waitMs, via, confirm }: Preamble, stream: ByteStream): void {
     const refusal = this.#refusal(via);
     if (refusal !== undefined) {
       stream.reset(refusal);
@@ -62,8 +62,11 @@ export class RelayedSessions implements StreamSessionEvents {
     }
     this.statistics.connections++;
     this.statistics.connectionsOpen++;
-    const request = new StreamRequest(service, protocol, client, node, waitMs, "done", via);
-    const session = new StreamSession(this.#context, stream, request, node, waitMs, this.statistics, this);
+    const request = new StreamRequest(service, protocol, client, node, waitMs, "done", via, confirm);
+    const events: StreamSessionEvents = confirm
+      ? { opened: () => stream.confirm?.(), finished: (session, error) => this.finished(session, error) }
+      : this;
+    const session = new StreamSession(this.#context, stream, request, node, waitMs, this.statistics, events);
     stream.sink = new RelayedClient(session, peer);
     this.#sessions.set(session, peer);
     session.start();

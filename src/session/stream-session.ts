@@ -15,7 +15,7 @@ import { ReplayBuffer } from "./replay-buffer.ts";
 import { beginsSafely, MAY_BREAK_UNDER_SAFE } from "./safe-requests.ts";
 
 export interface StreamSessionEvents {
-  /** An offer was found and a stream opened on it; called once. */
+  /** An offer was found and a stream opened on it, or a router says so where the request is to `confirm`; called once. */
   opened?(session: StreamSession): void;
   /** Both directions are over; called once. `error`: why, unless both ended in order. */
   finished(session: StreamSession, error: PolarityError | undefined): void;
@@ -42,6 +42,7 @@ export class StreamSession implements OfferSought {
   #serviceEnded = false;
   #answered = false;
   #finished = false;
+  #opened = false;
   /** Credit owed to each side for bytes that the other has not taken yet. */
   #owedToClient = 0;
   #owedToService = 0;
@@ -129,8 +130,8 @@ export class StreamSession implements OfferSought {
       statistics.requests++;
       statistics.connections++;
       statistics.active++;
-      this.#events.opened?.(this);
     }
+    if (!this.request.confirm || offer.upstream.confirms !== true) this.serviceOpened();
     let room = true;
     for (const chunk of this.#replay.chunks) room = service.write(chunk);
     if (room) this.serviceDrained();
@@ -176,6 +177,12 @@ export class StreamSession implements OfferSought {
   }
 
   // ── the service's side ──
+
+  serviceOpened(): void {
+    if (this.#opened) return;
+    this.#opened = true;
+    this.#events.opened?.(this);
+  }
 
   serviceData(chunk: Buffer): void {
     if (!this.#answered) this.#firstAnswer();
@@ -229,6 +236,7 @@ export class StreamSession implements OfferSought {
 
   #firstAnswer(): void {
     this.#answered = true;
+    this.serviceOpened();
     if (this.journal !== undefined) this.journal.heardAt = this.#context.clock.now();
     this.#replay.giveUp();
     this.offer?.statistics.latency.record(this.#context.clock.now() - this.startedAt);
@@ -287,5 +295,8 @@ class ServiceSide implements ByteSink {
   }
   drain(): void {
     this.#session.serviceDrained();
+  }
+  opened(): void {
+    this.#session.serviceOpened();
   }
 }

@@ -83,6 +83,7 @@ class TcpServing {
 
   connected(): void {
     this.#connected = true;
+    this.#stream.confirm?.();
   }
 
   abort(error: PolarityError): void {

@@ -1,0 +1,249 @@
+/**
+ * A node within a program: what one configuration describes, and services that the program itself serves.
+ */
+import { type Logger, silentLogger, systemClock } from "../base/clock.ts";
+import type { PolarityError } from "../base/errors.ts";
+import type { LinkState } from "../link/link.ts";
+import type { ConfigInput, LinkDialInput, NodeConfig } from "../config/node-config.ts";
+import { createNode as createEngine, type PolarityNode, type Readiness } from "../node/node.ts";
+import type { OfferChange } from "../node/node-observer.ts";
+import type { LinkView, NodeView } from "../node/view.ts";
+import { Emitter, type Listener } from "./emitter.ts";
+import { HandlerTarget } from "./handler-target.ts";
+import { configOf } from "./node-input.ts";
+import { wireServiceName } from "./service-address.ts";
+import { type HandlerProtocol, type ServiceHandler, takerOf } from "./service-handler.ts";
+import { packageVersion } from "./version.ts";
+
+export interface NodeOptions {
+  /** Default: no log. */
+  readonly logger?: Logger;
+  /** What file names in the configuration are relative to. Default: the process's folder. */
+  readonly folder?: string;
+}
+
+/** What a node tells as it happens. */
+export interface NodeEvents {
+  /** Everything that listens is bound; the URLs have the ports that the system chose. */
+  listening: NodeAddresses;
+  /** A link has joined, dialled by either side. */
+  linkUp: LinkView;
+  /** A link became `up`, `suspect` or `draining`. */
+  linkChanged: { readonly link: LinkView; readonly state: LinkState };
+  /** A link that had joined has ended. One that this node dialled is dialled again by itself. */
+  linkDown: { readonly link: LinkView; readonly error: PolarityError };
+  /** An attempt to dial a link failed; it is repeated by itself. */
+  dialFailed: { readonly url: string; readonly error: PolarityError };
+  /** Somebody offers a service here, or changes the weight, protocol or health of an offer. */
+  offerAdded: OfferChange;
+  offerRemoved: OfferChange;
+  /** A handler of `serve` failed, or a peer's offer was refused. The node goes on. */
+  error: PolarityError;
+  /** The node takes no new work. */
+  draining: undefined;
+  stopped: undefined;
+}
+
+export interface NodeAddresses {
+  /** Where other nodes join. */
+  readonly links: readonly string[];
+  /** Where clients come in. */
+  readonly listeners: readonly string[];
+}
+
+/** A service's entry of a configuration, beside its target. */
+export type ServiceInput = Omit<NonNullable<ConfigInput["services"]>[string], "target" | "targets">;
+
+export interface ServeOptions {
+  /** Share of new work relative to other nodes that offer the service: 1 (the default) to 1000. */
+  readonly weight?: number;
+  /** Told to the other nodes with the offer. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /**
+   * What the service is offered as. `http/1.1`, the default of HTTP handlers and channels: streams of one checked exchange
+   * each, which HTTP listeners route to. `tcp`, the default of `{ stream }`: whole connections, of HTTP too.
+   */
+  readonly protocol?: HandlerProtocol;
+}
+
+/** A node; nothing of it runs before `start`. */
+export interface ProgramNode {
+  readonly name: string;
+  /** Binds what listens and begins to dial; does not wait for links. Throws ADDRESS_IN_USE, INSECURE_LISTENER, NAME_TAKEN. */
+  start(): Promise<void>;
+  /** Ends in order within `node.drainTimeout`; `cutOff` is how many streams and sessions had to be cut off. */
+  drain(): Promise<{ readonly cutOff: number }>;
+  /** Ends now. Idempotent. */
+  stop(): Promise<void>;
+  /** Takes another configuration; what the program serves stays. On an error the old one stays, and the error is thrown. */
+  reload(config: ConfigInput): Promise<void>;
+  /**
+   * Offers a service at once: by the URL of its app, or by a handler in this program (as `serve`). One of the same name is
+   * replaced. Throws CONFIG_INVALID, and NAME_TAKEN when the name is another's.
+   */
+  register(service: string, target: string, options?: ServiceInput): void;
+  register(service: string, target: ServiceHandler, options?: ServeOptions): void;
+  /** Offers a service that this program serves, on links and listeners alike, without a port. */
+  serve(service: string, handler: ServiceHandler, options?: ServeOptions): void;
+  /** Streams under way go on. Throws SERVICE_UNKNOWN. */
+  unregister(service: string): void;
+  /** What listens, with the ports that the system chose; empty before `start`. */
+  readonly addresses: NodeAddresses;
+  /** Everything that the node shows of itself: links, services, offers, sessions, counts. */
+  view(): NodeView;
+  readiness(): Readiness;
+  /** Calls `listener` at each event of that name; returns what ends that. */
+  on<Name extends keyof NodeEvents>(name: Name, listener: Listener<NodeEvents[Name]>): () => void;
+  /** Resolves with the next event of that name; rejects with the signal's reason. */
+  once<Name extends keyof NodeEvents>(
+    name: Name,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<NodeEvents[Name]>;
+  /** As `stop`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Creates a node from a configuration: the shape of the YAML file, or what `loadConfigFile` read. Throws CONFIG_INVALID. */
+export function createNode(config: ConfigInput | NodeConfig, options: NodeOptions = {}): ProgramNode {
+  return new EngineNode(config, options);
+}
+
+export interface ConnectAndServeOptions extends NodeOptions {
+  /** URLs of the routers to link to. */
+  readonly routers: readonly string[];
+  /** What to serve, by the service's name. */
+  readonly services: Readonly<Record<string, ServiceHandler>>;
+  /** The node's name. Default: the host's name. */
+  readonly name?: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+  /** For `tls://` and `wss://` routers, as `links.dial.tls` of a configuration. */
+  readonly tls?: NonNullable<LinkDialInput["tls"]>;
+}
+
+/** A started node that links to routers and serves services of this program to them. */
+export async function connectAndServe(options: ConnectAndServeOptions): Promise<ProgramNode> {
+  const { routers, services, name, token, tokenFile, tls, ...rest } = options;
+  const dial = routers.map((url) => ({ url, token, tokenFile, tls: /^(?:tls|wss):/.test(url) ? tls : undefined }));
+  const node = new EngineNode(configOf({ node: { name }, links: { dial } }, rest.folder), rest);
+  for (const [service, handler] of Object.entries(services)) node.serve(service, handler);
+  await node.start();
+  return node;
+}
+
+class EngineNode implements ProgramNode {
+  readonly #engine: PolarityNode;
+  readonly #events = new Emitter<NodeEvents>();
+  readonly #folder: string | undefined;
+  readonly #config: NodeConfig;
+  #stopped = false;
+
+  constructor(config: ConfigInput | NodeConfig, { logger = silentLogger, folder }: NodeOptions) {
+    this.#folder = folder;
+    this.#config = isResolved(config) ? config : configOf(config, folder);
+    const events = this.#events;
+    this.#engine = createEngine(this.#config, {
+      logger,
+      clock: systemClock,
+      version: packageVersion(),
+      observer: {
+        linkUp: (link) => events.emit("linkUp", link),
+        linkChanged: (link, state) => events.emit("linkChanged", { link, state }),
+        linkDown: (link, error) => events.emit("linkDown", { link, error }),
+        dialFailed: (url, error) => events.emit("dialFailed", { url, error }),
+        offerAdded: (offer) => events.emit("offerAdded", offer),
+        offerRemoved: (offer) => events.emit("offerRemoved", offer),
+        failed: (error) => events.emit("error", error),
+      },
+    });
+  }
+
+  get name(): string {
+    return this.#config.node.name;
+  }
+
+  get addresses(): NodeAddresses {
+    return this.#engine.addresses;
+  }
+
+  async start(): Promise<void> {
+    await this.#engine.start();
+    this.#events.emit("listening", this.addresses);
+  }
+
+  async drain(): Promise<{ readonly cutOff: number }> {
+    this.#events.emit("draining", undefined);
+    const outcome = await this.#engine.drain();
+    this.#hasStopped();
+    return outcome;
+  }
+
+  async stop(): Promise<void> {
+    await this.#engine.stop();
+    this.#hasStopped();
+  }
+
+  async reload(config: ConfigInput): Promise<void> {
+    const resolved = configOf({ ...config, node: { name: this.name, ...config.node } }, this.#folder);
+    await this.#engine.reload(resolved);
+  }
+
+  register(service: string, target: string | ServiceHandler, options: ServiceInput | ServeOptions = {}): void {
+    if (typeof target !== "string") {
+      this.serve(service, target, options as ServeOptions);
+      return;
+    }
+    const name = wireServiceName(service);
+    const [config] = configOf(
+      { services: { [name]: { ...(options as ServiceInput), target } } },
+      this.#folder,
+    ).services;
+    if (config !== undefined) this.#engine.register(config);
+  }
+
+  serve(service: string, handler: ServiceHandler, options: ServeOptions = {}): void {
+    const name = wireServiceName(service);
+    const taker = takerOf(handler, (error) => this.#events.emit("error", error));
+    const { weight = 1, labels = {}, protocol = taker.protocol } = options;
+    const target = new HandlerTarget({ service: name, protocol, taker, now: () => systemClock.now() });
+    this.#engine.serve({ name, protocol, weight, labels }, target);
+  }
+
+  unregister(service: string): void {
+    this.#engine.unregister(wireServiceName(service));
+  }
+
+  view(): NodeView {
+    return this.#engine.view();
+  }
+
+  readiness(): Readiness {
+    return this.#engine.readiness();
+  }
+
+  on<Name extends keyof NodeEvents>(name: Name, listener: Listener<NodeEvents[Name]>): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  once<Name extends keyof NodeEvents>(
+    name: Name,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<NodeEvents[Name]> {
+    return this.#events.once(name, options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  #hasStopped(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#events.emit("stopped", undefined);
+  }
+}
+
+/** Only what resolving made has its services as a list. */
+function isResolved(config: ConfigInput | NodeConfig): config is NodeConfig {
+  return Array.isArray(config.services) && Object.isFrozen(config);
+}

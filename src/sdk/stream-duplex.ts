@@ -1,0 +1,254 @@
+/**
+ * A byte stream as a Node `Duplex`, for those who want one: half-open, with backpressure both ways.
+ *
+ * Credit goes back to the sender when the reader took the bytes; a chunk is copied once, as it was only lent. Beyond that it
+ * has what Node's HTTP and websocket code looks for in a socket. The router's and connector's own paths do not use it.
+ */
+import { Duplex } from "node:stream";
+import { type ByteSink, type ByteStream, DiscardSink } from "../base/byte-stream.ts";
+import { type ErrorCode, PolarityError } from "../base/errors.ts";
+
+/**
+ * A stream to or from a service. `end()` half-closes and reading goes on; `destroy()` resets both ways, unless both sides had
+ * ended. Errors are `PolarityError`s, except what `destroy` was given and the reason of an aborted signal. When somebody
+ * was found who serves it, `connect` is emitted.
+ */
+export interface ServiceStream extends Duplex {
+  /** The service, as links name it. */
+  readonly service: string;
+  /** The machine that was asked for; undefined for any, and where this program is the one that serves. */
+  readonly machine: string | undefined;
+  /** Nobody was found yet who serves it. What is written meanwhile follows. */
+  readonly connecting: boolean;
+  /** The client's IP address where the other side told it, on the serving side. */
+  readonly remoteAddress: string | undefined;
+  readonly remotePort: number | undefined;
+  /** Emits `timeout` after so many milliseconds without a byte either way; 0: never. */
+  setTimeout(milliseconds: number, listener?: () => void): this;
+}
+
+/** Who a stream is from, as far as the other side says. */
+export interface StreamInfo {
+  readonly service: string;
+  /** The client's address as `host:port`; empty where there is none, or none was told. */
+  readonly client: string;
+}
+
+export interface StreamDuplexOptions {
+  readonly service: string;
+  readonly machine?: string | undefined;
+  /** `host:port` of the client, on the serving side. */
+  readonly client?: string | undefined;
+  /** What a peer is told when this side is destroyed without saying why. */
+  readonly destroyedAs: { readonly code: ErrorCode; readonly message: string };
+}
+
+/** For how long the far side may take to end a stream whose near side is done with it. */
+const LINGER_MS = 30_000;
+
+export class StreamDuplex extends Duplex implements ServiceStream {
+  readonly service: string;
+  readonly machine: string | undefined;
+  readonly remoteAddress: string | undefined;
+  readonly remotePort: number | undefined;
+  readonly remoteFamily: string | undefined;
+  connecting: boolean;
+  timeout = 0;
+  /** What the stream calls; handed to whoever opens it. */
+  readonly sink: ByteSink;
+  readonly #destroyedAs: StreamDuplexOptions["destroyedAs"];
+  #stream: ByteStream | undefined;
+  /** A write or the end, which waits for the stream to be there or to have room. */
+  #waiting: (() => void) | undefined;
+  #used = false;
+  #owed = 0;
+  #reset = false;
+  #peerEnded = false;
+  /** All that matters was said: `destroy` ends the stream in order. */
+  #inOrder = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Without `stream`, what is written waits until `attach`. */
+  constructor(options: StreamDuplexOptions, stream?: ByteStream) {
+    super({ allowHalfOpen: true });
+    const { service, machine, client = "", destroyedAs } = options;
+    this.service = service;
+    this.machine = machine;
+    this.#destroyedAs = destroyedAs;
+    const [, bracketed, plain, port = ""] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(client) ?? [];
+    this.remoteAddress = bracketed ?? plain;
+    this.remoteFamily = this.remoteAddress === undefined ? undefined : bracketed === undefined ? "IPv4" : "IPv6";
+    this.remotePort = port === "" ? undefined : Number(port);
+    this.#stream = stream;
+    this.connecting = stream === undefined;
+    this.sink = {
+      data: (chunk) => this.#data(chunk),
+      end: () => {
+        this.#peerEnded = true;
+        this.push(null);
+      },
+      reset: (error) => this.#resetByPeer(error),
+      drain: () => this.#proceed(),
+      opened: () => this.#opened(),
+    };
+    if (stream !== undefined) stream.sink = this.sink;
+  }
+
+  /** The stream is there, with `sink` as its sink: what was written meanwhile goes out. */
+  attach(stream: ByteStream): void {
+    if (this.destroyed) {
+      if (!this.#reset) stream.reset(this.#reasonFor(null));
+      return;
+    }
+    this.#stream = stream;
+    this.#proceed();
+  }
+
+  /** Gives up the stream that broke under it, to be attached to another; false when that could repeat something. */
+  detach(): boolean {
+    if (!this.connecting || this.#used || this.destroyed) return false;
+    this.#stream = undefined;
+    return true;
+  }
+
+  /** An HTTP exchange on it is complete: `destroy` then ends it in order. */
+  exchangeComplete(): void {
+    this.#inOrder = true;
+  }
+
+  override _read(): void {
+    const owed = this.#owed;
+    this.#owed = 0;
+    if (owed > 0) this.#stream?.consumed(owed);
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#timer?.refresh();
+    const stream = this.#stream;
+    if (stream === undefined) {
+      this.#waiting = () => this._write(chunk, _encoding, done);
+      return;
+    }
+    this.#used = true;
+    if (stream.write(chunk)) done();
+    else this.#waiting = done;
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    const stream = this.#stream;
+    if (stream === undefined) {
+      this.#waiting = () => this._final(done);
+      return;
+    }
+    this.#used = true;
+    stream.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#timer);
+    this.connecting = false;
+    this.#waiting = undefined;
+    const stream = this.#stream;
+    if (stream !== undefined && !this.#reset) {
+      const bothEnded = this.#peerEnded && this.writableFinished;
+      if (error !== null || !(this.#inOrder || bothEnded)) stream.reset(this.#reasonFor(error));
+      else if (this.#peerEnded) stream.end();
+      else this.#linger(stream);
+    }
+    done(error);
+  }
+
+  // ── what Node's HTTP, HTTP/2 and websocket code expects of a socket ──
+
+  setTimeout(milliseconds: number, listener?: () => void): this {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.timeout = milliseconds;
+    if (milliseconds > 0 && !this.destroyed) {
+      this.#timer = setTimeout(() => this.emit("timeout"), milliseconds).unref();
+      if (listener !== undefined) this.once("timeout", listener);
+    } else if (listener !== undefined) {
+      this.off("timeout", listener);
+    }
+    return this;
+  }
+
+  setNoDelay(): this {
+    return this;
+  }
+
+  setKeepAlive(): this {
+    return this;
+  }
+
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
+
+  destroySoon(): void {
+    this.#inOrder = true;
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once("finish", () => this.destroy());
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.destroyed) return;
+    this.#timer?.refresh();
+    const stays = this.push(Buffer.from(chunk));
+    if (stays) this.#stream?.consumed(chunk.length);
+    else this.#owed += chunk.length;
+  }
+
+  #opened(): void {
+    if (!this.connecting || this.destroyed) return;
+    this.connecting = false;
+    this.emit("connect");
+  }
+
+  #resetByPeer(error: PolarityError): void {
+    this.#reset = true;
+    this.destroy(error);
+  }
+
+  #proceed(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.();
+  }
+
+  /** Our side has said all; the other may still be ending. What it still says nobody reads. */
+  #linger(stream: ByteStream): void {
+    this._read();
+    stream.end();
+    const late = setTimeout(() => {
+      stream.reset(new PolarityError("CLIENT_GONE", `the far side did not end the stream within ${LINGER_MS} ms`));
+    }, LINGER_MS).unref();
+    stream.sink = new LingerSink(stream, late);
+  }
+
+  #reasonFor(error: Error | null): PolarityError {
+    if (error instanceof PolarityError) return error;
+    const { code, message } = this.#destroyedAs;
+    return new PolarityError(code, error === null ? message : `${message}: ${error.message}`, error ?? undefined);
+  }
+}
+
+class LingerSink extends DiscardSink {
+  readonly #late: NodeJS.Timeout;
+  constructor(stream: ByteStream, late: NodeJS.Timeout) {
+    super(stream);
+    this.#late = late;
+  }
+  override end(): void {
+    clearTimeout(this.#late);
+  }
+  override reset(): void {
+    clearTimeout(this.#late);
+  }
+}
