@@ -15,6 +15,8 @@
  * const response = await dialer.fetch("http://phone0.hello/");
  * ```
  */
+export type { Analyzer, AnalyzerFactory, Tap } from "./analyze/analyzer.ts";
+export type { Meters, Statistic, Statistics } from "./analyze/meters.ts";
 export { type LogFields, type Logger, silentLogger } from "./base/clock.ts";
 export { type ErrorCode, ERRORS, type Fault, PolarityError } from "./base/errors.ts";
 export type { StreamProtocol } from "./base/upstream.ts";
@@ -25,6 +27,7 @@ export type { LinkState } from "./link/link.ts";
 export type { OfferChange } from "./node/node-observer.ts";
 export type { Readiness } from "./node/node.ts";
 export type {
+  AnalysisView,
   CertificateView,
   LatencyView,
   LinkView,

@@ -10,7 +10,7 @@ import { mkdir, open, rename, stat, readFile, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { decodeRecovery, encodeRecovery, type SavedAnalyses } from "../analyze/recovery-format.ts";
 import type { Logger } from "../base/clock.ts";
-import { reasonOf } from "../config/resolution.ts";
+import { messageOf } from "../base/errors.ts";
 
 export interface Recovered {
   readonly analyses: SavedAnalyses;
@@ -44,7 +44,7 @@ export class RecoveryFile {
       text = await readFile(this.path, "utf8");
     } catch (error) {
       if (codeOf(error) === "ENOENT") return undefined;
-      this.#warn(`cannot read the recovery file ${this.path}, statistics begin at zero: ${reasonOf(error)}`);
+      this.#warn(`cannot read the recovery file ${this.path}, statistics begin at zero: ${messageOf(error)}`);
       return undefined;
     }
     const now = this.#wallClock();
@@ -58,7 +58,7 @@ export class RecoveryFile {
     const aside = `${this.path}.bad`;
     const kept = await rename(this.path, aside).then(
       () => `it is kept as ${aside}`,
-      (error: unknown) => `it cannot be kept aside: ${reasonOf(error)}`,
+      (error: unknown) => `it cannot be kept aside: ${messageOf(error)}`,
     );
     this.#warn(`the recovery file ${this.path} cannot be used, statistics begin at zero: ${reason}; ${kept}`);
     return undefined;
@@ -74,7 +74,7 @@ export class RecoveryFile {
       await syncFolder(dirname(this.path));
     } catch (error) {
       if (!this.#failing)
-        this.#warn(`cannot save statistics in ${this.path}, they would not survive a restart: ${reasonOf(error)}`);
+        this.#warn(`cannot save statistics in ${this.path}, they would not survive a restart: ${messageOf(error)}`);
       this.#failing = true;
       // Half a file on a full disk would only be in the way.
       await unlink(temporary).catch(() => {});
