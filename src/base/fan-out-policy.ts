@@ -16,6 +16,9 @@ export interface FanOutPolicy {
   readonly join: boolean;
 }
 
+/** A listener's word on it: a policy; null for one server whatever is offered; undefined to do as the offers say. */
+export type FanOutChoice = FanOutPolicy | null | undefined;
+
 export const FAN_OUT_MODES: readonly FanOutMode[] = ["half-duplex", "full-duplex"];
 
 /** A session's buffer is this node's memory, whoever asks for it. */

@@ -87,6 +87,8 @@ export interface Upstream {
    * there are frames. `sink` becomes the stream's sink and is never called before `open` returns. Undefined: no new streams now.
    */
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined;
+  /** The servers that together serve `service` here, where a one-to-N session may ask each for itself. */
+  parts?(service: string): readonly Upstream[] | undefined;
 }
 
 /** JSON with every character above U+007E as an escape. */

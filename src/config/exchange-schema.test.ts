@@ -52,6 +52,7 @@ listeners:
     hedge: { afterMs: 100, max: 3 },
     mirror: { service: "shadow", percent: 10, bodyBytesMax: 1024 },
     sticky: { kind: "cookie", name: "polarity", maxAgeSeconds: 3600 },
+    fanOut: undefined,
   });
   assert.deepEqual(listener?.routes[1]?.policy, {
     timeoutMs: 0,
@@ -60,6 +61,7 @@ listeners:
     hedge: undefined,
     mirror: undefined,
     sticky: { kind: "header", name: "x-user", maxAgeSeconds: 0 },
+    fanOut: undefined,
   });
   assert.equal(listener?.routes[2]?.policy.sticky, undefined);
   assert.deepEqual(listener?.routes[2]?.policy.hedge, { afterMs: 200, max: 2 });

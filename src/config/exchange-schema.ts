@@ -51,6 +51,7 @@ export function exchangePolicy(wishes: ExchangeWishes, base: ExchangePolicy): Ex
     hedge: hedge === undefined ? base.hedge : hedge.max > 1 ? hedge : undefined,
     mirror: mirror === undefined ? base.mirror : mirror.percent > 0 ? mirror : undefined,
     sticky: sticky === undefined ? base.sticky : stickyPolicy(sticky),
+    fanOut: base.fanOut,
   });
 }
 

@@ -122,7 +122,7 @@ test("each problem is one line with its place, its key and what was expected", (
     ],
     [
       "services: { w: { target: '1', mode: full-duplex } }\n" + LISTENER,
-      "polarity.yaml:1:37: services.w.mode: one-to-N modes are not supported yet: use mode: one",
+      "polarity.yaml:1:37: services.w.mode: full-duplex merges bytes, which is no answer in HTTP: use half-duplex, or tcp:// targets",
     ],
     [
       "services: { w: { target: '1', mode: two } }\n" + LISTENER,
@@ -130,7 +130,7 @@ test("each problem is one line with its place, its key and what was expected", (
     ],
     [
       "services: { w: { targets: ['1', '2'] } }\n" + LISTENER,
-      "polarity.yaml:1:27: services.w.targets: several targets are not supported yet: give one",
+      "polarity.yaml:1:27: services.w.targets: several targets need mode: half-duplex or full-duplex; mode one has one target",
     ],
     [
       "services: { w: { target: '1', proxyProtocol: v3 } }\n" + LISTENER,

@@ -19,6 +19,7 @@ import {
   size,
 } from "./fields.ts";
 import { analyzeField } from "./analyze-schema.ts";
+import { fanOutKeys, fanOutPolicy, fanOutProblem, MODES } from "./fan-out-schema.ts";
 import { rateSection } from "./rate-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { hstsSection, listenerTlsSection } from "./listener-tls-schema.ts";
@@ -45,6 +46,13 @@ function listenerSection(read: ReadFile) {
       ),
     ),
     node: maybe(nodeName("Only this node's offers of the service.")),
+    mode: maybe(
+      choice(
+        MODES,
+        "How each session meets the nodes that offer its service: `one` of them, or all, as `mode` of services explains; HTTP takes `half-duplex`, which races each request. Left out: as the offers say.",
+      ),
+    ),
+    ...fanOutKeys(),
     routes: list(
       routeSection(),
       "Which requests go to which service; the most specific route wins. Without routes, the request names its service.",
@@ -79,9 +87,10 @@ function listenerSection(read: ReadFile) {
     }),
     ...exchangeKeys(),
     limits: listenerLimitsSection(),
-  }).transform(({ url, service, waitForOffer, routes, ...given }, context) => {
+  }).transform(({ url, service, waitForOffer, routes, mode, slowest, buffer, join, ...given }, context) => {
     const [wishes, others] = exchangeWishes(given);
     const rest = { ...others, routes };
+    const fanOutWishes = { mode, slowest, buffer, join };
     const problem = (path: string[], message: string): void => {
       context.issues.push({ code: "custom", input: undefined, path, message });
     };
@@ -117,9 +126,16 @@ function listenerSection(read: ReadFile) {
     if (rest.node !== undefined && service === undefined) problem(["node"], "node needs a service");
     const useless = url.protocol === "http/1.1" ? undefined : EXCHANGE_KEYS.find((key) => wishes[key] !== undefined);
     if (useless !== undefined) problem([useless], `${useless} needs an http:// or https:// listener, not ${url.url}`);
-    const policy = exchangePolicy(wishes, DEFAULT_POLICY);
+    const uselessOfMode = fanOutProblem(fanOutWishes);
+    if (uselessOfMode !== undefined) problem([uselessOfMode[0]], uselessOfMode[1]);
+    const isHttp = url.protocol === "http/1.1";
+    if (isHttp && mode === "full-duplex")
+      problem(["mode"], `full-duplex merges bytes, which is no answer in HTTP: use half-duplex, or a tcp:// listener`);
+    const fanOut = mode === "one" ? null : fanOutPolicy(fanOutWishes);
+    const policy = exchangePolicy(wishes, { ...DEFAULT_POLICY, fanOut });
     return {
       ...others,
+      fanOut,
       routes: routes.map(({ wishes: ofRoute, ...route }) => ({ ...route, policy: exchangePolicy(ofRoute, policy) })),
       policy,
       address: url,

@@ -1,11 +1,12 @@
 /** The `services` section: what this node offers, and how it reaches the apps. */
 import { z } from "zod";
-import { parseTargetAddress } from "../base/address.ts";
+import { parseTargetAddress, type TargetAddress } from "../base/address.ts";
 import { checkServiceName } from "../base/argument.ts";
 import { messageOf } from "../base/errors.ts";
 import { LABEL_KEY_LENGTH_MAX, LABEL_VALUE_LENGTH_MAX, LABELS_MAX } from "../link/link-limits.ts";
 import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
 import { analyzeField } from "./analyze-schema.ts";
+import { fanOutKeys, fanOutPolicy, fanOutProblem, type FanOutWishes, MODES } from "./fan-out-schema.ts";
 import { choice, duration, integer, maybe, parsed, type ReadFile, section } from "./fields.ts";
 
 export function servicesSection(read: ReadFile) {
@@ -36,21 +37,21 @@ function serviceSection(read: ReadFile) {
     target: maybe(target),
     targets: z
       .array(target, { error: "expected a list of URLs" })
-      .max(1, { error: "several targets are not supported yet: give one" })
+      .min(1, { error: "expected at least one URL" })
+      .max(1000, { error: "expected at most 1000 URLs" })
       .optional()
-      .describe("The same as a list; this version takes one."),
+      .describe("Several apps that each session is with at once, as `mode` says."),
     protocol: maybe(
       choice(
         ["http/1.1", "h2", "tcp"],
         "What the app speaks; `h2` is HTTP/2, by ALPN on `https://` and else with prior knowledge. By default what the target's scheme says: http/1.1 for http and https, h2 for h2c, else tcp.",
       ),
     ),
-    mode: z
-      .enum(["one", "half-duplex", "full-duplex"], { error: "expected one, half-duplex or full-duplex" })
-      .refine((mode) => mode === "one", { error: "one-to-N modes are not supported yet: use mode: one" })
-      .transform((): "one" => "one")
-      .prefault("one")
-      .describe("How a session meets the service's targets. This version knows `one`: each session has one target."),
+    mode: choice(
+      MODES,
+      "How a session meets the service's servers: those of `targets`, and all nodes that offer it. `one`: one of them. `half-duplex`: all get what the client sends, and the first that answers keeps the session. `full-duplex`: all get it, and the client gets all answers.",
+    ).default("one"),
+    ...fanOutKeys(),
     tls: clientTlsSection(read).prefault({}).describe("For `https://` and `tls://` targets."),
     analyze: analyzeField(read, "the streams that reach the service here"),
     weight: integer(1, 1000, 1, "Share of new work relative to other nodes that offer the service."),
@@ -79,8 +80,10 @@ function serviceSection(read: ReadFile) {
       ["none", "v1", "v2"],
       "The PROXY header that begins each connection to the app and tells it the client's address. Each client then has connections of its own to an http app.",
     ).default("none"),
-  }).transform(({ target: one, targets, protocol, ...rest }, context) => {
+  }).transform(({ target: one, targets, protocol, mode, slowest, buffer, join, ...rest }, context) => {
     const address = one ?? targets?.[0];
+    const addresses = targets ?? (one === undefined ? [] : [one]);
+    const fanOut = { mode, slowest, buffer, join };
     if (address === undefined || (one !== undefined && targets !== undefined)) {
       const message = address === undefined ? "a service needs a target" : "give target or targets, not both";
       context.issues.push({ code: "custom", input: undefined, message });
@@ -100,14 +103,20 @@ function serviceSection(read: ReadFile) {
       const message = `an ${address.scheme}:// target speaks http/1.1; write ${raw}:// to pass raw bytes to ${address.url}`;
       context.issues.push({ code: "custom", input: undefined, path: ["protocol"], message });
     }
-    if (address.scheme !== "https" && address.scheme !== "tls" && isTlsSet(rest.tls)) {
+    if (!addresses.some(({ scheme }) => scheme === "https" || scheme === "tls") && isTlsSet(rest.tls)) {
       const message = `tls settings need an https:// or tls:// target, and ${address.url} is neither`;
       context.issues.push({ code: "custom", input: undefined, path: ["tls"], message });
+    }
+    for (const [path, message] of serversProblems(addresses, fanOut)) {
+      context.issues.push({ code: "custom", input: undefined, path: [path], message });
     }
     const { connectTimeout, responseTimeout, stallTimeout, ...others } = rest;
     return {
       ...others,
       target: address,
+      /** All of them, that one first. */
+      targets: addresses,
+      fanOut: fanOutPolicy(fanOut),
       // Requests cross links as HTTP/1.1, whichever version the app speaks.
       protocol: http2 ? ("http/1.1" as const) : (protocol ?? address.protocol),
       http2,
@@ -116,6 +125,30 @@ function serviceSection(read: ReadFile) {
       stallTimeoutMs: stallTimeout,
     };
   });
+}
+
+/** What is wrong with several servers, by key. */
+function serversProblems(addresses: readonly TargetAddress[], fanOut: FanOutWishes): (readonly [string, string])[] {
+  const problems: (readonly [string, string])[] = [];
+  const [first] = addresses;
+  const useless = fanOutProblem(fanOut);
+  if (useless !== undefined) problems.push(useless);
+  if (addresses.length > 1 && fanOut.mode === "one") {
+    problems.push(["targets", "several targets need mode: half-duplex or full-duplex; mode one has one target"]);
+  }
+  const other = addresses.find(
+    ({ protocol, scheme }) => protocol !== first?.protocol || (scheme === "h2c") !== (first.scheme === "h2c"),
+  );
+  if (other !== undefined) {
+    problems.push([
+      "targets",
+      `the targets of a service speak one protocol, and ${other.url} another than ${first?.url}`,
+    ]);
+  }
+  if (fanOut.mode === "full-duplex" && first?.protocol === "http/1.1") {
+    problems.push(["mode", "full-duplex merges bytes, which is no answer in HTTP: use half-duplex, or tcp:// targets"]);
+  }
+  return problems;
 }
 
 /** Bounded as the link protocol bounds them, so that no peer refuses them. */

@@ -6,6 +6,7 @@
  */
 import { asciiJson, type StreamProtocol } from "../base/upstream.ts";
 import { PolarityError } from "../base/errors.ts";
+import { DEFAULT_FAN_OUT, FAN_OUT_BUFFER_BYTES_MAX, FAN_OUT_MODES, type FanOutPolicy } from "../base/fan-out-policy.ts";
 import type { Announcement, Hop, OnwardPath } from "../registry/announcement.ts";
 import {
   COST_MAX,
@@ -131,8 +132,8 @@ export function formatControlMessage(type: string, fields: Fields): string {
 
 /** An announcement as it goes on the wire. */
 export function announcementFields(announcement: Announcement): Fields {
-  const { service, weight, protocol, labels, health } = announcement;
-  return { service, weight, protocol, labels, health };
+  const { service, weight, protocol, labels, health, fanOut } = announcement;
+  return { service, weight, protocol, labels, health, ...(fanOut && fanOutFields(fanOut)) };
 }
 
 /** What an offer says besides when it leads on. */
@@ -251,7 +252,23 @@ function readAnnouncement(fields: Fields): Announcement | undefined {
     protocol: protocol as StreamProtocol,
     labels: labels(fields),
     health,
+    ...fanOutOf(fields),
   };
+}
+
+function fanOutFields({ mode, slowest, bufferBytes, join }: FanOutPolicy): Fields {
+  return { mode, slowest, buffer: bufferBytes, join };
+}
+
+/** Nothing for `one`, which is what an offer without a mode means, and for modes that this version does not know. */
+function fanOutOf(fields: Fields): { readonly fanOut?: FanOutPolicy } {
+  const mode = FAN_OUT_MODES.find((known) => known === fields["mode"]);
+  if (mode === undefined) return {};
+  const buffer = fields["buffer"];
+  const bufferBytes =
+    buffer === undefined ? DEFAULT_FAN_OUT.bufferBytes : number(fields, "buffer", 1024, FAN_OUT_BUFFER_BYTES_MAX);
+  const slowest = fields["slowest"] === "drop" ? "drop" : DEFAULT_FAN_OUT.slowest;
+  return { fanOut: { mode, slowest, bufferBytes, join: fields["join"] === true } };
 }
 
 function announcements(fields: Fields): readonly Announcement[] {

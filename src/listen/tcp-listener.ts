@@ -8,6 +8,7 @@ import type { StreamTap } from "../analyze/stream-tap.ts";
 import type { ListenerAddress } from "../base/address.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
+import type { FanOutChoice } from "../base/fan-out-policy.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import { ExchangeJournal } from "../session/exchange-journal.ts";
@@ -32,6 +33,7 @@ export interface TcpListenerOptions {
   readonly helloTimeoutMs: number;
   readonly node: string | undefined;
   readonly accessLog: AccessLog | undefined;
+  readonly fanOut: FanOutChoice;
   readonly waitForOfferMs: number;
   readonly rates: RateOptions;
   readonly admission: AdmissionOptions;
@@ -167,7 +169,7 @@ export class TcpListener implements Listener {
   }
 
   #begin(stream: SocketStream, client: ClientAddress, service: string): void {
-    const { node, waitForOfferMs, accessLog, analysis } = this.#options;
+    const { node, waitForOfferMs, accessLog, analysis, fanOut } = this.#options;
     const tapped = analysis?.attach(stream);
     const session = new StreamSession(
       this.#context.sessions,
@@ -178,6 +180,7 @@ export class TcpListener implements Listener {
       this.statistics,
       this,
       accessLog && new ExchangeJournal(),
+      fanOut,
     );
     this.#sessions.set(session, client);
     if (tapped !== undefined) this.#taps.set(session, tapped.tap);

@@ -207,6 +207,7 @@ export class ListenerSet {
       node: config.node,
       accessLog: this.#extras.accessLogs.of(config),
       analysis: this.#extras.analyses.ofListener(config),
+      fanOut: config.fanOut,
       waitForOfferMs: config.waitForOfferMs,
       rates: config.limits.rates,
       admission: admissionOptions(config),

@@ -3,14 +3,17 @@ import { type Clock, CoarseClock, type Logger } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol } from "../base/upstream.ts";
 import { Health } from "../balance/health.ts";
+import type { TargetAddress } from "../base/address.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import { LOCAL_IDENTITY, type Registry } from "../registry/registry.ts";
+import { ServerTallies } from "../registry/server-tallies.ts";
 import { HTTP2_ALPN, HTTP_ALPN } from "../socket/tls-settings.ts";
 import { AnalyzedTarget } from "../target/analyzed-target.ts";
 import { AppTls } from "../target/app-tls.ts";
 import { checkHealth } from "../target/health-check.ts";
 import { Http2Target } from "../target/http2-target.ts";
+import { FanOutTarget } from "../target/fan-out-target.ts";
 import { HttpTarget } from "../target/http-target.ts";
 import { LocalUpstream } from "../target/local-upstream.ts";
 import type { Target, TargetContext } from "../target/target.ts";
@@ -111,6 +114,7 @@ export class LocalServices {
       protocol: config.protocol,
       labels: config.labels,
       health: health === undefined || health.up ? "up" : "down",
+      fanOut: config.fanOut,
     };
     this.#put({ registered, key, target: this.#createTapped(config, tls), health, announcement });
   }
@@ -186,8 +190,9 @@ export class LocalServices {
     if (service !== undefined) this.#retired.add(service.target);
   }
 
-  #createTls({ name, target, protocol, http2, tls }: ServiceConfig): AppTls | undefined {
-    if (target.scheme !== "https" && target.scheme !== "tls") return undefined;
+  #createTls({ name, targets, protocol, http2, tls }: ServiceConfig): AppTls | undefined {
+    const target = targets.find(usesTls);
+    if (target === undefined) return undefined;
     if (tls.insecureSkipVerify) {
       this.#options.logger.warn(
         { service: name },
@@ -211,8 +216,23 @@ export class LocalServices {
   }
 
   #createTarget(config: ServiceConfig, tls: AppTls | undefined): Target {
+    const { name, targets, fanOut, protocol } = config;
+    const created = targets.map((address) => this.#createOne(address, config, usesTls(address) ? tls : undefined));
+    if (fanOut === undefined || created.length === 1) return created[0]!;
+    const tallies = (): ServerTallies => this.#options.registry.statistics(name)?.servers ?? new ServerTallies();
+    return new FanOutTarget({
+      service: name,
+      protocol,
+      policy: fanOut,
+      targets: created,
+      clock: this.#options.clock,
+      tallies,
+    });
+  }
+
+  #createOne(address: TargetAddress, config: ServiceConfig, tls: AppTls | undefined): Target {
     const context: TargetContext = { clock: this.#coarse };
-    const { target: address, connectTimeoutMs, responseTimeoutMs, stallTimeoutMs, keepAlive, proxyProtocol } = config;
+    const { connectTimeoutMs, responseTimeoutMs, stallTimeoutMs, keepAlive, proxyProtocol } = config;
     if (config.protocol !== "http/1.1") return new TcpTarget({ address, tls, connectTimeoutMs, proxyProtocol });
     const Served = config.http2 ? Http2Target : HttpTarget;
     return new Served(context, {
@@ -237,9 +257,14 @@ export class LocalServices {
       { active: { intervalMs: check.intervalMs, rise: check.rise, fall: check.fall }, passive: undefined, random },
       {
         probe: () => {
-          const { target: address, http2, proxyProtocol } = config;
+          const { http2, proxyProtocol } = config;
           const { path, timeoutMs } = check;
-          void checkHealth({ address, tls, http2, path, timeoutMs, proxyProtocol }).then((failure) => {
+          const checks = config.targets.map((address) =>
+            checkHealth({ address, tls: usesTls(address) ? tls : undefined, http2, path, timeoutMs, proxyProtocol }),
+          );
+          // One that is well will do.
+          void Promise.all(checks).then((failures) => {
+            const failure = failures.includes(undefined) ? undefined : failures[0];
             if (failure === undefined) health.probePassed(clock.now());
             else health.probeFailed(clock.now(), failure);
           });
@@ -261,4 +286,8 @@ export class LocalServices {
     this.#options.registry.add(this.#upstream, LOCAL_IDENTITY, 0, service.announcement);
     this.#options.events.announced(service.announcement);
   }
+}
+
+function usesTls({ scheme }: TargetAddress): boolean {
+  return scheme === "https" || scheme === "tls";
 }

@@ -15,6 +15,7 @@ import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
 import { OfferWaiters } from "../registry/offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "../registry/registry.ts";
 import type { Copy, ExchangeContext } from "../session/exchange-contract.ts";
+import { FanOutOffers } from "../session/fan-out-offers.ts";
 import type { StallWatch } from "../session/stall-watch.ts";
 import type { Target } from "../target/target.ts";
 import { Alarm } from "./alarm.ts";
@@ -85,6 +86,7 @@ const WAITERS_MAX = 65_536;
 class Node implements PolarityNode, ExchangeContext {
   readonly registry: Registry;
   readonly waiters: OfferWaiters;
+  readonly fanOuts: FanOutOffers;
   readonly clock: Clock;
   readonly stallWatches = new DenseSet<StallWatch>();
   readonly copies = new DenseSet<Copy>();
@@ -130,6 +132,7 @@ class Node implements PolarityNode, ExchangeContext {
     });
     this.waiters = new OfferWaiters(this.registry, WAITERS_MAX);
     this.#analyses = new Analyses(logger, clock, config.analysis.recoveryPath);
+    this.fanOuts = new FanOutOffers(this.registry, clock);
     this.#services = new LocalServices({
       node: name,
       registry: this.registry,
@@ -383,6 +386,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.registry.tick(now);
     this.waiters.tick(now);
     this.stallWatches.forEach((watch) => watch.sweep(now));
+    this.fanOuts.sweep(now);
     this.#relayed.tick(now);
     this.#hub.tick(now);
     this.#onwardOffers.tick();

@@ -175,8 +175,8 @@ class OnwardPeer {
   }
 }
 
-function announcementOf({ service, weight, protocol, labels }: Offer): Announcement {
-  return { service, weight, protocol, labels, health: "up" };
+function announcementOf({ service, weight, protocol, labels, fanOut }: Offer): Announcement {
+  return { service, weight, protocol, labels, health: "up", fanOut };
 }
 
 function isBetter(offer: Offer, other: Offer): boolean {

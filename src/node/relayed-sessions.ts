@@ -39,6 +39,7 @@ export class RelayedSessions implements StreamSessionEvents {
       registry: sessions.registry,
       waiters: new OfferWaiters(sessions.registry, WAITING_MAX),
       clock: sessions.clock,
+      fanOuts: sessions.fanOuts,
       noConnector: false,
       mayStillLearn: true,
     };

@@ -1,5 +1,6 @@
 import { checkServiceName } from "../base/argument.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import type { FanOutPolicy } from "../base/fan-out-policy.ts";
 import type { StreamProtocol } from "../base/upstream.ts";
 
 /** One node's announcement, over one link, that it serves a service. */
@@ -12,6 +13,8 @@ export interface Announcement {
   readonly health: "up" | "down";
   /** It is found by its path, or by its domain and path, and not by a part of a host's name. */
   readonly byPath?: boolean;
+  /** Each session is with every node that offers the service; undefined: with one of them. */
+  readonly fanOut?: FanOutPolicy | undefined;
 }
 
 /** A node on the way to an app. */

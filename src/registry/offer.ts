@@ -1,4 +1,5 @@
 /** One node's offer of one service over one upstream, as sessions see it. */
+import type { FanOutPolicy } from "../base/fan-out-policy.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { Candidate } from "../balance/picker.ts";
 import { opaqueId } from "../balance/rendezvous.ts";
@@ -89,6 +90,11 @@ export class Offer implements Candidate {
   /** The name is its node's to offer; what others pass on, or might find, claims none. */
   get claims(): boolean {
     return !this.relay && this.#path.length <= 1;
+  }
+
+  /** How its node wants sessions spread over all who offer the service; undefined: not at all. */
+  get fanOut(): FanOutPolicy | undefined {
+    return this.#announcement.fanOut;
   }
 
   get protocol(): StreamProtocol {

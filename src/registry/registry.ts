@@ -259,6 +259,16 @@ export class Registry {
     return offer === undefined ? this.#none(service, protocol, node, directOnly) : offer.picked;
   }
 
+  /** Every offer that takes streams now; as for `pick`. O(offers). */
+  usableOffers(
+    service: string,
+    protocol: StreamProtocol,
+    node: string | undefined,
+    directOnly: boolean,
+  ): readonly Offer[] {
+    return this.#services.get(service)?.usableOffers(protocol, node, directOnly) ?? [];
+  }
+
   /** Time passes; a few times a second will do. */
   tick(now: number): void {
     if (now - this.#rolledAt < BUDGET_ROLL_MS) return;

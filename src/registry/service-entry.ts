@@ -88,7 +88,7 @@ export class ServiceEntry {
   pickNear(affinity: Affinity, protocol: StreamProtocol, excluded: readonly Offer[] | undefined): Offer | undefined {
     let index = this.#affinities.get(protocol);
     if (index === undefined) {
-      index = new AffinityIndex(this.#usableOffers(protocol, undefined, false));
+      index = new AffinityIndex(this.usableOffers(protocol, undefined, false));
       this.#affinities.set(protocol, index);
     }
     return index.pick(affinity, excluded);
@@ -122,7 +122,7 @@ export class ServiceEntry {
     const { any } = directOnly ? this.#directPickers : this.#pickers;
     let picker = any.get(protocol);
     if (picker === undefined) {
-      picker = createPicker(this.#usableOffers(protocol, undefined, directOnly), this.#random);
+      picker = createPicker(this.usableOffers(protocol, undefined, directOnly), this.#random);
       any.set(protocol, picker);
     }
     return picker;
@@ -137,7 +137,7 @@ export class ServiceEntry {
     }
     let picker = pickers.get(node);
     if (picker === undefined) {
-      picker = createPicker(this.#usableOffers(protocol, node, directOnly), this.#random);
+      picker = createPicker(this.usableOffers(protocol, node, directOnly), this.#random);
       // Clients choose the node: a picker is kept only where that node offers something.
       if (this.#offersOf(node)) pickers.set(node, picker);
     }
@@ -148,7 +148,7 @@ export class ServiceEntry {
     return this.offers.some((offer) => offer.upstream.node === node);
   }
 
-  #usableOffers(protocol: StreamProtocol, node: string | undefined, directOnly: boolean): Offer[] {
+  usableOffers(protocol: StreamProtocol, node: string | undefined, directOnly: boolean): Offer[] {
     return this.offers.filter(
       (offer) => offer.usable && offer.protocol === protocol && offer.reaches(node) && !(directOnly && offer.relay),
     );

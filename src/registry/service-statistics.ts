@@ -6,6 +6,7 @@
  */
 import { RetryBudget } from "../balance/retry-budget.ts";
 import type { ErrorCode, PolarityError } from "../base/errors.ts";
+import { ServerTallies } from "./server-tallies.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
 
 /** Counts that services and listeners share. */
@@ -59,10 +60,21 @@ export class ServiceStatistics extends TrafficStatistics {
   mirrors = 0;
   /** Copies that were not made, or broken off: too many under way, or too long a body. */
   mirrorsDropped = 0;
+  #servers: ServerTallies | undefined;
   /** What retries and hedges have to keep to. */
   readonly retryBudget = new RetryBudget();
   /** From a complete request head to the first byte of the response; for stream services, from accept to first byte back. */
   readonly latency = new LatencyHistogram();
+
+  /** Of one-to-N sessions, by server; made with the first. */
+  get servers(): ServerTallies {
+    this.#servers ??= new ServerTallies();
+    return this.#servers;
+  }
+
+  get hasServers(): boolean {
+    return this.#servers !== undefined;
+  }
 }
 
 export class ListenerStatistics extends TrafficStatistics {

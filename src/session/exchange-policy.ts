@@ -1,4 +1,5 @@
 /** What a route may ask of its exchanges: made once from the configuration, shared by all requests of the route. */
+import type { FanOutChoice } from "../base/fan-out-policy.ts";
 import type { RetryAllowance } from "../balance/retry-budget.ts";
 
 export interface RetryPolicy extends RetryAllowance {
@@ -39,6 +40,8 @@ export interface ExchangePolicy {
   readonly hedge: HedgePolicy | undefined;
   readonly mirror: MirrorPolicy | undefined;
   readonly sticky: StickyPolicy | undefined;
+  /** Whether each request is asked of all who offer its service. */
+  readonly fanOut: FanOutChoice;
 }
 
 export const DEFAULT_RETRIES: RetryPolicy = Object.freeze({
@@ -55,4 +58,5 @@ export const DEFAULT_POLICY: ExchangePolicy = Object.freeze({
   hedge: undefined,
   mirror: undefined,
   sticky: undefined,
+  fanOut: undefined,
 });

@@ -1,4 +1,5 @@
 /** Finds the offers of one HTTP exchange, and keeps the service's account of it. */
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { Offer, Picked } from "../registry/offer.ts";
 import type { ServiceStatistics } from "../registry/service-statistics.ts";
@@ -15,6 +16,14 @@ export class ExchangeSeeker extends OfferSeeker {
     const { stream, node, offerDeadline, policy } = request;
     super(context, session, stream.service, stream.protocol, node, offerDeadline, false, policy.retries);
     this.#request = request;
+  }
+
+  /** Sends the head. */
+  open(offer: Offer, sink: ByteSink): ByteStream | undefined {
+    const { stream, headStart, headEnding, policy } = this.#request;
+    const fanOut = policy.fanOut === undefined ? offer.fanOut : policy.fanOut;
+    if (!fanOut || offer.relay) return offer.upstream.open(stream, headStart, headEnding, sink);
+    return this.context.fanOuts.open(offer, fanOut, stream, headStart, headEnding, sink)?.stream;
   }
 
   /** The request has gone out, to its first offer or a later one. */

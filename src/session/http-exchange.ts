@@ -182,8 +182,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   // ── OfferSought ──
 
   tryOffer(offer: Offer): boolean {
-    const { request } = this;
-    const stream = offer.upstream.open(request.stream, request.headStart, request.headEnding, this);
+    const stream = this.#seeker.open(offer, this);
     if (stream === undefined) return false;
     this.#stream = stream;
     this.#seeker.sent(offer);

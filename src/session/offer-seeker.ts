@@ -10,6 +10,7 @@ import type { StreamProtocol } from "../base/upstream.ts";
 import type { Offer, Picked } from "../registry/offer.ts";
 import type { OfferWaiters, WaitHandle } from "../registry/offer-waiters.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { FanOutOffers } from "./fan-out-offers.ts";
 import { DEFAULT_RETRIES, type RetryPolicy } from "./exchange-policy.ts";
 
 /** What every session of a node shares. */
@@ -17,6 +18,8 @@ export interface SessionContext {
   readonly registry: Registry;
   readonly waiters: OfferWaiters;
   readonly clock: Clock;
+  /** One-to-N sessions. */
+  readonly fanOuts: FanOutOffers;
   /** Nothing offers anything here. */
   readonly noConnector: boolean;
   /** The node has just started, or nobody has joined it: what is unknown now may be known soon. */

@@ -6,10 +6,13 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { FanOutChoice } from "../base/fan-out-policy.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeJournal } from "./exchange-journal.ts";
+import type { FanOutSession } from "./fan-out-session.ts";
+import type { FanOutSideView } from "./fan-out-side.ts";
 import { OfferSeeker, type OfferSought, type SessionContext } from "./offer-seeker.ts";
 import { ReplayBuffer } from "./replay-buffer.ts";
 import { beginsSafely, MAY_BREAK_UNDER_SAFE } from "./safe-requests.ts";
@@ -36,6 +39,8 @@ export class StreamSession implements OfferSought {
   readonly #seeker: OfferSeeker;
   readonly #listener: ListenerStatistics;
   readonly #replay = new ReplayBuffer();
+  readonly #fanOutChoice: FanOutChoice;
+  #fanOut: FanOutSession | undefined;
   #service: ByteStream | undefined;
   #statistics: ServiceStatistics | undefined;
   #clientEnded = false;
@@ -58,8 +63,10 @@ export class StreamSession implements OfferSought {
     listener: ListenerStatistics,
     events: StreamSessionEvents,
     journal?: ExchangeJournal,
+    fanOut?: FanOutChoice,
   ) {
     this.journal = journal;
+    this.#fanOutChoice = fanOut;
     this.#context = context;
     this.#node = node;
     this.#client = client;
@@ -77,6 +84,11 @@ export class StreamSession implements OfferSought {
       request.relay === "done",
     );
     client.sink = new ClientSide(this);
+  }
+
+  /** The servers of a one-to-N session; undefined of any other. */
+  get sides(): readonly FanOutSideView[] | undefined {
+    return this.#fanOut?.sides;
   }
 
   /** Who serves it now. */
@@ -116,7 +128,7 @@ export class StreamSession implements OfferSought {
   // ── OfferSought ──
 
   tryOffer(offer: Offer): boolean {
-    const service = offer.upstream.open(this.request, "", "", new ServiceSide(this));
+    const service = this.#open(offer, new ServiceSide(this));
     if (service === undefined) return false;
     this.#service = service;
     if (this.journal !== undefined) {
@@ -137,6 +149,14 @@ export class StreamSession implements OfferSought {
     if (room) this.serviceDrained();
     if (this.#clientEnded) service.end();
     return true;
+  }
+
+  #open(offer: Offer, sink: ServiceSide): ByteStream | undefined {
+    const policy = this.#fanOutChoice === undefined ? offer.fanOut : this.#fanOutChoice;
+    if (!policy || offer.relay) return offer.upstream.open(this.request, "", "", sink);
+    const opened = this.#context.fanOuts.open(offer, policy, this.request, "", "", sink);
+    this.#fanOut = opened?.session;
+    return opened?.stream;
   }
 
   noOffer(error: PolarityError): void {

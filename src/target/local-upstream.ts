@@ -14,6 +14,10 @@ export class LocalUpstream implements Upstream {
     this.#find = find;
   }
 
+  parts(service: string): readonly Upstream[] | undefined {
+    return this.#find(service)?.parts;
+  }
+
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {
     const target = this.#find(request.service);
     if (target === undefined) return undefined;

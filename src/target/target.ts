@@ -2,6 +2,7 @@
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { Upstream } from "../base/upstream.ts";
 import { tlsReason } from "../socket/tls-settings.ts";
 
 export interface TargetContext {
@@ -11,6 +12,8 @@ export interface TargetContext {
 export interface Target {
   /** The URL, for people. */
   readonly url: string;
+  /** What it is made of, where that is several. */
+  readonly parts?: readonly Upstream[];
   /** Streams being served now. */
   readonly active: number;
   /** Serves a stream whose preamble has been read: sets its sink before returning. `client` may be empty. */

@@ -6,6 +6,7 @@ import { DenseSet } from "../../src/base/dense-set.ts";
 import { OfferWaiters } from "../../src/registry/offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "../../src/registry/registry.ts";
 import type { Copy, ExchangeContext } from "../../src/session/exchange-contract.ts";
+import { FanOutOffers } from "../../src/session/fan-out-offers.ts";
 import type { StallWatch } from "../../src/session/stall-watch.ts";
 import { RecordingStream } from "./recording-stream.ts";
 
@@ -53,6 +54,7 @@ export class SessionWorld {
       registry: this.registry,
       waiters: this.waiters,
       clock,
+      fanOuts: new FanOutOffers(this.registry, clock),
       noConnector: false,
       mayStillLearn: false,
       deadlines: new Deadlines(() => {}),
