@@ -52,6 +52,12 @@ export interface FooProxyFlags extends NodeFlags {
   readonly recoveryPath?: string;
 }
 
+export interface CloudbusFlags extends NodeFlags, FileFlags {
+  readonly tokenFile?: string;
+  readonly tokensFile?: string;
+  readonly insecure?: boolean;
+}
+
 export interface FileFlags {
   readonly config?: string;
 }

@@ -9,6 +9,7 @@ import type {
   DemoFlags,
   DialFlags,
   FileFlags,
+  CloudbusFlags,
   FooProxyFlags,
   Finish,
   NodeFlags,
@@ -17,7 +18,7 @@ import type {
 } from "./command-flags.ts";
 import { SHELLS } from "./completion.ts";
 import type { Shell } from "./completion.ts";
-import { checked, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
+import { checked, choiceFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
 import { addAcceptFlags, addDialFlags, addNodeFlags } from "./node-flags.ts";
 import { packageVersion } from "../sdk/version.ts";
 
@@ -94,6 +95,7 @@ function addNodeCommands(program: Command, finish: Finish): void {
   );
 
   addFooCommands(program, finish);
+  addCloudbusCommands(program, finish);
 
   addNodeFlags(
     addDialFlags(
@@ -144,6 +146,47 @@ function addFooCommands(program: Command, finish: Finish): void {
         ).runFooServer(typeof flags.listen === "string" ? parseListenerAddress(flags.listen) : flags.listen),
       ),
     );
+}
+
+function addCloudbusCommands(program: Command, finish: Finish): void {
+  const ini = (role: string) => valueFlag("-c, --config <path>", `Cloudbus's file (${role}.ini)`, text);
+  addNodeFlags(
+    program
+      .command("controller")
+      .description("Cloudbus: take clients, and spread each session over segments, as controller.ini says")
+      .addOption(ini("controller"))
+      .addOption(valueFlag("--token-file <path>", "file with the token to show to segments", text)),
+  ).action(async (flags: CloudbusFlags) => finish(await (await cloudbus()).runCloudbus("controller", flags)));
+
+  addNodeFlags(
+    program
+      .command("segment")
+      .description("Cloudbus: take links of controllers, and connect their sessions, as segment.ini says")
+      .addOption(ini("segment"))
+      .addOption(valueFlag("--tokens-file <path>", "who may link: YAML, `name: token` a line", text))
+      .addOption(switchFlag("--insecure", "let anybody link, even beyond this machine")),
+  ).action(async (flags: CloudbusFlags) => finish(await (await cloudbus()).runCloudbus("segment", flags)));
+
+  program
+    .command("config")
+    .description("configuration files of other systems")
+    .command("import")
+    .description("print a Cloudbus file as this system's YAML")
+    .addArgument(new Argument("<file>", "controller.ini or segment.ini"))
+    .addOption(choiceFlag("--as <role>", "what the file is for (segment if it is so named, else controller)", ROLES))
+    .addOption(valueFlag("--token-file <path>", "file with the token to show to segments", text))
+    .addOption(valueFlag("--tokens-file <path>", "who may link to a segment", text))
+    .addOption(switchFlag("--insecure", "let anybody link to a segment, even beyond this machine"))
+    .action(async (file: string, flags: CloudbusFlags & { readonly as?: (typeof ROLES)[number] }) => {
+      const role = flags.as ?? (/segment/i.test(file) ? "segment" : "controller");
+      finish((await cloudbus()).importCloudbus(file, role, flags));
+    });
+}
+
+const ROLES = ["controller", "segment"] as const;
+
+function cloudbus() {
+  return import("./cloudbus.ts");
 }
 
 function addFileCommands(program: Command, finish: Finish): void {

@@ -100,7 +100,8 @@ export function findConfigFile(given: string | undefined, environment: Environme
   );
 }
 
-function override(raw: unknown, overrides: ConfigOverrides): unknown {
+/** `raw` with what comes before it. */
+export function override(raw: unknown, overrides: ConfigOverrides): unknown {
   // Anything but a group of sections is the schema's to refuse.
   if (!isGroup(raw)) return raw;
   const merged: Record<string, unknown> = { ...raw };

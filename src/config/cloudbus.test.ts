@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type CloudbusRole, parseCloudbus } from "./cloudbus.ts";
+
+const parse = (role: CloudbusRole, text: string) => parseCloudbus(role, text, "c.ini");
+
+test("a controller listens for clients and links to each of its segments once", () => {
+  const { raw, warnings } = parse(
+    "controller",
+    `\uFEFF[Cloudbus]\r\nanything = goes\r\n
+; two services that share a segment
+[ECHO]
+Bind = tcp://127.0.0.1:1      # clients
+SERVER=tcp://127.0.0.1:2
+server = unix:///run/Seg#1;x
+mode=Half Duplex
+[log]
+bind=unix:///run/log
+backend=tcp://127.0.0.1:2
+backend=tcp://127.0.0.1:3
+full_duplex = YES
+[solo]
+bind=tcp://[::1]:4
+server=tcp://host.name:5`,
+  );
+  const token = { token: undefined, tokenFile: undefined };
+  assert.deepEqual(raw, {
+    links: {
+      dial: [
+        { url: "tcp://127.0.0.1:2", ...token },
+        { url: "unix:///run/Seg#1;x", ...token },
+        { url: "tcp://127.0.0.1:3", ...token },
+        { url: "tcp://host.name:5", ...token },
+      ],
+    },
+    listeners: [
+      { url: "tcp://127.0.0.1:1", service: "echo", mode: "half-duplex" },
+      { url: "unix:///run/log", service: "log", mode: "full-duplex" },
+      { url: "tcp://[::1]:4", service: "solo", mode: "one" },
+    ],
+  });
+  assert.deepEqual(warnings, []);
+});
+
+test("several servers without a mode are half duplex, whichever key says otherwise", () => {
+  const mode = (line: string): unknown => {
+    const { raw } = parse("controller", `[a]\nbind=1\nserver=tcp://a:1\nserver=tcp://b:1\n${line}`);
+    return (raw["listeners"] as { mode: string }[])[0]?.mode;
+  };
+  assert.equal(mode(""), "half-duplex");
+  for (const full of ["mode=full duplex", "MODE = FULL-DUPLEX", "mode=full", "full_duplex=1", "Full_Duplex=true"]) {
+    assert.equal(mode(full), "full-duplex", full);
+  }
+  for (const half of ["mode=half duplex", "mode=half_duplex", "full_duplex=no"])
+    assert.equal(mode(half), "half-duplex");
+});
+
+test("a segment takes links and has one server for each service", () => {
+  const { raw } = parse("segment", "[Echo]\nbind=tcp://127.0.0.1:1\nserver=tcp://127.0.0.1:2\n");
+  assert.deepEqual(raw, {
+    links: { accept: [{ url: "tcp://127.0.0.1:1", auth: undefined, insecure: false, relay: false }] },
+    services: { echo: { target: "tcp://127.0.0.1:2" } },
+  });
+});
+
+test("an unknown key is a warning with its line", () => {
+  const { warnings } = parse("segment", "[a]\nbind=tcp://a:1\nserver=tcp://a:2\ntimeout=3\n");
+  assert.deepEqual(warnings, ["c.ini:4: unknown key timeout in [a]"]);
+});
+
+test("each problem is one line with its place, and all are said at once", () => {
+  const wrong: readonly [CloudbusRole, string, readonly string[]][] = [
+    ["controller", "", ["c.ini:1: there is no [Service]"]],
+    ["controller", "[Cloudbus]\n", ["c.ini:1: there is no [Service]"]],
+    [
+      "controller",
+      "bind=x\n[a]\n",
+      ["c.ini:1: bind stands before the first [Name]", "c.ini:2: [a] has no bind", "c.ini:2: [a] has no server"],
+    ],
+    [
+      "controller",
+      "[a\n[]\nx",
+      ["c.ini:1: expected [Name], not [a", "c.ini:2: expected [Name], not []", "c.ini:3: expected key=value, not x"],
+    ],
+    [
+      "controller",
+      "[a]\nbind=1\nbind=2\nserver=3\nmode=both",
+      [
+        "c.ini:3: [a] has one bind, and this is a second",
+        "c.ini:5: mode: expected half duplex or full duplex, not both",
+      ],
+    ],
+    [
+      "controller",
+      "[a]\nbind=1\nserver=2\n[A]\nbind=3\nserver=4\nfull_duplex=maybe",
+      ["c.ini:4: [a] is there since line 1", "c.ini:7: full_duplex: expected yes or no, not maybe"],
+    ],
+    ["segment", "[a]\nbind=1\nserver=2\nserver=3", ["c.ini:4: a segment has one server, and [a] a second"]],
+  ];
+  for (const [role, text, lines] of wrong) {
+    assert.throws(() => parse(role, text), { code: "CONFIG_INVALID", message: lines.join("\n") }, text);
+  }
+});

@@ -1,0 +1,186 @@
+/**
+ * Cloudbus's controller.ini and segment.ini as a node's configuration, through the same schema as the YAML file.
+ *
+ * A controller listens for clients and dials its segments; a segment accepts links and has one server for each service. A
+ * service is found by its section's name, which is the same in both files.
+ */
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { PolarityError } from "../base/errors.ts";
+import { type ConfigOverrides, type LoadedConfig, override } from "./file.ts";
+import { type IniEntry, type IniSection, parseIni } from "./ini.ts";
+import { formatPath } from "./problems.ts";
+import { defaultNodeName, reasonOf, resolveConfig } from "./resolution.ts";
+
+export type CloudbusRole = "controller" | "segment";
+
+/** What the files cannot say: how links prove who they are. */
+export interface CloudbusLinks {
+  /** What a controller shows to its segments. */
+  readonly token?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  /** Who may link to a segment. */
+  readonly tokensFile?: string | undefined;
+  readonly insecure?: boolean | undefined;
+}
+
+export interface CloudbusConfig {
+  /** In the shape of the YAML file. */
+  readonly raw: Readonly<Record<string, unknown>>;
+  readonly warnings: readonly string[];
+  /** The line that a path of `raw` comes from. */
+  readonly lines: ReadonlyMap<string, number>;
+}
+
+const KEYS: ReadonlySet<string> = new Set(["bind", "server", "backend", "mode", "full_duplex"]);
+const IGNORED = "cloudbus";
+
+export function loadCloudbusFile(
+  role: CloudbusRole,
+  path: string,
+  links: CloudbusLinks,
+  overrides: ConfigOverrides,
+): LoadedConfig {
+  const file = path;
+  const { raw, warnings, lines } = parseCloudbus(role, readIni(path), file, links);
+  const options = { folder: dirname(resolve(path)), defaultName: defaultNodeName() };
+  const resolution = resolveConfig(override(raw, overrides), options);
+  if (resolution.kind === "resolved") {
+    return { config: resolution.config, file, warnings: [...warnings, ...resolution.warnings] };
+  }
+  const problems = resolution.problems.map(({ path: at, message }) => {
+    const line = lineOf(formatPath(at), lines);
+    return line === undefined ? `${file}: ${formatPath(at)}: ${message}` : `${file}:${line}: ${message}`;
+  });
+  throw new PolarityError("CONFIG_INVALID", [...new Set(problems)].join("\n"));
+}
+
+export function readIni(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new PolarityError("FILE_UNREADABLE", `${path}: cannot read the configuration: ${reasonOf(error)}`, error);
+  }
+}
+
+/** Throws CONFIG_INVALID with a line for each problem. */
+export function parseCloudbus(
+  role: CloudbusRole,
+  text: string,
+  file: string,
+  links: CloudbusLinks = {},
+): CloudbusConfig {
+  const { sections, faults } = parseIni(text);
+  const reading = new Reading();
+  for (const { line, message } of faults) reading.fault(line, message);
+  const services = sections.filter(({ name }) => name !== IGNORED);
+  if (services.length === 0 && faults.length === 0) reading.fault(1, "there is no [Service]");
+  const seen = new Map<string, number>();
+  for (const { name, line } of services) {
+    const first = seen.get(name);
+    if (first !== undefined) reading.fault(line, `[${name}] is there since line ${first}`);
+    else seen.set(name, line);
+  }
+  const raw = role === "controller" ? controller(services, reading, links) : segment(services, reading, links);
+  const at = (line: number, message: string): string => `${file}:${line}: ${message}`;
+  if (reading.faults.length > 0) {
+    const inOrder = reading.faults.toSorted((left, right) => left[0] - right[0]);
+    throw new PolarityError("CONFIG_INVALID", inOrder.map(([line, message]) => at(line, message)).join("\n"));
+  }
+  return { raw, lines: reading.lines, warnings: reading.warnings.map(([line, message]) => at(line, message)) };
+}
+
+function controller(sections: readonly IniSection[], reading: Reading, { token, tokenFile }: CloudbusLinks) {
+  const dials = new Map<string, number>();
+  const listeners: unknown[] = [];
+  for (const section of sections) {
+    const { bind, servers, mode } = reading.service(section);
+    for (const { value, line } of servers) if (!dials.has(value)) dials.set(value, line);
+    if (bind === undefined) continue;
+    reading.lines.set(`listeners[${listeners.length}]`, bind.line);
+    // Several servers are half duplex unless the file says otherwise; one is neither.
+    const spread = servers.length > 1 ? (mode ?? "half-duplex") : "one";
+    listeners.push({ url: bind.value, service: section.name, mode: spread });
+  }
+  const dial = [...dials].map(([url, line], index) => {
+    reading.lines.set(`links.dial[${index}]`, line);
+    return { url, token, tokenFile };
+  });
+  return { links: { dial }, listeners };
+}
+
+function segment(sections: readonly IniSection[], reading: Reading, { tokensFile, insecure }: CloudbusLinks) {
+  const binds = new Map<string, number>();
+  const services: Record<string, unknown> = {};
+  for (const section of sections) {
+    const { bind, servers } = reading.service(section);
+    const [server, second] = servers;
+    if (second !== undefined) reading.fault(second.line, `a segment has one server, and [${section.name}] a second`);
+    if (bind !== undefined && !binds.has(bind.value)) binds.set(bind.value, bind.line);
+    if (server === undefined) continue;
+    reading.lines.set(`services.${section.name}`, server.line);
+    services[section.name] = { target: server.value };
+  }
+  const auth = tokensFile === undefined ? undefined : { tokensFile };
+  const accept = [...binds].map(([url, line], index) => {
+    reading.lines.set(`links.accept[${index}]`, line);
+    return { url, auth, insecure: insecure === true, relay: false };
+  });
+  return { links: { accept }, services };
+}
+
+/** What is found on the way through a file. */
+class Reading {
+  readonly faults: [number, string][] = [];
+  readonly warnings: [number, string][] = [];
+  readonly lines = new Map<string, number>();
+
+  fault(line: number, message: string): void {
+    this.faults.push([line, message]);
+  }
+
+  service({ name, line, entries }: IniSection) {
+    for (const { key, line: at } of entries) {
+      if (!KEYS.has(key)) this.warnings.push([at, `unknown key ${key} in [${name}]`]);
+    }
+    const binds = entries.filter(({ key }) => key === "bind");
+    const servers = entries.filter(({ key }) => key === "server" || key === "backend");
+    if (binds.length === 0) this.fault(line, `[${name}] has no bind`);
+    for (const { line: at } of binds.slice(1)) this.fault(at, `[${name}] has one bind, and this is a second`);
+    if (servers.length === 0) this.fault(line, `[${name}] has no server`);
+    return { bind: binds[0], servers, mode: this.#mode(entries) };
+  }
+
+  #mode(entries: readonly IniEntry[]): "half-duplex" | "full-duplex" | undefined {
+    let mode: "half-duplex" | "full-duplex" | undefined;
+    for (const { key, value, line } of entries) {
+      if (key !== "mode" && key !== "full_duplex") continue;
+      const said = (key === "mode" ? MODES : SWITCHES).get(value.toLowerCase().replaceAll(/[\s_-]+/g, " "));
+      if (said === undefined) {
+        const expected = key === "mode" ? "half duplex or full duplex" : "yes or no";
+        this.fault(line, `${key}: expected ${expected}, not ${value}`);
+      }
+      mode = said;
+    }
+    return mode;
+  }
+}
+
+const MODES = new Map([
+  ["half duplex", "half-duplex"],
+  ["half", "half-duplex"],
+  ["full duplex", "full-duplex"],
+  ["full", "full-duplex"],
+] as const) as ReadonlyMap<string, "half-duplex" | "full-duplex">;
+
+const SWITCHES: ReadonlyMap<string, "half-duplex" | "full-duplex"> = new Map([
+  ...["yes", "true", "on", "1"].map((word) => [word, "full-duplex"] as const),
+  ...["no", "false", "off", "0"].map((word) => [word, "half-duplex"] as const),
+]);
+
+/** The nearest known place above a path. */
+function lineOf(path: string, lines: ReadonlyMap<string, number>): number | undefined {
+  let best = "";
+  for (const known of lines.keys()) if (path.startsWith(known) && known.length > best.length) best = known;
+  return lines.get(best);
+}

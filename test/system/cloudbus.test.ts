@@ -1,0 +1,125 @@
+/** Cloudbus's INI files, run as processes by the commands that are named after them. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { parse } from "yaml";
+import { portOf } from "../support/cluster.ts";
+import { until } from "../support/patience.ts";
+import { PolarityProcess, run } from "../support/polarity-process.ts";
+import { freePort, temporaryFolder } from "../support/servers.ts";
+import { WireClient } from "../support/wire-client.ts";
+
+const EXAMPLES = join(import.meta.dirname, "..", "..", "examples", "cloudbus");
+
+async function serve(context: TestContext, answer: (socket: Socket) => void): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    answer(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  context.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** The example's files with these ports in place of their own; returns the port where clients come in. */
+async function startCloudbus(context: TestContext, servers: readonly number[], mode: string): Promise<number> {
+  const folder = temporaryFolder(context);
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const segment = readFileSync(join(EXAMPLES, "segment.ini"), "utf8");
+  const links: string[] = [];
+  for (const [index, server] of servers.entries()) {
+    const text = segment.replace(":7201", ":0").replace(":7301", `:${server}`);
+    const running = new PolarityProcess(context, ["segment", "-c", file(`segment-${index}.ini`, text)]);
+    const [link = ""] = (await running.ready()).links;
+    links.push(`tcp://127.0.0.1:${portOf(link)}`);
+  }
+  const controller = readFileSync(join(EXAMPLES, "controller.ini"), "utf8")
+    .replace(":7100", ":0")
+    .replaceAll(/^server.*\n/gm, "")
+    .replace("half duplex", mode)
+    .concat(links.map((link) => `server = ${link}\n`).join(""));
+  const running = new PolarityProcess(context, ["controller", "-c", file("controller.ini", controller)]);
+  const { listeners } = await running.ready();
+  await until("all segments are linked", () => running.stderr.split("joined node").length > servers.length);
+  return portOf(listeners[0] ?? "");
+}
+
+test("the first server that answers keeps the session; 3 MB there and back", { timeout: 110_000 }, async (context) => {
+  const echo = await serve(context, (socket) => socket.pipe(socket));
+  const silent = await serve(context, (socket) => socket.resume());
+  const client = new WireClient(context, await startCloudbus(context, [silent, echo], "half duplex"));
+  const bytes = "0123456789abcdef".repeat((3 * 1024 * 1024) / 16);
+  client.send(bytes).halfClose();
+  assert.ok((await client.readAll()) === bytes);
+});
+
+test(
+  "half duplex: refusals are no answer, all at once is one, none is an end",
+  { timeout: 110_000 },
+  async (context) => {
+    const dead = await freePort();
+    const refused = await startCloudbus(
+      context,
+      [dead, await serve(context, (socket) => socket.end("me"))],
+      "half duplex",
+    );
+    assert.equal(await new WireClient(context, refused).halfClose().readAll(), "me");
+    const answers = await Promise.all(["aaaa", "bbbb"].map((text) => serve(context, (socket) => socket.end(text))));
+    const racing = await startCloudbus(context, answers, "half duplex");
+    for (let count = 0; count < 10; count++) {
+      assert.match(await new WireClient(context, racing).halfClose().readAll(), /^(aaaa|bbbb)$/);
+    }
+    const silent = await serve(context, (socket) => socket.end());
+    const none = new WireClient(context, await startCloudbus(context, [silent, dead], "half duplex"));
+    assert.equal(await none.ended, "end");
+  },
+);
+
+test(
+  "full duplex merges, goes on without who leaves, and hears late answers",
+  { timeout: 110_000 },
+  async (context) => {
+    const sockets: Socket[] = [];
+    const servers = await Promise.all(
+      [0, 1].map((index) => serve(context, (socket) => void (sockets[index] = socket))),
+    );
+    const client = new WireClient(context, await startCloudbus(context, servers, "full duplex"));
+    await until("both are connected", () => sockets[0] !== undefined && sockets[1] !== undefined);
+    sockets[0]!.write("one");
+    sockets[1]!.write("two");
+    assert.match(await client.read(6), /^(onetwo|twoone)$/);
+    sockets[0]!.resetAndDestroy();
+    client.send("on").halfClose();
+    assert.equal(String((await once(sockets[1]!, "data"))[0]), "on");
+    sockets[1]!.end("late");
+    assert.equal(await client.readAll(), "late");
+  },
+);
+
+test("the example files are imported as YAML that a node takes", { timeout: 110_000 }, async (context) => {
+  const folder = temporaryFolder(context);
+  for (const role of ["controller", "segment"]) {
+    const { code, stdout } = await run(context, ["config", "import", join(EXAMPLES, `${role}.ini`)]);
+    assert.equal(code, 0);
+    assert.ok(parse(stdout));
+    writeFileSync(join(folder, `${role}.yaml`), stdout);
+    const checked = await run(context, ["validate", "-c", join(folder, `${role}.yaml`)]);
+    assert.equal(checked.code, 0, checked.stderr);
+  }
+  writeFileSync(join(folder, "open.ini"), "[a]\nbind=tcp://0.0.0.0:1\nserver=tcp://127.0.0.1:2\n");
+  const open = await run(context, ["segment", "-c", join(folder, "open.ini")]);
+  assert.equal(open.code, 1);
+  assert.match(open.stderr, /open\.ini:2: tcp:\/\/0\.0\.0\.0:1 is reachable beyond this machine .*--tokens-file/);
+});
