@@ -144,6 +144,7 @@ function serviceMetrics({ services }: NodeView): Metric[] {
       "Copies that were not made, or broken off.",
       samples(series, (of) => of.mirrorsDroppedTotal),
     ),
+    ...serverMetrics(series),
     gauge(
       "service_offers",
       "Offers, by whether they take new streams.",
@@ -308,6 +309,59 @@ function bounded<View>(views: readonly View[], activity: (view: View) => number)
   return [...views]
     .sort((left, right) => activity(right) - activity(left))
     .map((of, rank) => ({ of, own: rank < SERIES_MAX }));
+}
+
+/** One-to-N sessions, by server. */
+function serverMetrics(series: readonly Series<ServiceView>[]): Metric[] {
+  const servers = series.flatMap(({ labels, of }) =>
+    of.servers.map((server) => ({ labels: { ...labels, server: server.name }, of: server })),
+  );
+  const cuts = servers.flatMap(({ labels, of }) =>
+    Object.entries(of.cuts).map(([code, value]) => ({ labels: { ...labels, code }, value })),
+  );
+  return [
+    counter(
+      "service_server_sessions_total",
+      "One-to-N sessions.",
+      samples(servers, (of) => of.sessionsTotal),
+    ),
+    gauge(
+      "service_server_sessions_active",
+      "One-to-N sessions now.",
+      samples(servers, (of) => of.sessionsActive),
+    ),
+    counter(
+      "service_server_latched_total",
+      "Half-duplex sessions that the server had to itself, as the first to answer.",
+      samples(servers, (of) => of.latchedTotal),
+    ),
+    counter(
+      "service_server_bytes_in_total",
+      "Bytes from clients to the server, in sessions that are over.",
+      samples(servers, (of) => of.bytesInTotal),
+    ),
+    counter(
+      "service_server_bytes_out_total",
+      "Bytes from the server, in sessions that are over.",
+      samples(servers, (of) => of.bytesOutTotal),
+    ),
+    counter(
+      "service_server_answered_total",
+      "Sessions in which the server said something.",
+      samples(servers, (of) => of.answeredTotal),
+    ),
+    counter(
+      "service_server_first_byte_seconds_total",
+      "How long its first bytes took, together.",
+      samples(servers, (of) => of.firstByteMsSum / 1000),
+    ),
+    counter("service_server_cuts_total", "How often the server left a session before it had ended, by code.", cuts),
+    counter(
+      "service_servers_late_total",
+      "Servers that came when a session's first bytes were gone.",
+      samples(series, (of) => of.lateTotal),
+    ),
+  ];
 }
 
 function samples<View>(series: readonly Series<View>[], value: (of: View) => number): Sample[] {

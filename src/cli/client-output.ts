@@ -10,6 +10,7 @@ import type {
   PeerView,
   ServiceView,
   SessionView,
+  SideView,
 } from "../node/view.ts";
 import type { Cell } from "./table.ts";
 import { bytesText, secondsText, table } from "./table.ts";
@@ -111,6 +112,10 @@ const WIDE_TABLES: Readonly<Partial<Record<Resource, TableForm>>> = {
   services: {
     headings: `${TABLES.services.headings}|PATH|LINK|IDENTITY|LABELS`,
     rows: (view) => view.services.flatMap(wideServiceRows),
+  },
+  sessions: {
+    headings: `${TABLES.sessions.headings}|SERVERS`,
+    rows: (view) => view.sessions.map((session) => [...sessionRow(session), session.sides.map(sideText).join(" ")]),
   },
   links: {
     headings: `${TABLES.links.headings}|INSTANCE|STREAMS EVER`,
@@ -230,6 +235,11 @@ function sessionRow(session: SessionView): Cell[] {
     bytesText(session.bytesOut),
     statisticsText(session.analysis ?? {}),
   ];
+}
+
+/** `a:latched b:gone(SESSION_LATCHED)`. */
+function sideText({ name, state, latched, reason }: SideView): string {
+  return `${name}:${latched ? "latched" : state}${reason === "" ? "" : `(${reason})`}`;
 }
 
 function analysisRow(analysis: AnalysisView): Cell[] {

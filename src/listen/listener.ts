@@ -5,6 +5,7 @@ import type { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
+import type { FanOutSideView } from "../session/fan-out-side.ts";
 import type { HttpExchange } from "../session/http-exchange.ts";
 import type { StreamSession } from "../session/stream-session.ts";
 import type { ClientAddress } from "./server-socket.ts";
@@ -33,6 +34,8 @@ export interface ActiveSession {
   readonly bytesOut: number;
   /** What an analyzer found out about it. */
   readonly analysis?: Statistics | undefined;
+  /** Of a one-to-N session. */
+  readonly sides?: readonly FanOutSideView[] | undefined;
 }
 
 export interface Listener {
@@ -67,7 +70,15 @@ export function exchangeSession(
 }
 
 /** How a conversation in raw bytes is shown. */
-export function activeSession({ id, request, offer, startedAt, bytesIn, bytesOut }: StreamSession): ActiveSession {
+export function activeSession({
+  id,
+  request,
+  offer,
+  sides,
+  startedAt,
+  bytesIn,
+  bytesOut,
+}: StreamSession): ActiveSession {
   const { client, service, protocol } = request;
-  return { id, client, service, protocol, upstream: offer?.upstream, startedAt, bytesIn, bytesOut };
+  return { id, client, service, protocol, upstream: offer?.upstream, sides, startedAt, bytesIn, bytesOut };
 }

@@ -10,7 +10,7 @@ import type { Analyses } from "./analyses.ts";
 import type { LinkHub } from "./link-hub.ts";
 import type { ListenerSet } from "./listener-set.ts";
 import { RELAY_LISTENER, type RelayedSessions } from "./relayed-sessions.ts";
-import { viewCrankerConnector, viewLink, viewListener, viewPeers, viewService } from "./traffic-view.ts";
+import { viewCrankerConnector, viewLink, viewListener, viewPeers, viewService, viewSide } from "./traffic-view.ts";
 import type { ListenerView, NodeState, NodeView, ProcessView, SessionView, TotalsView } from "./view.ts";
 
 export interface NodeReportOptions {
@@ -103,7 +103,7 @@ export class NodeReport {
     const sources = listeners.all.map((listener) => ({ url: listener.url, source: listener as SessionSource }));
     for (const [index, { url, source }] of [...sources, { url: RELAY_LISTENER, source: relayed }].entries()) {
       for (const session of source.sessions(SESSIONS_SHOWN_MAX - shown.length)) {
-        const { id, startedAt, upstream, analysis, ...rest } = session;
+        const { id, startedAt, upstream, analysis, sides, ...rest } = session;
         shown.push({
           ...rest,
           id: `${index + 1}.${id}`,
@@ -111,6 +111,7 @@ export class NodeReport {
           node: upstream?.node ?? "",
           link: upstream === undefined ? null : (linkIds.get(upstream) ?? null),
           analysis: analysis ?? null,
+          sides: sides?.map(viewSide) ?? [],
           ageSeconds: Math.round((now - startedAt) / 100) / 10,
         });
       }

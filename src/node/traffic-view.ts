@@ -5,9 +5,21 @@ import type { LatencyHistogram } from "../registry/latency-histogram.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { ServiceSnapshot } from "../registry/registry.ts";
 import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";
+import type { ServerTally } from "../registry/server-tallies.ts";
+import type { FanOutSideView } from "../session/fan-out-side.ts";
 import type { Certificate } from "../socket/certificate.ts";
 import type { CertificateView } from "./view.ts";
-import type { LatencyView, LinkView, ListenerView, OfferView, PeerView, ServiceView, TrafficView } from "./view.ts";
+import type {
+  LatencyView,
+  LinkView,
+  ListenerView,
+  OfferView,
+  PeerView,
+  ServerView,
+  ServiceView,
+  SideView,
+  TrafficView,
+} from "./view.ts";
 
 /** Bounds of the cumulative latency buckets, in milliseconds. */
 const LATENCY_BOUNDS_MS: readonly number[] = [
@@ -34,6 +46,8 @@ export function viewService(service: ServiceSnapshot, linkOf: (offer: Offer) => 
     mirrorsDroppedTotal: statistics.mirrorsDropped,
     latency: viewLatency(statistics.latency),
     offers: service.offers.map((offer) => viewOffer(offer, linkOf(offer))),
+    servers: statistics.hasServers ? [...statistics.servers.all].map(([name, tally]) => viewServer(name, tally)) : [],
+    lateTotal: statistics.hasServers ? statistics.servers.late : 0,
   };
 }
 
@@ -53,6 +67,24 @@ export function viewListener(
     handshakesFailedTotal: statistics.handshakesFailed,
     certificates: certificates.map(viewCertificate),
   };
+}
+
+function viewServer(name: string, tally: ServerTally): ServerView {
+  return {
+    name,
+    sessionsTotal: tally.sessions,
+    sessionsActive: tally.active,
+    latchedTotal: tally.latched,
+    bytesInTotal: tally.bytesIn,
+    bytesOutTotal: tally.bytesOut,
+    answeredTotal: tally.answered,
+    firstByteMsSum: tally.firstByteMsSum,
+    cuts: Object.fromEntries(tally.cuts),
+  };
+}
+
+export function viewSide({ firstByteMs, ...rest }: FanOutSideView): SideView {
+  return { ...rest, firstByteMs: firstByteMs ?? null };
 }
 
 function viewCertificate({ pair, names, expiresAt }: Certificate): CertificateView {

@@ -123,6 +123,39 @@ export interface ServiceView extends TrafficView {
   readonly mirrorsDroppedTotal: number;
   readonly latency: LatencyView;
   readonly offers: readonly OfferView[];
+  /** Of one-to-N sessions, by server: a node, or a target of this node. */
+  readonly servers: readonly ServerView[];
+  /** Servers that came when a session's first bytes were gone. */
+  readonly lateTotal: number;
+}
+
+/** What one-to-N sessions did with one server. Bytes count when its part of a session is over. */
+export interface ServerView {
+  readonly name: string;
+  readonly sessionsTotal: number;
+  readonly sessionsActive: number;
+  /** Half-duplex sessions that it had to itself, as the first to answer. */
+  readonly latchedTotal: number;
+  readonly bytesInTotal: number;
+  readonly bytesOutTotal: number;
+  /** Its sessions in which it said something, and how long that took. */
+  readonly answeredTotal: number;
+  readonly firstByteMsSum: number;
+  /** How often it left before it had ended, by error code; only codes that occurred. */
+  readonly cuts: Readonly<Record<string, number>>;
+}
+
+/** One server in one session. */
+export interface SideView {
+  readonly name: string;
+  /** `listening`: it says nothing more; `answering`: it has been sent all; `gone`. */
+  readonly state: "open" | "listening" | "answering" | "gone";
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly firstByteMs: number | null;
+  readonly latched: boolean;
+  /** Why it is gone; empty where it just ended, or is there. */
+  readonly reason: string;
 }
 
 export interface OfferView {
@@ -181,6 +214,8 @@ export interface SessionView {
   readonly bytesOut: number;
   /** What an analyzer found out about it; null where none taps it here. */
   readonly analysis: Statistics | null;
+  /** The servers of a one-to-N session; none of any other. */
+  readonly sides: readonly SideView[];
 }
 
 export interface AnalysisView {

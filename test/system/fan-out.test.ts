@@ -245,3 +245,46 @@ test("on an http listener, when none can be reached the client is told who faile
   const { status, headers } = await client.response();
   assert.deepEqual([status, headers["x-polarity-error"]], [502, "TARGET_UNREACHABLE"]);
 });
+
+test("statistics say who latched, who was cut and why, for each session and for each server", async (context) => {
+  const [quiet, quick] = await Promise.all([silent(context), echo(context)]);
+  const router = await startRouter(context, [listener()]);
+  const names = ["quiet", "quick"];
+  for (const [index, { port }] of [quiet, quick].entries()) {
+    const options = { name: names[index]! };
+    await startConnector(context, router.link, { bus: { target: url(port), mode: "half-duplex" } }, options);
+  }
+  await offered(router.node, "bus", 2);
+  const client = new WireClient(context, router.port);
+  await client.send("hello").read(5);
+  const shown = router.node.view().sessions[0]!.sides.map(({ firstByteMs, ...side }) => ({
+    ...side,
+    answered: firstByteMs !== null,
+  }));
+  assert.deepEqual(
+    shown.toSorted((left, right) => (left.name < right.name ? -1 : 1)),
+    [
+      { name: "quick", state: "open", bytesIn: 5, bytesOut: 5, latched: true, reason: "", answered: true },
+      {
+        name: "quiet",
+        state: "gone",
+        bytesIn: 5,
+        bytesOut: 0,
+        latched: false,
+        reason: "SESSION_LATCHED",
+        answered: false,
+      },
+    ],
+  );
+  client.halfClose();
+  await client.readAll();
+  const servers = (): readonly string[] =>
+    router.node
+      .view()
+      .services[0]!.servers.map(({ name, sessionsActive, latchedTotal, bytesOutTotal, cuts }) =>
+        JSON.stringify([name, sessionsActive, latchedTotal, bytesOutTotal, cuts]),
+      )
+      .toSorted();
+  const expected = ['["quick",0,1,5,{}]', '["quiet",0,0,0,{"SESSION_LATCHED":1}]'];
+  await until("the books are closed", () => servers().join() === expected.join());
+});
