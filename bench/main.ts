@@ -18,6 +18,7 @@ import { Processes } from "./processes.ts";
 import { allHeld, renderReport, writeReport, type RowOutcome } from "./report.ts";
 import { besideBulk } from "./rows/beside-bulk.ts";
 import { bulk } from "./rows/bulk.ts";
+import { fanOut } from "./rows/fan-out.ts";
 import { frozen } from "./rows/frozen.ts";
 import { growth } from "./rows/growth.ts";
 import { http2 } from "./rows/http2.ts";
@@ -41,6 +42,7 @@ const ROWS: readonly Row[] = [
   memory,
   restart,
   growth,
+  fanOut,
   stalled,
   frozen,
   longPath,
