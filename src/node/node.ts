@@ -22,6 +22,7 @@ import { Alarm } from "./alarm.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { Analyses } from "./analyses.ts";
 import { configKey } from "./config-key.ts";
+import { IdleWaits } from "./idle-waits.ts";
 import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
 import { DialledStreams } from "./dialled-streams.ts";
@@ -111,6 +112,7 @@ class Node implements PolarityNode, ExchangeContext {
   #state: NodeState = "starting";
   #ticking: NodeJS.Timeout | undefined;
   #draining: Promise<{ cutOff: number }> | undefined;
+  readonly #waits = new IdleWaits();
 
   constructor(config: NodeConfig, { logger, clock, version, observer }: NodeEnvironment) {
     const instance = randomUUID();
@@ -335,30 +337,17 @@ class Node implements PolarityNode, ExchangeContext {
     this.#relayed.drain();
     await this.#hub.stopOffering();
     // Requests under way may still need a stream of a link, so the links go when no session is left.
-    await this.#until(() => this.#listeners.sessionsActive + this.#relayed.active === 0);
+    await this.#waits.until(() => this.#listeners.sessionsActive + this.#relayed.active === 0);
     // Nobody waits for these.
     this.#endCopies(new PolarityError("CLIENT_GONE", "the node stops"));
     await this.#hub.drain();
-    await this.#until(() => this.#services.active === 0);
+    await this.#waits.until(() => this.#services.active === 0);
     // Clients that read slowly may not have all of their answer yet.
-    await this.#until(() => this.#listeners.connectionsOpen === 0);
+    await this.#waits.until(() => this.#listeners.connectionsOpen === 0);
   }
 
   #endCopies(error: PolarityError): void {
     this.copies.forEach((copy) => copy.abort(error));
-  }
-
-  #idleChecks: (() => void)[] = [];
-
-  /** Resolves at the first tick at which `idle` holds. */
-  #until(idle: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (idle() || this.#state === "stopped") resolve();
-        else this.#idleChecks.push(check);
-      };
-      check();
-    });
   }
 
   async #cutOff(why: string): Promise<number> {
@@ -374,7 +363,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.waiters.close();
     clearInterval(this.#ticking);
     this.#alarm.stop();
-    this.#runIdleChecks();
+    this.#waits.end();
     this.#report.close();
     await this.#accessLogs.close();
     await this.#analyses.close();
@@ -393,12 +382,6 @@ class Node implements PolarityNode, ExchangeContext {
     this.#listeners.sweep(now);
     this.#services.tick(now);
     this.#analyses.tick();
-    this.#runIdleChecks();
-  }
-
-  #runIdleChecks(): void {
-    const checks = this.#idleChecks;
-    this.#idleChecks = [];
-    for (const check of checks) check();
+    this.#waits.look();
   }
 }
