@@ -4,7 +4,7 @@
  *   node examples/operator/main.ts
  *
  * `myserver1` is reachable; `unreachable1` is not, and dials it. Its services are reached as `unreachable1.my-service`: over
- * HTTP, from the command line, and on a local port. Each command is printed as one would type it.
+ * HTTP, from the command line, on a local port and from within a program. Each command is printed as one would type it.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -13,6 +13,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { text } from "node:stream/consumers";
 
 import { until, walk } from "../support/walk.ts";
+import { dialFromAProgram } from "./dialling.ts";
 
 await walk("Operator: services of machines that cannot be dialled, by name", async (walk) => {
   const http = async (name: string): Promise<number> => {
@@ -77,6 +78,8 @@ await walk("Operator: services of machines that cannot be dialled, by name", asy
     assert.equal(said, "STRAIGHT AWAY");
     return said;
   });
+
+  await dialFromAProgram(walk, link);
 
   walk.part("Names that lead nowhere");
   await walk.check("an unknown machine is an error that names it", async () => {

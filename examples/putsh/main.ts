@@ -12,6 +12,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 import { until, walk } from "../support/walk.ts";
+import { talkOverChannels } from "./channels.ts";
 
 const BIG = 16 * 1024 * 1024;
 
@@ -62,6 +63,7 @@ await walk("putsh: raw bytes through ten links that the backend's side opened", 
     assert.equal(await end, "ECONNRESET");
     return "reset, and not ended in order";
   });
+  await talkOverChannels(walk, link);
 });
 
 /** Sends the bytes and then the end; what came until the other side's end. */

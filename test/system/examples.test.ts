@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
@@ -14,7 +14,7 @@ for (const name of ["cranker", "operator", "putsh"]) {
   test(`node examples/${name}/main.ts does all that it says, and leaves nothing`, { timeout: 110_000 }, async (t) => {
     const { code, output } = await runExample(t, `examples/${name}/main.ts`);
     assert.equal(code, 0, output);
-    const checks = checksOf(`examples/${name}/main.ts`);
+    const checks = checksOf(`examples/${name}`);
     assert.deepEqual(
       checks.filter((check) => !output.includes(`  ✓ ${check}: `)),
       [],
@@ -27,8 +27,9 @@ for (const name of ["cranker", "operator", "putsh"]) {
 }
 
 /** What an example says that it checks, each once. */
-function checksOf(path: string): string[] {
-  return [...readFileSync(join(root, path), "utf8").matchAll(/\.check\(\s*"([^"]+)"/g)].map(([, check]) => check!);
+function checksOf(folder: string): string[] {
+  const sources = globSync(`${folder}/*.ts`, { cwd: root }).map((path) => readFileSync(join(root, path), "utf8"));
+  return [...sources.join("\n").matchAll(/\.check\(\s*"([^"]+)"/g)].map(([, check]) => check!);
 }
 
 async function runExample(context: TestContext, path: string): Promise<{ code: number | null; output: string }> {
