@@ -71,6 +71,11 @@ export class AdminClient {
     await this.#call("DELETE", `/api/v1/services/${encodeURIComponent(name)}`);
   }
 
+  /** `link`: a router's URL or name, or a link's id. */
+  async setCost(link: string, cost: number): Promise<void> {
+    await this.#call("POST", "/api/v1/links/cost", { link, cost });
+  }
+
   /** Returns once draining has begun. */
   async drain(): Promise<void> {
     await this.#call("POST", "/api/v1/drain", {});

@@ -4,6 +4,7 @@ import type { Logger } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { METRICS_CONTENT_TYPE, renderMetrics } from "./metrics.ts";
 import { readRegistration } from "./service-request.ts";
+import { readLinkCost } from "./link-cost-request.ts";
 import type { AdminSource } from "./source.ts";
 
 /** Paths that answer everybody. */
@@ -39,6 +40,12 @@ export function addRoutes(app: FastifyInstance, source: AdminSource, logger: Log
     source.unregister(request.params.name);
     logger.info({ service: request.params.name }, "service unregistered");
     return reply.code(204).send();
+  });
+
+  app.post("/api/v1/links/cost", (request) => {
+    const { link, cost } = readLinkCost(request.body);
+    source.setCost(link, cost);
+    return { link, cost };
   });
 
   app.post("/api/v1/drain", (_request, reply) => {

@@ -19,6 +19,8 @@ export interface AdminSource {
   register(service: ServiceConfig, keep: ServiceRequest | undefined): void;
   /** Throws a `PolarityError` when none of that name was registered. */
   unregister(name: string): void;
+  /** Changes what links to a router cost that this node dialled. Throws LINK_UNKNOWN. */
+  setCost(link: string, cost: number): void;
   /** May end the process once it is done; the answer is sent before. */
   drain(): void | Promise<void>;
   /** Fails with a `PolarityError` when the new configuration is not valid; the old one stays. */

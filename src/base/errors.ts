@@ -85,6 +85,7 @@ export const ERRORS = Object.freeze({
     "a link or admin listener beyond loopback has neither token nor client certificate",
   ),
   FILE_UNREADABLE: define("operator", 500, false, "a file cannot be read"),
+  LINK_UNKNOWN: define("operator", 404, false, "the node has no such link"),
   STATE_UNWRITABLE: define("operator", 500, false, "what is to be kept over restarts cannot be written"),
   FILE_UNWRITABLE: define("operator", 500, false, "a file cannot be written"),
   USAGE: define("operator", 400, false, "the command line cannot be understood"),

@@ -54,6 +54,22 @@ export function addClientCommands(program: Command, finish: Finish): void {
       .addArgument(serviceArgument()),
   ).action(async (name: string, flags: ClientFlags) => finish(await (await commands()).unregister(name, flags)));
 
+  addClientFlags(
+    program
+      .command("cost")
+      .description("change what a running node's links to a router cost, until its next reload")
+      .addArgument(
+        new Argument("<router>", "a router's URL or name, or a link's id").argParser((value) => checked(text, value)),
+      )
+      .addArgument(
+        new Argument("<cost>", "cheaper links are preferred").argParser((value) =>
+          checked(wholeNumber(0, 1_000_000), value),
+        ),
+      ),
+  ).action(async (link: string, cost: number, flags: ClientFlags) =>
+    finish(await (await commands()).setCost(link, cost, flags)),
+  );
+
   addClientFlags(program.command("drain").description("make a running node finish its work and stop")).action(
     async (flags: ClientFlags) => finish(await (await commands()).drain(flags)),
   );

@@ -69,6 +69,12 @@ export async function unregister(name: string, flags: ClientFlags): Promise<numb
   return EXIT.done;
 }
 
+export async function setCost(link: string, cost: number, flags: ClientFlags): Promise<number> {
+  await clientOf(flags).setCost(link, cost);
+  process.stdout.write(`links to ${link} cost ${cost} now\n`);
+  return EXIT.done;
+}
+
 export async function drain(flags: ClientFlags): Promise<number> {
   await clientOf(flags).drain();
   process.stdout.write("draining\n");

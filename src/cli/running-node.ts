@@ -111,6 +111,10 @@ export class RunningNode implements AdminSource {
     this.#kept?.keep(name, undefined);
   }
 
+  setCost(link: string, cost: number): void {
+    this.#node.setCost(link, cost);
+  }
+
   drain(): void {
     this.#options.drainAsked();
   }

@@ -5,7 +5,7 @@ import { ROUTERS_MAX } from "../link/link-limits.ts";
 import { parseTokens, TokenSet } from "../link/tokens.ts";
 import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
 import type { ReadFile } from "./fields.ts";
-import { duration, file, flag, integer, list, maybe, parsed, secretFile, section, text } from "./fields.ts";
+import { choice, duration, file, flag, integer, list, maybe, parsed, secretFile, section, text } from "./fields.ts";
 import { LoadedText } from "./loaded-text.ts";
 
 export function linksSection(read: ReadFile) {
@@ -105,6 +105,19 @@ function dialSection(read: ReadFile) {
     ),
     cost: integer(0, 1_000_000, 0, "What the link costs to use, told to the other node; cheaper links are preferred."),
     links: integer(1, 1000, 1, "How many links to keep to it."),
+    addresses: choice(
+      ["first", "all"],
+      "Which addresses of a host's name to keep links to: the first that answers, or every one, of both families.",
+    ).default("first"),
+    resolveEvery: duration({
+      min: "100ms",
+      max: "24h",
+      byDefault: "30s",
+      help: "With `addresses: all`: how often the name is resolved again.",
+    }),
+    discover: maybe(discoverSection()).describe(
+      "Also keep links to the routers that this one names (its `routers`). Left out: they are not dialled.",
+    ),
     relay: flag(
       false,
       "Pass on to it what other nodes offer to this one, and its streams to them: for routers in a chain.",
@@ -112,20 +125,44 @@ function dialSection(read: ReadFile) {
     token: maybe(text("a token", "The token to show. Better kept in a file, or written as `${VARIABLE}`.")),
     tokenFile: maybe(secretFile(read, "A file that holds the token to show.")),
     tls: clientTlsSection(read).prefault({}).describe("For `tls://` and `wss://`."),
-  }).transform(({ url, cost, links, relay, token, tokenFile, tls: trust }, context) => {
-    if (token !== undefined && tokenFile !== undefined) {
-      context.issues.push({ code: "custom", input: undefined, message: "give token or tokenFile, not both" });
-    }
-    const encrypted = url.transport === "tls" || url.transport === "wss";
-    if (!encrypted && isTlsSet(trust)) {
-      context.issues.push({
-        code: "custom",
-        input: undefined,
-        path: ["tls"],
-        message: `tls settings need a tls:// or wss:// URL, and ${url.url} is neither`,
-      });
-    }
-    const given = token === undefined ? undefined : new LoadedText("the configuration", token);
-    return { address: url, cost, links, relay, token: given ?? tokenFile, tls: trust };
+  }).transform(
+    ({ url, cost, links, addresses, resolveEvery, discover, relay, token, tokenFile, tls: trust }, context) => {
+      if (token !== undefined && tokenFile !== undefined) {
+        context.issues.push({ code: "custom", input: undefined, message: "give token or tokenFile, not both" });
+      }
+      const encrypted = url.transport === "tls" || url.transport === "wss";
+      if (!encrypted && isTlsSet(trust)) {
+        context.issues.push({
+          code: "custom",
+          input: undefined,
+          path: ["tls"],
+          message: `tls settings need a tls:// or wss:// URL, and ${url.url} is neither`,
+        });
+      }
+      const given = token === undefined ? undefined : new LoadedText("the configuration", token);
+      return {
+        address: url,
+        cost,
+        links,
+        addresses,
+        resolveEveryMs: resolveEvery,
+        discover,
+        relay,
+        token: given ?? tokenFile,
+        tls: trust,
+      };
+    },
+  );
+}
+
+/** Whoever is dialled gets the token, so the operator says where that may be. */
+function discoverSection() {
+  const host = "a host such as edge-2.example.com or *.example.com";
+  return section({
+    max: integer(1, ROUTERS_MAX, 8, "How many of them, at most."),
+    hosts: list(
+      text(host, "A host.").regex(/^(\*\.)?[a-z0-9_.:-]+$/i, { error: `expected ${host}` }),
+      "Hosts that may be dialled, and shown the token, besides the URL's own: names, or `*.example.com` for what is below one. Over TLS only, if the URL says so.",
+    ),
   });
 }

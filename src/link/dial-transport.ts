@@ -33,6 +33,8 @@ export interface TlsClientOptions {
 
 export interface DialOptions {
   readonly address: LinkAddress;
+  /** The IP address to go to; undefined leaves the host's name to the system. */
+  readonly connectTo: string | undefined;
   readonly tls: TlsClientOptions;
   readonly proxy: URL | undefined;
   readonly websocketMessageBytesMax: number;
@@ -50,7 +52,7 @@ export async function dialTransport(options: DialOptions): Promise<Transport> {
   try {
     signal.throwIfAborted();
     if (proxy === undefined) {
-      socket = openSocket(address.place);
+      socket = openSocket(placeOf(options));
       await event(socket, "connect");
     } else {
       socket = await connectThrough(proxy, address.place, (current) => {
@@ -88,6 +90,10 @@ async function connectThrough(proxy: URL, destination: Place, current: (socket: 
   }
   await requestTunnel(socket, proxy, destination);
   return socket;
+}
+
+function placeOf({ address: { place }, connectTo }: DialOptions): Place {
+  return place.kind === "tcp" && connectTo !== undefined ? { ...place, host: connectTo } : place;
 }
 
 function openSocket(place: Place): Socket {

@@ -15,6 +15,10 @@ import { ReconnectDelay } from "./reconnect-delay.ts";
 
 export interface DialerOptions {
   readonly address: LinkAddress;
+  /** The IP address to go to; left out, the host's name is left to the system. */
+  readonly connectTo?: string | undefined;
+  /** The router names others that are worth joining, each time all of them. */
+  readonly advised?: ((routers: readonly string[]) => void) | undefined;
   /** How many links to keep. */
   readonly links: number;
   /** To begin with. */
@@ -73,8 +77,8 @@ export class Dialer {
   }
 
   get status(): DialerStatus {
-    const { address, links } = this.#options;
-    return { url: address.url, wanted: links, joined: this.links.length, failure: this.#report.failure };
+    const { links } = this.#options;
+    return { url: this.#report.where, wanted: links, joined: this.links.length, failure: this.#report.failure };
   }
 }
 
@@ -167,7 +171,7 @@ class LinkPlace implements LinkOwner {
   async #dial(): Promise<void> {
     if (this.#stopped || this.#attempt !== undefined || this.#joining !== undefined) return;
     clearTimeout(this.#retry);
-    const { address, tls, environment, context, token, features } = this.#options;
+    const { address, connectTo, tls, environment, context, token, features, advised } = this.#options;
     const { handshakeMs, websocketMessageBytesMax } = context.limits;
     const attempt = new AbortController();
     this.#attempt = attempt;
@@ -176,7 +180,9 @@ class LinkPlace implements LinkOwner {
     }, handshakeMs);
     try {
       const proxy = proxyFor(address, environment);
-      const transport = await dialTransport({ address, tls, proxy, websocketMessageBytesMax, signal: attempt.signal });
+      const { signal } = attempt;
+      const options = { address, connectTo, tls, proxy, websocketMessageBytesMax, signal };
+      const transport = await dialTransport(options);
       this.#attempt = undefined;
       if (attempt.signal.aborted) {
         transport.destroy();
@@ -184,7 +190,7 @@ class LinkPlace implements LinkOwner {
           this.#failed(new PolarityError("LINK_UNREACHABLE", `cannot reach ${address.url}: too late`));
         return;
       }
-      const side = { kind: "dialler", token, cost: this.#price.cost, features: features?.() ?? [] } as const;
+      const side = { kind: "dialler", token, cost: this.#price.cost, features: features?.() ?? [], advised } as const;
       const link = new JoinedLink(transport, side, context, this, handshakeMs);
       this.#joining = link;
       link.start();
@@ -228,31 +234,37 @@ class DialReport {
     this.#options = options;
   }
 
+  /** For people. */
+  get where(): string {
+    const { address, connectTo } = this.#options;
+    return connectTo === undefined ? address.url : `${address.url} (${connectTo})`;
+  }
+
   get failure(): string | undefined {
     return this.#failure;
   }
 
   joined(link: Link): void {
     this.#failure = undefined;
-    const { address, context } = this.#options;
-    context.logger.info({ link: link.id, node: link.peer.node }, `joined node "${link.peer.node}" at ${address.url}`);
+    const { context } = this.#options;
+    context.logger.info({ link: link.id, node: link.peer.node }, `joined node "${link.peer.node}" at ${this.where}`);
   }
 
   left(link: Link, error: PolarityError): void {
-    const { address, context } = this.#options;
+    const { context } = this.#options;
     const fields = { link: link.id, node: link.peer.node, code: error.code };
-    context.logger.info(fields, `the link to node "${link.peer.node}" at ${address.url} ended: ${error.message}`);
+    context.logger.info(fields, `the link to node "${link.peer.node}" at ${this.where} ended: ${error.message}`);
   }
 
   failed(error: PolarityError, rejected: boolean): void {
-    const { address, context } = this.#options;
+    const { context } = this.#options;
     this.#options.failed?.(error);
     const repeated = this.#failure === error.message;
     this.#failure = error.message;
-    const fields = { url: address.url, code: error.code };
+    const fields = { url: this.where, code: error.code };
     const message = rejected
-      ? `${address.url} rejected this node: ${error.message}; retrying every 30 s`
-      : `waiting for ${address.url}: ${error.message}; retrying`;
+      ? `${this.where} rejected this node: ${error.message}; retrying every 30 s`
+      : `waiting for ${this.where}: ${error.message}; retrying`;
     if (repeated) context.logger.debug(fields, message);
     else context.logger.warn(fields, message);
   }

@@ -44,7 +44,6 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   readonly transport: string;
   readonly dialled: boolean;
   readonly features: readonly string[];
-  routers: readonly string[] = [];
   confirms = false;
   readonly preambles = new PreambleReader();
   readonly preambleBytesMax: number;
@@ -261,9 +260,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
         // What a link costs is for the dialler to say.
         return this.dialled ? undefined : this.#costIs(message.cost);
       case "routers":
-        if (!this.dialled) return undefined;
-        this.routers = message.routers;
-        return this.#context.events.routersChanged(this);
+        return this.#advised(message.routers);
       case "drain":
         return this.#advanceDrain("received");
       case "opened":
@@ -334,14 +331,13 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
 
   #joined(from: Hello | Welcome, identity: string): void {
     clearTimeout(this.#deadline);
-    this.#deadline = undefined;
     const { node, instance, features } = from;
     this.#driver.session.peerTakesFinWithData = features.includes(FIN_WITH_DATA);
     this.confirms = features.includes(CONFIRM_FEATURE);
     this.#peer = { node, instance, identity, address: this.#transport.remoteAddress, features };
     if (from.streamsMax !== undefined) this.#streamsMax = from.streamsMax;
     if (from.type === "welcome") {
-      this.routers = from.routers;
+      this.#advised(from.routers);
       tellOfferChanges(this.#control, this.#introduced, this.#context.offers());
     }
     this.#wasJoined = true;
@@ -351,6 +347,10 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     if (this.#handshake !== "joined") return;
     this.#owner.joined(this);
     for (const announcement of from.offers) this.#offeredByPeer(announcement, undefined);
+  }
+
+  #advised(routers: readonly string[]): void {
+    if (this.#side.kind === "dialler") this.#side.advised?.(routers);
   }
 
   #costIs(cost: number): void {

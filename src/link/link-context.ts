@@ -41,6 +41,8 @@ export type LinkSide =
       readonly kind: "dialler";
       readonly token: string | undefined;
       readonly cost: number;
+      /** The acceptor names other routers. */
+      readonly advised?: ((routers: readonly string[]) => void) | undefined;
       readonly features?: readonly string[];
     }
   | {

@@ -44,8 +44,6 @@ export interface Link extends Upstream {
   readonly cost: number;
   /** What this side said that it can do beyond the first version of the protocol. */
   readonly features: readonly string[];
-  /** URLs of other routers that are worth joining, as the acceptor says. */
-  readonly routers: readonly string[];
   readonly peer: LinkPeer;
   readonly state: LinkState;
   /** `onward`: it leads on to another node. */
@@ -74,8 +72,6 @@ export interface LinkEvents {
   offered(link: Link, announcement: Announcement, onward: OnwardPath | undefined): void;
   withdrawn(link: Link, service: string, origin: string | undefined): void;
   costChanged(link: Link): void;
-  /** The acceptor at the other end names other routers than before. */
-  routersChanged(link: Link): void;
   /**
    * The peer opened a stream; the preamble is read and checked. Set `stream.sink` before returning; payload that came with
    * the preamble is delivered right after.

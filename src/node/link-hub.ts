@@ -7,7 +7,8 @@ import type { LimitsConfig, LinkAcceptConfig, LinkDialConfig, NodeConfig } from 
 import type { CrankerConnector } from "../cranker/connector.ts";
 import { CrankerGate } from "../cranker/cranker-gate.ts";
 import { Acceptor } from "../link/acceptor.ts";
-import { Dialer, type DialerStatus } from "../link/dialer.ts";
+import { DialGroup } from "../link/dial-group.ts";
+import type { DialerStatus } from "../link/dialer.ts";
 import type { LinkContext } from "../link/link-context.ts";
 import { DEFAULT_LINK_LIMITS } from "../link/link-limits.ts";
 import { PATHS_FEATURE, RELAY_FEATURE } from "../link/features.ts";
@@ -33,6 +34,8 @@ export interface LinkHubOptions {
   readonly logger: Logger;
   readonly random: () => number;
   readonly limits: LimitsConfig;
+  /** The addresses of a host. */
+  readonly resolve: (host: string) => Promise<readonly string[]>;
   /** Routers that this node may ask. */
   readonly relayOffers: RelayOffers;
   /** What others pass on to this node, and what it passes on. */
@@ -61,7 +64,7 @@ export class LinkHub implements LinkEvents {
   readonly #options: LinkHubOptions;
   readonly #context: LinkContext;
   readonly #acceptors = new Map<string, AcceptorEntry>();
-  readonly #dialers = new Map<string, Dialer>();
+  readonly #dialers = new Map<string, DialGroup>();
   readonly #links = new Set<Link>();
   /** Of the acceptors, and of acceptors that are gone, until their last connector is. */
   readonly #crankers = new Set<CrankerGate>();
@@ -116,7 +119,7 @@ export class LinkHub implements LinkEvents {
   }
 
   get dialers(): readonly DialerStatus[] {
-    return [...this.#dialers.values()].map((dialer) => dialer.status);
+    return [...this.#dialers.values()].flatMap((dialer) => dialer.statuses);
   }
 
   /** Makes acceptors and dialers just those of `links`; the links of what goes are drained. */
@@ -155,6 +158,18 @@ export class LinkHub implements LinkEvents {
       this.#dialers.set(key, dialer);
       dialer.start();
     }
+  }
+
+  /**
+   * Changes what links cost that this node dialled, until the next reload: all of the router with this URL or name, or with
+   * the link of this id. Throws LINK_UNKNOWN.
+   */
+  setCost(link: string, cost: number): void {
+    const meant = [...this.#dialers.values()].filter(
+      (group) => group.url === link || group.links.some(({ id, node }) => id === link || node === link),
+    );
+    if (meant.length === 0) throw new PolarityError("LINK_UNKNOWN", `this node dials no router "${link}"`);
+    for (const group of meant) group.setCost(cost);
   }
 
   announce(announcement: Announcement): void {
@@ -264,8 +279,6 @@ export class LinkHub implements LinkEvents {
     relayOffers.costChanged(link);
   }
 
-  routersChanged(): void {}
-
   accepted(link: Link, preamble: Preamble, stream: ByteStream): void {
     const { service, protocol, client } = preamble;
     if (preamble.relay && link.features.includes(RELAY_FEATURE)) {
@@ -335,11 +348,15 @@ export class LinkHub implements LinkEvents {
     return entry;
   }
 
-  #createDialer(config: LinkDialConfig): Dialer {
+  #createDialer(config: LinkDialConfig): DialGroup {
     const { tls } = config;
-    return new Dialer({
+    return new DialGroup({
       address: config.address,
       links: config.links,
+      everyAddress: config.addresses === "all",
+      resolveEveryMs: config.resolveEveryMs,
+      discover: config.discover,
+      resolve: this.#options.resolve,
       cost: config.cost,
       features: () => this.#features(config.relay, this.#options.wantsPaths()),
       token: config.token?.text.trim(),

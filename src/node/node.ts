@@ -12,6 +12,7 @@ import { DenseSet } from "../base/dense-set.ts";
 import { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
+import { lookUpHost } from "../link/host-lookup.ts";
 import { OfferWaiters } from "../registry/offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "../registry/registry.ts";
 import type { Copy, ExchangeContext } from "../session/exchange-contract.ts";
@@ -42,6 +43,8 @@ export interface NodeEnvironment {
   readonly version: string;
   /** Who is told of links and offers as they come and go. */
   readonly observer?: NodeObserver | undefined;
+  /** The addresses of a host; left out, the system says. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
 }
 
 export interface Readiness {
@@ -63,6 +66,8 @@ export interface PolarityNode {
   /** Offers a service that `target` serves, within this program. */
   serve(service: ServedService, target: Target): void;
   unregister(name: string): void;
+  /** What the links to a router cost, by its URL or name or by a link's id, until the next reload. Throws LINK_UNKNOWN. */
+  setCost(link: string, cost: number): void;
   view(): NodeView;
   /** The part of it that analyzers found out. */
   analyses(): readonly AnalysisView[];
@@ -114,7 +119,7 @@ class Node implements PolarityNode, ExchangeContext {
   #draining: Promise<{ cutOff: number }> | undefined;
   readonly #waits = new IdleWaits();
 
-  constructor(config: NodeConfig, { logger, clock, version, observer }: NodeEnvironment) {
+  constructor(config: NodeConfig, { logger, clock, version, observer, resolve = lookUpHost }: NodeEnvironment) {
     const instance = randomUUID();
     const { name } = config.node;
     const { random } = this;
@@ -166,6 +171,7 @@ class Node implements PolarityNode, ExchangeContext {
       logger,
       random,
       limits: config.limits,
+      resolve,
       services: () => this.#services,
       relayOffers: this.#relayOffers,
       pathOffers: new PathOffers(pathOptions),
@@ -278,6 +284,10 @@ class Node implements PolarityNode, ExchangeContext {
 
   unregister(name: string): void {
     this.#services.unregister(name);
+  }
+
+  setCost(link: string, cost: number): void {
+    this.#hub.setCost(link, cost);
   }
 
   view(): NodeView {

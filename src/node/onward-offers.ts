@@ -132,7 +132,7 @@ class OnwardPeer {
     }
     for (const [origin, offer] of best) {
       const announcement = announcementOf(offer);
-      const onward: OnwardPath = { hops: offer.path, cost: offer.cost };
+      const onward: OnwardPath = { hops: offer.path, cost: offer.linksCost };
       const words = JSON.stringify([announcement, onward]);
       const before = told.get(origin);
       if (before === words || (before === undefined && !this.#hasRoom())) continue;
@@ -156,7 +156,7 @@ class OnwardPeer {
       if (origin === undefined || !offer.usable || path.length + 1 > hopsMax) continue;
       if (path.some((hop) => hop.instance === instance)) continue;
       const other = best.get(origin);
-      if (other === undefined || isBetter(offer, other)) best.set(origin, offer);
+      if (other === undefined || offer.cost < other.cost) best.set(origin, offer);
     }
     return best;
   }
@@ -177,8 +177,4 @@ class OnwardPeer {
 
 function announcementOf({ service, weight, protocol, labels, fanOut }: Offer): Announcement {
   return { service, weight, protocol, labels, health: "up", fanOut };
-}
-
-function isBetter(offer: Offer, other: Offer): boolean {
-  return offer.cost < other.cost || (offer.cost === other.cost && offer.path.length < other.path.length);
 }

@@ -186,7 +186,7 @@ function viewOffer(offer: Offer, link: string | null): OfferView {
     identity: offer.identity,
     protocol: offer.protocol,
     weight: offer.weight,
-    cost: offer.cost,
+    cost: offer.linksCost,
     labels: offer.labels,
     health: offer.health,
     usable: offer.usable,

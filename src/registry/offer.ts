@@ -26,6 +26,9 @@ export interface Usability {
   readonly why: string;
 }
 
+/** Less, for any number of hops that a path may have, than a difference of costs. */
+const HOP_COST = 1 / 64;
+
 export class Offer implements Candidate {
   readonly service: string;
   readonly upstream: Upstream;
@@ -77,9 +80,14 @@ export class Offer implements Candidate {
     return this.#weight;
   }
 
-  /** Of all links on the way. */
-  get cost(): number {
+  /** Of all links on the way, together. */
+  get linksCost(): number {
     return this.#cost;
+  }
+
+  /** What picks go by: of ways that cost the same, the shorter. */
+  get cost(): number {
+    return this.#cost + Math.max(0, this.#path.length - 1) * HOP_COST;
   }
 
   /** The nodes on the way, the one that serves last; empty for what this node serves, and for a relay. */

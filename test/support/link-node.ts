@@ -94,10 +94,6 @@ export class LinkNode implements LinkEvents {
     this.#hear(`cost ${link.cost}`);
   }
 
-  routersChanged(link: Link): void {
-    this.#hear(`routers ${link.routers.join(" ")}`);
-  }
-
   accepted(_link: Link, preamble: Preamble, stream: ByteStream): void {
     this.#hear(`accepted ${preamble.service} ${preamble.protocol} ${preamble.client}`);
     this.#accept(preamble, stream);

@@ -46,6 +46,10 @@ class TinyNode implements AdminSource {
     this.#registry.undeclare(name);
   }
 
+  setCost(link: string): void {
+    throw new PolarityError("LINK_UNKNOWN", `no ${link} here`);
+  }
+
   drain(): void {
     this.drains++;
   }

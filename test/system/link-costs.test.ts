@@ -6,6 +6,7 @@ import { startHttpApp } from "../support/apps.ts";
 import { configOf, offered, portOf, type RawConfig, startNode, startRouter } from "../support/cluster.ts";
 import { ask } from "../support/http-client.ts";
 import { until } from "../support/patience.ts";
+import { PolarityProcess, run } from "../support/polarity-process.ts";
 
 /** A connector that serves `web` and says its name, joined to `links`, each at a cost. */
 async function startNamed(context: TestContext, name: string, links: Readonly<Record<string, number>>) {
@@ -94,4 +95,36 @@ test("the cost of a link in a chain changes what all behind it cost", async (t) 
     configOf({ ...config(40), links: { ...config(40).links, accept: [{ url: "tcp://127.0.0.1:0" }] } }),
   );
   await until("the new sum", () => costsAt(edge.node)["shed"] === 43);
+});
+
+test("the cost of links is changed by a command, for those that are there and those to come, until the next reload", async (t) => {
+  const router = await startRouter(t);
+  const connector = new PolarityProcess(t, [
+    "connect",
+    "web=1",
+    "--name",
+    "shed",
+    "--router",
+    router.link,
+    "--admin",
+    "http://127.0.0.1:0",
+  ]);
+  const { admin = "" } = await connector.ready();
+  await until("the offer", () => costsAt(router.node)["shed"] === 0);
+  const { stdout } = await run(t, ["get", "links", "-o", "json", "--node", admin]);
+  const [{ id }] = JSON.parse(stdout) as [{ id: string }];
+  for (const [index, link] of [router.link, "edge", id].entries()) {
+    const cost = 10 + index;
+    const changed = await run(t, ["cost", link, `${cost}`, "--node", admin]);
+    assert.deepEqual([changed.code, changed.stdout, changed.stderr], [0, `links to ${link} cost ${cost} now\n`, ""]);
+    await until("the new cost", () => costsAt(router.node)["shed"] === cost);
+  }
+  for (const link of router.node.view().links) assert.equal(link.cost, 12);
+  await router.node.stop();
+  const again = await startRouter(t, [], { links: { accept: [{ url: router.link }] } });
+  await until("the next link", () => costsAt(again.node)["shed"] === 12);
+  const unknown = await run(t, ["cost", "nowhere", "1", "--node", admin]);
+  assert.deepEqual([unknown.code, unknown.stderr], [1, 'polarity: this node dials no router "nowhere"\n']);
+  const wide = await run(t, ["get", "services", "-o", "wide", "--node", admin]);
+  assert.match(wide.stdout, /PATH +LINK +IDENTITY +LABELS *\nweb .* here /);
 });
