@@ -25,7 +25,6 @@ export type { ConfigInput, NodeConfig } from "./config/node-config.ts";
 export { configJsonSchema } from "./config/resolution.ts";
 export type { LinkState } from "./link/link.ts";
 export type { OfferChange } from "./node/node-observer.ts";
-export type { Readiness } from "./node/node.ts";
 export type {
   AnalysisView,
   CertificateView,
@@ -38,6 +37,7 @@ export type {
   OfferView,
   PeerView,
   ProcessView,
+  Readiness,
   ServiceView,
   SessionView,
   StatusesView,

@@ -24,6 +24,7 @@ export class CoarseClock implements Clock {
   }
 }
 
+/** What a log line is about, by name. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** What the engine logs with; pino fits. Fields first, then a lower-case message. */
@@ -34,6 +35,7 @@ export interface Logger {
   error(fields: LogFields, message: string): void;
 }
 
+/** Logs nothing. */
 export const silentLogger: Logger = {
   debug: () => {},
   info: () => {},

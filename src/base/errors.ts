@@ -24,6 +24,7 @@ const define = (fault: Fault, status: number, retryable: boolean, summary: strin
   summary,
 });
 
+/** Every code, with who has to act on it, its HTTP status, whether another offer may be tried, and what it means. */
 export const ERRORS = Object.freeze({
   // A client's request.
   BAD_REQUEST: define("client", 400, false, "the request breaks HTTP's rules or is ambiguous"),
@@ -95,6 +96,7 @@ export const ERRORS = Object.freeze({
   INTERNAL: define("router", 500, false, "this node failed in a way that it should not"),
 } as const satisfies Record<string, ErrorKind>);
 
+/** The stable name of an error; docs/ERRORS.md says of each what to do. */
 export type ErrorCode = keyof typeof ERRORS;
 
 /** The one error class. `message` is lower case and carries values; `code` is what callers match. */

@@ -17,6 +17,7 @@ import { defaultNodeName, reasonOf, resolveConfig } from "./resolution.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** A configuration file as it was read. */
 export interface LoadedConfig {
   readonly config: NodeConfig;
   /** The file, for people: relative where it lies below the working folder. */

@@ -34,7 +34,7 @@ import { OnwardOffers } from "./onward-offers.ts";
 import { PathOffers, wantsPaths } from "./path-offers.ts";
 import { RelayOffers, type RelayWish } from "./relay-offers.ts";
 import { RelayedSessions } from "./relayed-sessions.ts";
-import type { AnalysisView, NodeState, NodeView } from "./view.ts";
+import type { AnalysisView, NodeState, NodeView, Readiness } from "./view.ts";
 
 export interface NodeEnvironment {
   readonly logger: Logger;
@@ -45,12 +45,6 @@ export interface NodeEnvironment {
   readonly observer?: NodeObserver | undefined;
   /** The addresses of a host; left out, the system says. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
-}
-
-export interface Readiness {
-  readonly ready: boolean;
-  /** Why not, for people; empty when it is ready. */
-  readonly reasons: readonly string[];
 }
 
 export interface PolarityNode {

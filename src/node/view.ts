@@ -10,6 +10,7 @@ import type { LinkState } from "../link/link.ts";
 /** `starting`: not everything is bound yet. `draining`: no new work. */
 export type NodeState = "starting" | "ready" | "draining" | "stopped";
 
+/** Everything that a node shows of itself, at one moment. */
 export interface NodeView {
   readonly node: NodeIdentityView;
   readonly listeners: readonly ListenerView[];
@@ -26,6 +27,7 @@ export interface NodeView {
   readonly process: ProcessView;
 }
 
+/** Which node it is, and in which state. */
 export interface NodeIdentityView {
   readonly name: string;
   /** Fresh for each start. */
@@ -60,6 +62,7 @@ export interface StatusesView {
   readonly "5xx": number;
 }
 
+/** A listener and what came in by it. */
 export interface ListenerView extends TrafficView {
   /** As bound: the port is the real one. `relay` for what other nodes asked this one to pass on. */
   readonly url: string;
@@ -75,6 +78,7 @@ export interface ListenerView extends TrafficView {
   readonly certificates: readonly CertificateView[];
 }
 
+/** A certificate that a listener shows. */
 export interface CertificateView {
   readonly file: string;
   /** Host names that it is for. */
@@ -85,6 +89,7 @@ export interface CertificateView {
   readonly expiresDays: number;
 }
 
+/** A link, dialled by either side. */
 export interface LinkView {
   readonly id: string;
   readonly node: string;
@@ -103,6 +108,7 @@ export interface LinkView {
   readonly bytesOutTotal: number;
 }
 
+/** A service that the node knows: its offers and its traffic. */
 export interface ServiceView extends TrafficView {
   readonly name: string;
   /** Configuration names it. */
@@ -158,6 +164,7 @@ export interface SideView {
   readonly reason: string;
 }
 
+/** One node's offer of a service, and how it does. */
 export interface OfferView {
   readonly node: string;
   /** The link it came over; null for a target of this node. */
@@ -191,6 +198,7 @@ export interface LatencyView {
   readonly buckets: readonly { readonly upToMs: number; readonly count: number }[];
 }
 
+/** Another node, with all of its instances and links. */
 export interface PeerView {
   readonly name: string;
   readonly instances: readonly string[];
@@ -200,6 +208,7 @@ export interface PeerView {
   readonly services: readonly string[];
 }
 
+/** A session under way. */
 export interface SessionView {
   readonly id: string;
   readonly service: string;
@@ -218,6 +227,7 @@ export interface SessionView {
   readonly sides: readonly SideView[];
 }
 
+/** What an analyzer found out. */
 export interface AnalysisView {
   /** `listener tcp://0.0.0.0:8002` or `service web`. */
   readonly place: string;
@@ -231,6 +241,7 @@ export interface AnalysisView {
   readonly statistics: Statistics;
 }
 
+/** Sums over listeners and links. */
 export interface TotalsView {
   readonly requestsTotal: number;
   readonly requestsActive: number;
@@ -244,6 +255,7 @@ export interface TotalsView {
   readonly waiting: number;
 }
 
+/** What the process uses. */
 export interface ProcessView {
   readonly pid: number;
   readonly rssBytes: number;
@@ -251,4 +263,11 @@ export interface ProcessView {
   readonly cpuSeconds: number;
   /** How late timers run; null before it was measured. */
   readonly eventLoopDelayP99Ms: number | null;
+}
+
+/** Whether a node takes work. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why not; empty when it is ready. */
+  readonly reasons: readonly string[];
 }

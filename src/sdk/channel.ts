@@ -68,6 +68,7 @@ export interface ChannelRequest {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
+/** Who a channel is from, and what its request said. */
 export interface ChannelInfo extends StreamInfo {
   readonly request?: ChannelRequest;
 }

@@ -1,5 +1,6 @@
 /** How streams to services are opened. */
 
+/** How a stream to a service is opened. */
 export interface ConnectOptions {
   /** Aborts the dial and, later, the stream, which is then destroyed with the signal's reason. */
   readonly signal?: AbortSignal;

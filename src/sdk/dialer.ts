@@ -30,6 +30,7 @@ export type MachineResolver =
   | ReadonlyMap<string, string | readonly string[]>
   | ((machine: string, options: { readonly signal: AbortSignal }) => Resolved | Promise<Resolved>);
 
+/** Which routers a dialer asks, who it is to them, and how long it waits. Give `routers`, `resolver` or both. */
 export interface DialerOptions {
   /**
    * URLs of routers: `tcp://`, `tls://`, `ws://`, `wss://` or `unix://`. All of them are asked for a machine that no resolver

@@ -5,7 +5,8 @@ import { type Logger, silentLogger, systemClock } from "../base/clock.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { LinkState } from "../link/link.ts";
 import type { ConfigInput, LinkDialInput, NodeConfig } from "../config/node-config.ts";
-import { createNode as createEngine, type PolarityNode, type Readiness } from "../node/node.ts";
+import { createNode as createEngine, type PolarityNode } from "../node/node.ts";
+import type { Readiness } from "../node/view.ts";
 import type { OfferChange } from "../node/node-observer.ts";
 import type { LinkView, NodeView } from "../node/view.ts";
 import { Emitter, type Listener } from "./emitter.ts";
@@ -15,6 +16,7 @@ import { wireServiceName } from "./service-address.ts";
 import { type HandlerProtocol, type ServiceHandler, takerOf } from "./service-handler.ts";
 import { packageVersion } from "./version.ts";
 
+/** What a node is given beside its configuration. */
 export interface NodeOptions {
   /** Default: no log. */
   readonly logger?: Logger;
@@ -44,6 +46,7 @@ export interface NodeEvents {
   stopped: undefined;
 }
 
+/** URLs with the ports that the system chose, in the order of the configuration. */
 export interface NodeAddresses {
   /** Where other nodes join. */
   readonly links: readonly string[];
@@ -54,6 +57,7 @@ export interface NodeAddresses {
 /** A service's entry of a configuration, beside its target. */
 export type ServiceInput = Omit<NonNullable<ConfigInput["services"]>[string], "target" | "targets">;
 
+/** How a service that the program serves is offered. */
 export interface ServeOptions {
   /** Share of new work relative to other nodes that offer the service: 1 (the default) to 1000. */
   readonly weight?: number;
@@ -108,6 +112,7 @@ export function createNode(config: ConfigInput | NodeConfig, options: NodeOption
   return new EngineNode(config, options);
 }
 
+/** What `connectAndServe` links to and serves. */
 export interface ConnectAndServeOptions extends NodeOptions {
   /** URLs of the routers to link to. */
   readonly routers: readonly string[];

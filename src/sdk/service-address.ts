@@ -36,7 +36,8 @@ export function parseServiceHost(host: string): ServiceAddress {
 
 /** The host under which URLs name a service; all of its characters survive URL parsers and HTTP's Host field. */
 export function serviceHost({ machine, service }: ServiceAddress): string {
-  const name = checked(() => wireServiceName(service));
+  checked(() => wireServiceName(service));
+  const name = service.replaceAll(/(?:%[0-9a-f]{2})+/gi, unlessNeeded);
   const node = machine === undefined ? "" : checked(() => checkNodeName(machine));
   const labels = name.split(".");
   const last = labels.length - 1;
@@ -88,6 +89,12 @@ function decodeBytes(part: string, runs: RegExp): string {
     const decoded = bytes.toString("utf8");
     return Buffer.from(decoded).equals(bytes) ? decoded : run;
   });
+}
+
+/** What links would percent-encode is encoded in a host's own way. */
+function unlessNeeded(run: string): string {
+  const decoded = decodePercent(run);
+  return wireServiceName(decoded) === run.toUpperCase() ? decoded : run;
 }
 
 /** Lower case, since URL parsers change the case of a host. */

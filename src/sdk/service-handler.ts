@@ -25,6 +25,7 @@ export type ServiceHandler =
   | { readonly stream: StreamHandler }
   | { readonly channel: ChannelAcceptor };
 
+/** What a service of this program may be offered as: whole connections, or one HTTP/1.1 exchange a stream. */
 export type HandlerProtocol = "tcp" | "http/1.1";
 
 /** Takes streams on behalf of a handler. `failed`: the handler failed in a way that is for the program to hear. */

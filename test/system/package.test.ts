@@ -67,13 +67,23 @@ describe("the package", { timeout: 3 * COMMAND_TIMEOUT_MS }, () => {
     await polarity(elsewhere, "demo", "--once");
   });
 
-  test("can be imported elsewhere", async () => {
-    const script =
-      'const names = Object.keys(await import("polarity-proxy")); if (names.length === 0) process.exit(1);';
-    await run(process.execPath, ["--input-type=module", "--eval", script], {
+  test("serves and dials in a program elsewhere", async () => {
+    const script = `
+      import { connectAndServe, createDialer, createNode } from "polarity-proxy";
+      const edge = createNode({ node: { name: "edge" }, links: { accept: [{ url: "tcp://127.0.0.1:0" }] } });
+      await edge.start();
+      const routers = edge.addresses.links;
+      const services = { hello: { fetch: () => new Response("hello") } };
+      const machine = await connectAndServe({ routers, name: "phone0", services });
+      const dialer = createDialer({ routers });
+      console.log(await (await dialer.fetch("http://phone0.hello/")).text());
+      for (const part of [dialer.close(), machine.stop(), edge.stop()]) await part;
+    `;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", script], {
       cwd: elsewhere,
       timeout: COMMAND_TIMEOUT_MS,
     });
+    assert.equal(stdout, "hello\n");
   });
 });
 

@@ -1,0 +1,147 @@
+/** Nodes within a program: their life, what they tell as it happens, and what configurations do to them. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+import {
+  connectAndServe,
+  createNode,
+  ERRORS,
+  PolarityError,
+  type NodeEvents,
+  type ProgramNode,
+} from "../../src/index.ts";
+import { startRawApp } from "../support/apps.ts";
+import { soon } from "../support/patience.ts";
+import { failure, startDialer, startLinkRouter, startProgramNode } from "../support/programs.ts";
+
+/** The names of what the node tells, in order. */
+function heard(node: ProgramNode, ...names: (keyof NodeEvents)[]): string[] {
+  const events: string[] = [];
+  for (const name of names) node.on(name, () => events.push(name));
+  return events;
+}
+
+test("a node tells what happens to its links and offers, each end after its beginning", async (t) => {
+  const router = createNode({ node: { name: "edge" }, links: { accept: [{ url: "tcp://127.0.0.1:0" }] } });
+  t.after(() => router.stop());
+  const listening = router.once("listening");
+  const events = heard(router, "linkUp", "linkDown", "offerAdded", "offerRemoved", "draining", "stopped");
+  await router.start();
+  const [url = ""] = (await listening).links;
+  assert.match(url, /^tcp:\/\/127\.0\.0\.1:\d+$/);
+  assert.deepEqual(router.addresses.links, [url]);
+
+  const linked = router.once("linkUp");
+  const offered = router.once("offerAdded");
+  const machine = await connectAndServe({
+    routers: [url],
+    name: "phone0",
+    services: { hello: { stream: (stream) => void stream.end("hello") } },
+  });
+  t.after(() => machine.stop());
+  assert.equal((await soon("a link", linked)).node, "phone0");
+  const { service, node, protocol, weight } = await soon("an offer", offered);
+  assert.deepEqual(
+    { service, node, protocol, weight },
+    { service: "hello", node: "phone0", protocol: "tcp", weight: 1 },
+  );
+
+  const gone = router.once("linkDown");
+  assert.deepEqual(await machine.drain(), { cutOff: 0 });
+  assert.ok((await soon("the link's end", gone)).error instanceof PolarityError);
+  await router.drain();
+  assert.deepEqual(events, ["linkUp", "offerAdded", "offerRemoved", "linkDown", "draining", "stopped"]);
+});
+
+test("failing dials are told, and end when a router is there", async (t) => {
+  const { node, url } = await startLinkRouter(t);
+  await node.stop();
+  const machine = createNode({ node: { name: "phone0" }, links: { dial: [{ url }] } });
+  t.after(() => machine.stop());
+  const failed = machine.once("dialFailed");
+  await machine.start();
+  assert.deepEqual(await failed.then((event) => [event.url, event.error.code]), [url, "LINK_UNREACHABLE"]);
+  const up = machine.once("linkUp");
+  await startProgramNode(t, { node: { name: "edge" }, links: { accept: [{ url }] } });
+  assert.equal((await soon("a link", up)).node, "edge");
+});
+
+test("a listener that throws is the program's problem, and the others hear all the same", async (t) => {
+  const script = `
+    const { createNode } = await import(${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)});
+    const node = createNode({});
+    process.once("uncaughtException", (error) => console.log("uncaught", error.message));
+    node.on("listening", () => { throw new Error("of a listener"); });
+    node.on("listening", () => console.log("second"));
+    await node.start();
+    await node.stop();
+  `;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  t.after(() => child.kill());
+  assert.equal(await text(child.stdout), "second\nuncaught of a listener\n");
+});
+
+test("a listener that is taken off hears nothing, and waiting for an event can be given up", async (t) => {
+  const node = createNode({});
+  t.after(() => node.stop());
+  let count = 0;
+  const off = node.on("listening", () => count++);
+  node.on("listening", () => count++);
+  off();
+  await node.start();
+  assert.equal(count, 1);
+  await assert.rejects(node.once("linkUp", { signal: AbortSignal.abort(new Error("enough")) }), /enough/);
+});
+
+test("what a program serves is reached by the node's own listeners, and stays over a reload", async (t) => {
+  const listeners = [{ url: "tcp://127.0.0.1:0", service: "hello" }];
+  const node = await startProgramNode(t, { node: { name: "edge" }, listeners });
+  node.serve("hello", { stream: (stream) => void stream.end("hello") });
+  const app = await startRawApp(t, (socket) => socket.end("app"));
+  await node.reload({ listeners, services: { other: { target: app.url } } });
+  assert.deepEqual(
+    node
+      .view()
+      .services.map(({ name }) => name)
+      .sort(),
+    ["hello", "other"],
+  );
+  const socket = connect(Number(new URL(node.addresses.listeners[0]!).port), "127.0.0.1");
+  assert.equal(await text(socket), "hello");
+  assert.equal((await failure(node.reload({ listeners: [{ url: "nonsense" }] }))).code, "CONFIG_INVALID");
+});
+
+test("errors are matched by their code", async (t) => {
+  const app = await startRawApp(t, () => {});
+  const node = createNode({ listeners: [{ url: app.url, service: "any" }] });
+  t.after(() => node.stop());
+  const error = await failure(node.start());
+  assert.ok(error instanceof PolarityError && error.code === "ADDRESS_IN_USE");
+  assert.equal(ERRORS[error.code].fault, "operator");
+  assert.throws(
+    () => createNode({ listeners: [{ url: "x", lisen: 1 } as never] }),
+    (thrown: unknown) => {
+      return thrown instanceof PolarityError && thrown.message.includes("listeners[0]");
+    },
+  );
+});
+
+test("a drain lets streams of handlers end, and cuts off those that do not", async (t) => {
+  const { url } = await startLinkRouter(t);
+  const machine = createNode({ node: { name: "phone0", drainTimeout: "300ms" }, links: { dial: [{ url }] } });
+  t.after(() => machine.stop());
+  machine.serve("stays", { stream: (stream) => void stream.write("here") });
+  await machine.start();
+  const dialer = startDialer(t, { routers: [url] });
+  const stream = await dialer.connect("phone0.stays");
+  await once(stream, "data");
+  const broken = once(stream, "error");
+  assert.ok((await machine.drain()).cutOff >= 1);
+  const [error] = (await broken) as [PolarityError];
+  assert.ok(error instanceof PolarityError);
+});
