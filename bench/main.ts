@@ -19,6 +19,7 @@ import { allHeld, renderReport, writeReport, type RowOutcome } from "./report.ts
 import { besideBulk } from "./rows/beside-bulk.ts";
 import { bulk } from "./rows/bulk.ts";
 import { fanOut } from "./rows/fan-out.ts";
+import { foo } from "./rows/foo.ts";
 import { frozen } from "./rows/frozen.ts";
 import { growth } from "./rows/growth.ts";
 import { http2 } from "./rows/http2.ts";
@@ -48,6 +49,7 @@ const ROWS: readonly Row[] = [
   longPath,
   integrity,
   http2,
+  foo,
 ];
 const CONTENDERS: readonly Contender[] = [polarity, haproxyHttp, haproxyTcp, nodeHttp];
 

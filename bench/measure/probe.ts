@@ -1,5 +1,6 @@
 /** Waiting for things by looking at them, with a deadline. */
 import { request } from "node:http";
+import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Child } from "../processes.ts";
 
@@ -41,5 +42,17 @@ export async function statusOf(port: number, path: string): Promise<number | und
     exchange.on("timeout", () => exchange.destroy());
     exchange.on("error", () => resolve(undefined));
     exchange.end();
+  });
+}
+
+/** Whether something accepts connections on the port. */
+export async function connects(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port });
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
   });
 }

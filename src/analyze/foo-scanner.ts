@@ -25,6 +25,12 @@ const LF = 0x0a;
 const MINUS = 0x2d;
 const PLUS = 0x2b;
 const ZERO = 0x30;
+const NINE = 0x39;
+const SPACE = 0x20;
+/** `REQ 1` and its line feed. */
+const USUAL_BYTES_MIN = 6;
+/** Beyond, a number may not be exact. */
+const DIGITS_MAX = 15;
 
 /** How far a line has come. The first three count the bytes of its type. */
 const TYPE_BLANK = 3;
@@ -68,6 +74,8 @@ export class FooScanner {
     const end = chunk.length;
     let at = 0;
     while (at < end) {
+      if (this.#phase === 0) at = this.#usual(chunk, at, end);
+      if (at >= end) return;
       at = this.#phase < DATA ? this.#head(chunk, at, end) : this.#skip(chunk, at, end);
       if (at >= end) return;
       this.#line();
@@ -79,6 +87,36 @@ export class FooScanner {
   end(): void {
     if (this.#phase !== 0) this.#sink.other();
     this.#begin();
+  }
+
+  /**
+   * Whole lines of the form that nearly all have: type, one space, digits, and plain data that is not long. Returns where
+   * the first line begins that is not such a one, or not all here.
+   */
+  #usual(chunk: Buffer, start: number, end: number): number {
+    for (let lineStart = start; ;) {
+      if (end - lineStart < USUAL_BYTES_MIN) return lineStart;
+      const type = typeAt(chunk, lineStart);
+      if (type < 0) return lineStart;
+      let at = lineStart + USUAL_BYTES_MIN - 2;
+      let seq = 0;
+      let byte = chunk[at]!;
+      const digitsStart = at;
+      while (byte >= ZERO && byte <= NINE) {
+        seq = seq * 10 + (byte - ZERO);
+        byte = ++at < end ? chunk[at]! : 0;
+      }
+      const digits = at - digitsStart;
+      if (digits === 0 || digits > DIGITS_MAX || at >= end) return lineStart;
+      if (byte === SPACE) {
+        const near = Math.min(end, at + NEAR_BYTES);
+        do byte = ++at < near ? chunk[at]! : 0x80;
+        while (byte < 0x80 && byte !== LF);
+      }
+      if (byte !== LF) return lineStart;
+      this.#sink.message(type as FooType, seq);
+      lineStart = at + 1;
+    }
   }
 
   /** Through type and number, as far as they go. Returns where the line ends, or else where its data begins, or the chunk ends. */
@@ -166,6 +204,17 @@ export class FooScanner {
     this.#negative = false;
     this.#utf8.reset();
   }
+}
+
+/** The type that stands here with a space behind it, or -1. */
+function typeAt(chunk: Buffer, at: number): number {
+  if (chunk[at + 3] !== SPACE) return -1;
+  const first = chunk[at];
+  const second = chunk[at + 1];
+  const third = chunk[at + 2];
+  if (first === 0x52) return second === 0x45 && third === 0x51 ? REQ : -1;
+  if (first === 0x41) return second === 0x43 && third === 0x4b ? ACK : -1;
+  return first === 0x4e && second === 0x41 && third === 0x4b ? NAK : -1;
 }
 
 function isBlank(byte: number): boolean {
