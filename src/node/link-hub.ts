@@ -127,6 +127,7 @@ export class LinkHub implements LinkEvents {
     // What may change while a link is up makes no other link of it.
     const accept = new Map(links.accept.map((config) => [configKey({ ...config, routers: [] }), config]));
     const dial = new Map(links.dial.map((config, index) => [`${index} ${configKey({ ...config, cost: 0 })}`, config]));
+    this.#options.relayOffers.routersWanted = dial.size;
     for (const [key, { acceptor, cranker }] of this.#acceptors) {
       if (accept.has(key)) continue;
       this.#acceptors.delete(key);
@@ -246,7 +247,8 @@ export class LinkHub implements LinkEvents {
 
   offered(link: Link, announcement: Announcement, onward: OnwardPath | undefined): void {
     if (onward !== undefined) {
-      this.#options.pathOffers.offered(link, announcement, onward);
+      const down = this.#options.pathOffers.offered(link, announcement, onward);
+      if (down !== undefined) this.#options.suspect(down);
       return;
     }
     const { node, instance, identity } = link.peer;

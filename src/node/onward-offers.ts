@@ -3,7 +3,8 @@
  *
  * An offer goes with the path to who serves, and never to a node that is on that path, so that no loop can form and a
  * withdrawal needs no counting: whoever hears of it loses just what led there. Of several ways to one origin the cheapest is
- * told, then the shortest. Changes of one turn are told together, at a pace that peers permit: O(offers of the service) for
+ * told, then the shortest. One whose link fell silent is told to be down, so that what waits for it moves at once; what
+ * drains is withdrawn, and ends in peace. Changes of one turn are told together, at a pace that peers permit: O(offers of the service) for
  * each peer.
  */
 import type { Clock, Logger } from "../base/clock.ts";
@@ -153,10 +154,10 @@ class OnwardPeer {
     for (const offer of registry.offersOf(service)) {
       const { path } = offer;
       const origin = path.at(-1)?.instance;
-      if (origin === undefined || !offer.usable || path.length + 1 > hopsMax) continue;
+      if (origin === undefined || !(offer.usable || isSilent(offer)) || path.length + 1 > hopsMax) continue;
       if (path.some((hop) => hop.instance === instance)) continue;
       const other = best.get(origin);
-      if (other === undefined || offer.cost < other.cost) best.set(origin, offer);
+      if (other === undefined || isBetter(offer, other)) best.set(origin, offer);
     }
     return best;
   }
@@ -175,6 +176,15 @@ class OnwardPeer {
   }
 }
 
-function announcementOf({ service, weight, protocol, labels, fanOut }: Offer): Announcement {
-  return { service, weight, protocol, labels, health: "up", fanOut };
+function announcementOf({ service, weight, protocol, labels, fanOut, usable }: Offer): Announcement {
+  return { service, weight, protocol, labels, health: usable ? "up" : "down", fanOut };
+}
+
+/** The link to it is, or one further on is said to be. */
+function isSilent({ unusableReason, path }: Offer): boolean {
+  return unusableReason === "suspect" || (unusableReason === "down" && path.length > 1);
+}
+
+function isBetter(offer: Offer, other: Offer): boolean {
+  return offer.usable === other.usable ? offer.cost < other.cost : offer.usable;
 }

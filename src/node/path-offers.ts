@@ -30,7 +30,8 @@ export class PathOffers {
     this.#options = options;
   }
 
-  offered(link: Link, announcement: Announcement, { hops, cost }: OnwardPath): void {
+  /** Returns the upstream if it went down just now: what waits for it may look elsewhere. */
+  offered(link: Link, announcement: Announcement, { hops, cost }: OnwardPath): Upstream | undefined {
     const { registry, instance, hopsMax, logger } = this.#options;
     const { service } = announcement;
     const { node, instance: peer, identity } = link.peer;
@@ -38,19 +39,22 @@ export class PathOffers {
     const circular = hops.some((hop) => hop.instance === instance || hop.instance === peer);
     if (circular || hops.length + 1 > hopsMax) {
       this.withdrawn(link, service, origin.instance);
-      return;
+      return undefined;
     }
     const upstream = this.#upstreamFor(link, origin);
     const path = [{ node, instance: peer }, ...hops];
     registry.setUsable(upstream, link.state === "up", link.state);
     const added = registry.add(upstream, identity, link.cost + cost, announcement, path);
     if (added.kind === "added") {
-      upstream.ways.set(service, { path, cost });
-      return;
+      const wasUp = upstream.ways.get(service)?.up === true;
+      const up = announcement.health === "up";
+      upstream.ways.set(service, { path, cost, up });
+      return wasUp && !up ? upstream : undefined;
     }
     // A name that is somebody else's here is the usual case, and nobody's fault.
     logger.debug({ link: link.id, node, service, code: added.error.code }, added.error.message);
     this.#forget(link, upstream, service);
+    return undefined;
   }
 
   withdrawn(link: Link, service: string, origin: string): void {
@@ -104,6 +108,7 @@ interface Way {
   readonly path: readonly Hop[];
   /** Without the first link's. */
   readonly cost: number;
+  readonly up: boolean;
 }
 
 class PathUpstream implements Upstream {

@@ -40,6 +40,9 @@ export class RelayOffers {
     this.#logger = logger;
   }
 
+  /** Routers that the configuration names; those that are not there yet may be in a moment. */
+  routersWanted = 1;
+
   /** Links that take streams to relay. */
   get linksUp(): number {
     let up = 0;
@@ -164,7 +167,7 @@ class RelayUpstream implements Upstream {
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {
     if (request.relay !== "may") return undefined;
     // Routers are asked one after the other: the wait is for all of them together.
-    const shares = Math.max(1, Math.min(this.#relays.linksUp, WAIT_SHARES_MAX));
+    const shares = Math.min(Math.max(this.#relays.routersWanted, this.#relays.linksUp), WAIT_SHARES_MAX);
     return this.#link.open(
       request.ask(this.#relays.instance, Math.floor(request.waitMs / shares)),
       first,

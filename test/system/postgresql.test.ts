@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { TestAuthority } from "../support/certificates.ts";
+import { startConnector, startNode } from "../support/cluster.ts";
 import { until } from "../support/patience.ts";
 import { PolarityProcess } from "../support/polarity-process.ts";
 import { freePort, startServer, temporaryFolder } from "../support/servers.ts";
@@ -41,14 +42,28 @@ test(
     const deskToken = file("desk.token", "another-long-secret\n");
     const forward = new PolarityProcess(t, ["forward", "tcp://127.0.0.1:0=db", ...joining, deskToken]);
     const port = new URL((await forward.ready()).listeners[0] ?? "").port;
-    const query = async (sql: string): Promise<string> => {
-      const words = ["-X", "-h", "127.0.0.1", "-p", port, "-U", "polarity", "-d", "postgres", "-tAc", sql];
+    const query = async (sql: string, at = port): Promise<string> => {
+      const words = ["-X", "-h", "127.0.0.1", "-p", at, "-U", "polarity", "-d", "postgres", "-tAc", sql];
       const limits = { timeout: PROGRAM_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 };
       return (await execute(toolPath("psql")!, words, limits)).stdout.trim();
     };
     assert.equal(await query("select 6 * 7"), "42");
     assert.equal(await query("select sum(n) from generate_series(1, 100000) n"), "5000050000");
     assert.equal((await query("select repeat('x', 3000000)")).length, 3_000_000);
+
+    // The same database behind a further router, which joins this one.
+    const tokenFile = file("inner.token", "another-long-secret\n");
+    const url = `wss://localhost:${linkPort}`;
+    const dial = [{ url, tokenFile, relay: true, tls: { ca: file("inner-ca.crt", authority.cert) } }];
+    const inner = await startNode(t, {
+      node: { name: "inner" },
+      links: { accept: [{ url: "tcp://127.0.0.1:0" }], dial },
+    });
+    const services = { far: { target: `tcp://127.0.0.1:${database}` } };
+    await startConnector(t, inner.addresses.links[0] ?? "", services);
+    const far = new PolarityProcess(t, ["forward", "tcp://127.0.0.1:0=far", ...joining, deskToken]);
+    const farPort = new URL((await far.ready()).listeners[0] ?? "").port;
+    assert.equal((await query("select repeat('x', 3000000)", farPort)).length, 3_000_000);
   },
 );
 

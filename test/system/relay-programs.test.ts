@@ -8,11 +8,13 @@ import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { startHttpApp, startRawApp } from "../support/apps.ts";
 import { offered, startConnector, startRouter } from "../support/cluster.ts";
+import { startPlace } from "../support/router-places.ts";
 import { ask } from "../support/http-client.ts";
 import { until } from "../support/patience.ts";
 import { BIN, PolarityProcess, run } from "../support/polarity-process.ts";
 import { freePort, listens, startServer, temporaryFolder } from "../support/servers.ts";
 import { requireTool, toolPath } from "../support/tools.ts";
+import { WireClient } from "../support/wire-client.ts";
 
 const execute = promisify(execFile);
 const PROGRAM_TIMEOUT_MS = 20_000;
@@ -94,57 +96,103 @@ test("a connector that freezes behind a router costs safe requests through it li
   assert.ok(performance.now() - started < 5_000, "long before the link counts as dead");
 });
 
-test(
-  "redis-cli works on a port that is forwarded through a router",
-  { skip: requireTool("redis-server") },
-  async (t) => {
-    const folder = temporaryFolder(t);
-    const path = join(folder, "redis.sock");
-    startServer(t, "redis-server", ["--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]);
-    const { link } = await startRouter(t, []);
-    await startConnector(t, link, { cache: { target: `unix://${path}` } }, { name: "shed" });
-    const forward = new PolarityProcess(t, ["forward", "tcp://127.0.0.1:0=shed.cache", "--router", link]);
-    const port = new URL((await forward.ready()).listeners[0] ?? "").port;
-    const cli = async (...command: string[]): Promise<string> =>
-      (await execute("redis-cli", ["-p", port, ...command], { timeout: PROGRAM_TIMEOUT_MS })).stdout.trim();
-    await until("redis answers", () =>
-      cli("PING").then(
-        (text) => text === "PONG",
-        () => false,
-      ),
-    );
-    const big = "x".repeat(100_000);
-    assert.equal(await cli("SET", "big", big), "OK");
-    assert.equal(await cli("GET", "big"), big);
-  },
-);
+/** Where people dial and where connectors join: one router, or the ends of three. */
+const BETWEEN: readonly (readonly [string, (context: TestContext) => Promise<{ front: string; behind: string }>])[] = [
+  [
+    "a router",
+    async (context) => {
+      const { link } = await startRouter(context, []);
+      return { front: link, behind: link };
+    },
+  ],
+  [
+    "a chain of three routers",
+    async (context) => {
+      const edge = await startPlace(context, "edge");
+      const middle = await startPlace(context, "middle", [edge]);
+      const inner = await startPlace(context, "inner", [middle]);
+      return { front: edge.link, behind: inner.link };
+    },
+  ],
+];
 
-test(
-  "ssh reaches a machine behind a router with dial as its ProxyCommand",
-  { skip: requireTool("ssh", "sshd") },
-  async (t) => {
-    const folder = temporaryFolder(t);
-    const server = await startSshServer(t, folder);
-    const { link } = await startRouter(t, []);
-    await startConnector(t, link, { ssh: { target: `tcp://127.0.0.1:${server.port}` } }, { name: "phone0" });
-    const proxy = [process.execPath, BIN, "dial", "phone0.ssh", "--router", link].map((word) => `'${word}'`).join(" ");
-    const options = [
-      `ProxyCommand=${proxy}`,
-      `UserKnownHostsFile=${join(folder, "known_hosts")}`,
-      "StrictHostKeyChecking=accept-new",
-      "BatchMode=yes",
-      "IdentitiesOnly=yes",
-      "LogLevel=ERROR",
-    ].flatMap((option) => ["-o", option]);
-    const destination = `${userInfo().username}@phone0`;
-    const asked = execute(toolPath("ssh")!, ["-F", "none", "-i", server.key, ...options, destination, "wc", "-c"], {
-      timeout: PROGRAM_TIMEOUT_MS,
-    });
-    asked.child.stdin?.end("x".repeat(300_000));
-    const { stdout } = await asked;
-    assert.equal(stdout.trim(), "300000");
-  },
-);
+test("dial and forward reach what one of several routers leads to, and take the next one when that goes", async (t) => {
+  const app = await startRawApp(t, (socket) => socket.pipe(socket));
+  const lacking = await startPlace(t, "lacking");
+  const [first, second] = [await startPlace(t, "first"), await startPlace(t, "second")];
+  const inner = await startPlace(t, "inner", [first, second]);
+  await startConnector(t, inner.link, { raw: { target: app.url } }, { name: "phone0" });
+  for (const { node } of [first, second]) await offered(node, "raw");
+  const routers = [lacking, first, second].flatMap(({ link }) => ["--router", link]);
+  const forward = new PolarityProcess(t, ["forward", "tcp://127.0.0.1:0=phone0.raw", ...routers]);
+  const url = (await forward.ready()).listeners[0] ?? "";
+  const echoes = async (): Promise<void> => {
+    const direct = ["dial", "raw", "--router", second.link];
+    assert.equal((await run(t, ["dial", "phone0.raw", ...routers], { input: "dialled" })).stdout, "dialled");
+    assert.equal((await run(t, direct, { input: "straight" })).stdout, "straight");
+    const client = new WireClient(t, Number(new URL(url).port)).send("forwarded").halfClose();
+    assert.equal(await client.readAll(), "forwarded");
+  };
+  await echoes();
+  await first.node.stop();
+  await echoes();
+});
+
+for (const [what, startBetween] of BETWEEN) {
+  test(
+    `redis-cli works on a port that is forwarded through ${what}`,
+    { skip: requireTool("redis-server") },
+    async (t) => {
+      const folder = temporaryFolder(t);
+      const path = join(folder, "redis.sock");
+      startServer(t, "redis-server", ["--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]);
+      const { front, behind } = await startBetween(t);
+      await startConnector(t, behind, { cache: { target: `unix://${path}` } }, { name: "shed" });
+      const forward = new PolarityProcess(t, ["forward", "tcp://127.0.0.1:0=shed.cache", "--router", front]);
+      const port = new URL((await forward.ready()).listeners[0] ?? "").port;
+      const cli = async (...command: string[]): Promise<string> =>
+        (await execute("redis-cli", ["-p", port, ...command], { timeout: PROGRAM_TIMEOUT_MS })).stdout.trim();
+      await until("redis answers", () =>
+        cli("PING").then(
+          (text) => text === "PONG",
+          () => false,
+        ),
+      );
+      const big = "x".repeat(100_000);
+      assert.equal(await cli("SET", "big", big), "OK");
+      assert.equal(await cli("GET", "big"), big);
+    },
+  );
+
+  test(
+    `ssh reaches a machine behind ${what} with dial as its ProxyCommand`,
+    { skip: requireTool("ssh", "sshd") },
+    async (t) => {
+      const folder = temporaryFolder(t);
+      const server = await startSshServer(t, folder);
+      const { front, behind } = await startBetween(t);
+      await startConnector(t, behind, { ssh: { target: `tcp://127.0.0.1:${server.port}` } }, { name: "phone0" });
+      const proxy = [process.execPath, BIN, "dial", "phone0.ssh", "--router", front]
+        .map((word) => `'${word}'`)
+        .join(" ");
+      const options = [
+        `ProxyCommand=${proxy}`,
+        `UserKnownHostsFile=${join(folder, "known_hosts")}`,
+        "StrictHostKeyChecking=accept-new",
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+        "LogLevel=ERROR",
+      ].flatMap((option) => ["-o", option]);
+      const destination = `${userInfo().username}@phone0`;
+      const asked = execute(toolPath("ssh")!, ["-F", "none", "-i", server.key, ...options, destination, "wc", "-c"], {
+        timeout: PROGRAM_TIMEOUT_MS,
+      });
+      asked.child.stdin?.end("x".repeat(300_000));
+      const { stdout } = await asked;
+      assert.equal(stdout.trim(), "300000");
+    },
+  );
+}
 
 /** An sshd of the current user's own, with keys made for the test. */
 async function startSshServer(

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StreamRequest } from "../../src/base/upstream.ts";
 import { startRawApp } from "../support/apps.ts";
-import { configOf, startNode } from "../support/cluster.ts";
+import { configOf, type RawConfig, startNode } from "../support/cluster.ts";
 import { announce, joinAs, StreamReader } from "../support/link-node.ts";
 import { soon, until } from "../support/patience.ts";
 import { ACCEPT, listening, port, startChain, startPlace, waysAre, waysTo } from "../support/router-places.ts";
@@ -51,10 +51,11 @@ test("a stream that has been here before, or has come too far, is refused", asyn
 test("what is withdrawn at one end, drained or killed in the middle is gone at the other, and comes back", async (t) => {
   const app = await startRawApp(t, (socket) => socket.end("up"));
   const { edge, middle, inner, shed } = await startChain(t, app.url, listening("app"));
-  const service = configOf({ services: { app: { target: app.url } } }).services[0]!;
-  shed.unregister("app");
+  const shedWith = (services: NonNullable<RawConfig["services"]>) =>
+    configOf({ node: { name: "shed" }, links: { dial: [{ url: inner.link, cost: 3 }] }, services });
+  await shed.reload(shedWith({}));
   for (const place of [inner, middle, edge]) await waysAre(place, "app", []);
-  shed.register(service);
+  await shed.reload(shedWith({ app: { target: app.url } }));
   await waysAre(edge, "app", ["middle inner shed"]);
 
   await inner.node.stop();
