@@ -10,6 +10,7 @@ import { integerIn, recordOf } from "./saved-state.ts";
 
 /** Numbers by name, at most one level deep; null where a number is not known. */
 export type Statistics = Readonly<Record<string, Statistic | Readonly<Record<string, Statistic>>>>;
+/** One figure; null where there is nothing to tell yet. */
 export type Statistic = number | null;
 
 /** What one analyzer may count apart: names may come from clients. */
@@ -39,6 +40,7 @@ export class Meter extends Counter {
   }
 }
 
+/** What one analyzer counts: counters, meters and durations, each by its name, made when first asked for. */
 export class Meters {
   readonly #counters = new Map<string, Counter>();
   readonly #durations = new Map<string, LatencyHistogram>();
