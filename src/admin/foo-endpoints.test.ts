@@ -34,9 +34,13 @@ test("the figures are the original's eight, in its order, whatever else is known
 });
 
 test("Prometheus text has a type for each name, and durations in seconds", () => {
-  const text = fooMetrics({ msg_total: 5, other_lines: 4, answer_ms: { count: 2, p50: 8, p90: null, p99: 16 } });
+  const text = fooMetrics({
+    msg_total: 5,
+    other_lines: 4,
+    answer_ms: { count: 2, sum: 24, p50: 8, p90: null, p99: 16 },
+  });
   assert.match(text, /^# TYPE foo_msg_total counter\nfoo_msg_total 5$/m);
   assert.match(text, /^foo_other_lines_total 4$/m);
   assert.match(text, /^foo_answer_seconds\{quantile="0.5"\} 0.008\nfoo_answer_seconds\{quantile="0.99"\} 0.016$/m);
-  assert.match(text, /^foo_answer_seconds_count 2\n$/m);
+  assert.match(text, /^foo_answer_seconds_sum 0.024\nfoo_answer_seconds_count 2\n$/m);
 });

@@ -1,7 +1,7 @@
 /**
  * The HTTP face of `foo-proxy`, as the original had it: figures and health, for whoever asks, and nothing else.
  *
- * JSON has exactly the original's eight keys, since its readers may be strict; what else is known stands in the Prometheus
+ * The JSON has exactly the original's eight keys, since its readers may be strict; what else is known stands in the Prometheus
  * text, and in the admin API.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
@@ -46,9 +46,8 @@ export function fooFigures(statistics: Statistics): Record<string, number> {
 async function respond(source: FooSource, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = (request.url ?? "").split("?", 1)[0];
   const reads = request.method === "GET" || request.method === "HEAD";
-  if (reads && path === "/stats") {
-    send(response, 200, fooFigures(source.statistics()));
-  } else if (reads && path === "/metrics") {
+  if (reads && (path === "/stats" || path === "/metrics")) {
+    response.setHeader("vary", "accept");
     if (wantsPrometheus(request.headers.accept ?? "")) {
       sendText(response, 200, PROMETHEUS_TYPE, fooMetrics(source.statistics()));
     } else send(response, 200, fooFigures(source.statistics()));
@@ -106,6 +105,7 @@ export function fooMetrics(statistics: Statistics): string {
       if (typeof milliseconds === "number")
         lines.push(`foo_answer_seconds{quantile="${quantile}"} ${milliseconds / 1000}`);
     }
+    lines.push(`foo_answer_seconds_sum ${numberOf(answers["sum"]) / 1000}`);
     lines.push(`foo_answer_seconds_count ${numberOf(answers["count"])}`);
   }
   return `${lines.join("\n")}\n`;

@@ -128,6 +128,7 @@ export function flatStatistics(statistics: Statistics): [name: string, value: nu
 export function percentiles(durations: LatencyHistogram): Readonly<Record<string, Statistic>> {
   return {
     count: durations.count,
+    sum: durations.sumMs,
     p50: durations.quantile(0.5) ?? null,
     p90: durations.quantile(0.9) ?? null,
     p99: durations.quantile(0.99) ?? null,

@@ -36,16 +36,20 @@ export class RecoveryFile {
 
   /** Undefined where nothing was saved, or nothing that can be used. */
   async load(): Promise<Recovered | undefined> {
-    let text: string;
     try {
       const status = await stat(this.path);
       if (!status.isFile()) throw new Error("it is no file");
       if (status.size > FILE_BYTES_MAX) return await this.setAside(`it has ${status.size} bytes`);
-      text = await readFile(this.path, "utf8");
     } catch (error) {
       if (codeOf(error) === "ENOENT") return undefined;
       this.#warn(`cannot read the recovery file ${this.path}, statistics begin at zero: ${messageOf(error)}`);
       return undefined;
+    }
+    let text: string;
+    try {
+      text = await readFile(this.path, "utf8");
+    } catch (error) {
+      return this.setAside(`it cannot be read: ${messageOf(error)}`);
     }
     const now = this.#wallClock();
     const decoded = decodeRecovery(text, now);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { test, type TestContext } from "node:test";
 import { startRawApp } from "../support/apps.ts";
@@ -23,7 +23,13 @@ interface Proxy {
   stats(): Promise<Record<string, number>>;
 }
 
-async function startProxy(t: TestContext, forward: number, cwd: string, more: readonly string[] = []): Promise<Proxy> {
+async function startProxy(
+  t: TestContext,
+  forward: number,
+  cwd: string,
+  more: readonly string[] = [],
+  node = process.execPath,
+): Promise<Proxy> {
   const flags = [
     "--listen",
     "127.0.0.1:0",
@@ -34,15 +40,15 @@ async function startProxy(t: TestContext, forward: number, cwd: string, more: re
     "--drain-timeout",
     "1s",
   ];
-  const process = new PolarityProcess(t, ["foo-proxy", ...flags, ...more], { cwd });
-  const { listeners, http } = (await process.ready()) as { listeners: readonly string[]; http?: string };
+  const proxy = new PolarityProcess(t, ["foo-proxy", ...flags, ...more], { cwd, node });
+  const { listeners, http } = (await proxy.ready()) as { listeners: readonly string[]; http?: string };
   const get: Proxy["get"] = async (path, accept) => {
     const headers = accept === undefined ? {} : { accept };
     const response = await fetch(`${http}${path}`, { headers });
     return { status: response.status, type: response.headers.get("content-type") ?? "", text: await response.text() };
   };
   const stats = async () => JSON.parse((await get("/stats")).text) as Record<string, number>;
-  return { process, port: portOf(listeners[0] ?? ""), get, stats };
+  return { process: proxy, port: portOf(listeners[0] ?? ""), get, stats };
 }
 
 const KEYS = [
@@ -82,10 +88,14 @@ test("figures, health and everything else, while the server comes later than the
   assert.equal(figures["msg_total"], 4 + counts.ack + counts.nak);
   assert.equal(figures["request_rate_10s"], 0.4);
   assert.deepEqual(Object.keys(JSON.parse((await proxy.get("/metrics", "application/json")).text) as object), KEYS);
-  const prometheus = await proxy.get("/metrics", "text/plain;version=0.0.4");
-  assert.match(prometheus.type, /^text\/plain/);
-  assert.match(prometheus.text, /^foo_msg_req 4$/m);
-  assert.match(prometheus.text, /^foo_other_lines_total 2$/m);
+  for (const path of ["/metrics", "/stats"]) {
+    const prometheus = await proxy.get(path, "text/plain;version=0.0.4");
+    assert.match(prometheus.type, /^text\/plain/);
+    assert.match(prometheus.text, /^foo_msg_req 4$/m);
+    assert.match(prometheus.text, /^foo_other_lines_total 2$/m);
+    // An answer to something that is no message answers no REQ.
+    assert.match(prometheus.text, /^foo_answer_seconds_count 4$/m);
+  }
   for (const path of ["/", "/stats/", "/nope"]) assert.equal((await proxy.get(path)).status, 404);
   proxy.process.signal("SIGUSR2");
   const line = await proxy.process.until("figures", () => /^.*\n/.exec(proxy.process.stdout)?.[0]);
@@ -164,4 +174,21 @@ test("what was counted survives kill -9 and a stop, and goes with its file", asy
 
   const third = await start();
   assert.equal((await third.stats())["msg_req"], 40);
+});
+
+test("a disk that takes nothing is said once, and the proxy serves and stops as ever", async (t) => {
+  const { port } = await startFooServer(t);
+  const cwd = temporaryFolder(t);
+  const limited = `${cwd}/limited`;
+  writeFileSync(limited, `#!/bin/sh\nulimit -f 0\nexec "${process.execPath}" "$@"\n`, { mode: 0o755 });
+  const proxy = await startProxy(t, port, cwd, [], limited);
+  const said = () => proxy.process.stderr.match(/cannot save statistics[^"]*EFBIG/g) ?? [];
+  for (let round = 1; round <= 2; round++) {
+    await converse(proxy.port, ["REQ 1 Hey"], { req: 0, ack: 0, nak: 0 });
+    await until("it is said", () => said().length > 0);
+    assert.equal((await proxy.stats())["msg_req"], round);
+  }
+  proxy.process.signal("SIGTERM");
+  assert.deepEqual(await proxy.process.exited, { code: 0, signal: null });
+  assert.equal(said().length, 1);
 });

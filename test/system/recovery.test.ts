@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
@@ -15,9 +15,11 @@ import { configOf, portOf, startNode } from "../support/cluster.ts";
 import { converse, startFooServer } from "../support/foo-peers.ts";
 import { until } from "../support/patience.ts";
 import { BATCH, PLACE } from "../support/recovery-child.ts";
+import { SMALL } from "../support/recovery-filling.ts";
 import { temporaryFolder } from "../support/servers.ts";
 
 const CHILD = fileURLToPath(new URL("../support/recovery-child.ts", import.meta.url));
+const FILLING_CHILD = fileURLToPath(new URL("../support/recovery-filling.ts", import.meta.url));
 const CHAINS = 5;
 const KILLS = 10;
 
@@ -130,6 +132,18 @@ for (const [what, contents, reason] of [
   });
 }
 
+test("a file that cannot be read is said and kept aside, before another takes its place", async (t) => {
+  const path = join(temporaryFolder(t), "recovery.json");
+  // A file of which no read succeeds, whoever reads.
+  symlinkSync("/proc/self/mem", path);
+  const said: string[] = [];
+  const logger = { ...silentLogger, warn: (_fields: unknown, message: string) => said.push(message) };
+  assert.equal(await new RecoveryFile(path, logger, Date.now).load(), undefined);
+  assert.equal(said.length, 1);
+  assert.match(said[0]!, /it cannot be read: .*; it is kept as .*\.bad/);
+  assert.equal(readlinkSync(`${path}.bad`), "/proc/self/mem");
+});
+
 test("a folder in its place, or a file where its folder should be: said once, and the node serves", async (t) => {
   const { url } = await startFooServer(t);
   const folder = temporaryFolder(t);
@@ -152,35 +166,23 @@ test("a folder in its place, or a file where its folder should be: said once, an
   }
 });
 
-test("a full disk is said, is no reason to stop, and leaves the last whole file", async (t) => {
-  const folder = temporaryFolder(t);
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=16k", "tmpfs", folder]).status === 0;
-  if (!mounted) {
-    t.skip("no right to mount a small disk");
-    return;
-  }
-  try {
-    await fillUp(join(folder, "recovery.json"));
-  } finally {
-    spawnSync("umount", [folder]);
-  }
-});
-
-async function fillUp(path: string): Promise<void> {
-  const said: string[] = [];
-  const say = (_fields: unknown, message: string) => said.push(message);
-  const file = new RecoveryFile(path, { ...silentLogger, warn: say, info: say }, Date.now);
-  const small = { a: { analyzer: "foo", state: { n: 1 } } };
-  const large = { a: { analyzer: "foo", state: { n: "x".repeat(20_000) } } };
-  assert.equal(await file.save(small), true);
-  assert.equal(await file.save(large), false);
-  assert.equal(await file.save(large), false);
-  assert.deepEqual((await file.load())?.analyses, small);
-  assert.equal(await file.save(small), true);
+test("a full disk is said, is no reason to stop, and leaves the last whole file", (t) => {
+  // A limit on how large files may be is a full disk that needs no rights; its unit is half a kilobyte, or a whole one.
+  const command = `ulimit -f 16; exec "$0" "$1" "$2"`;
+  const path = join(temporaryFolder(t), "recovery.json");
+  const { stdout } = spawnSync("sh", ["-c", command, process.execPath, FILLING_CHILD, path], { encoding: "utf8" });
+  const { saved, said, between } = JSON.parse(stdout) as {
+    readonly saved: readonly boolean[];
+    readonly said: readonly string[];
+    readonly between: unknown;
+  };
+  assert.deepEqual(saved, [true, false, false, true]);
+  assert.deepEqual(between, SMALL);
   assert.equal(said.length, 2);
-  assert.match(said[0]!, /cannot save statistics.*ENOSPC/);
+  assert.match(said[0]!, /cannot save statistics.*EFBIG/);
   assert.match(said[1]!, /again$/);
-}
+  assert.ok(!existsSync(`${path}.tmp`));
+});
 
 test("the file is its owner's alone, and a link in the place of the temporary one leads nowhere", async (t) => {
   const folder = temporaryFolder(t);
