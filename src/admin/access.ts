@@ -39,7 +39,7 @@ export interface Refusal {
 /** Undefined: the request may go on. */
 export function checkAccess(policy: AccessPolicy, request: RequestFacts): Refusal | undefined {
   if (policy.token !== undefined) return checkToken(policy.token, request.authorization);
-  // A unix socket has file permissions, and no browser can reach it.
+  // No browser can reach a unix socket, and which users can, its file says; an abstract one is as open to them as loopback.
   if (policy.host === undefined) return undefined;
   if (request.remoteAddress === undefined || !isLoopback(request.remoteAddress)) {
     return forbidden(`requests from ${request.remoteAddress ?? "a peer that has gone"} need a token`);

@@ -20,7 +20,7 @@ import { addRoutes, OPEN_PATHS } from "./routes.ts";
 import type { AdminSource } from "./source.ts";
 
 export interface AdminOptions {
-  /** `http://HOST:PORT` or `unix:///path`. */
+  /** `http://HOST:PORT` or `unix:///path` or `unix:@name`. */
   readonly address: ListenerAddress;
   /** The bearer token; without one the server listens only where nobody but this machine can reach it. */
   readonly token: string | undefined;

@@ -1,6 +1,7 @@
 /** Talks to the admin API of a running node, over HTTP or a unix socket. The command line's side of `routes.ts`. */
 import type { IncomingMessage, RequestOptions } from "node:http";
 import { parseTargetAddress } from "../base/address.ts";
+import { ofThisSystem } from "../socket/abstract-socket.ts";
 import type { TargetAddress } from "../base/address.ts";
 import { isErrorCode, messageOf, PolarityError } from "../base/errors.ts";
 import type { LinkView, ListenerView, NodeView, PeerView, ServiceView, SessionView } from "../node/view.ts";
@@ -9,7 +10,7 @@ import type { ServiceRequest } from "./service-request.ts";
 import type { Readiness } from "./source.ts";
 
 export interface AdminClientOptions {
-  /** `http://HOST:PORT` or `unix:///path`; a port alone is one of 127.0.0.1. */
+  /** `http://HOST:PORT`, `unix:///path` or `unix:@name`; a port alone is one of 127.0.0.1. */
   readonly url: string;
   readonly token: string | undefined;
   /** For the whole of a request. */
@@ -24,9 +25,9 @@ export class AdminClient {
 
   /** Throws `ADDRESS_INVALID`. */
   constructor(options: AdminClientOptions) {
-    this.#address = parseTargetAddress(options.url);
+    this.#address = ofThisSystem(parseTargetAddress)(options.url);
     if (this.#address.scheme === "tcp") {
-      const message = `expected an admin URL such as http://127.0.0.1:8088 or unix:///path (got ${options.url})`;
+      const message = `expected an admin URL such as http://127.0.0.1:8088, unix:///path or unix:@name (got ${options.url})`;
       throw new PolarityError("ADDRESS_INVALID", message);
     }
     this.#token = options.token?.trim();

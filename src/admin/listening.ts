@@ -24,16 +24,17 @@ export async function listenOn(server: Server, address: ListenerAddress): Promis
   return `${address.scheme}://${formatPlace({ ...place, port })}`;
 }
 
-/** Only this user may connect. A socket file that a killed process left behind is removed. */
+/** Only this user may connect, except to an abstract socket, which has no permissions. A socket file that a killed process left behind is removed. */
 async function listenOnPath(server: Server, path: string): Promise<void> {
+  const abstract = path.startsWith("\0");
   try {
     await listen(server, { path });
   } catch (error) {
-    if (codeOf(error) !== "EADDRINUSE" || (await answers(path))) throw error;
+    if (abstract || codeOf(error) !== "EADDRINUSE" || (await answers(path))) throw error;
     unlinkSync(path);
     await listen(server, { path });
   }
-  chmodSync(path, 0o600);
+  if (!abstract) chmodSync(path, 0o600);
 }
 
 function listen(server: Server, options: ListenOptions): Promise<void> {

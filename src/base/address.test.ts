@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   formatPlace,
+  isLocalPlace,
   isLoopback,
   parseLinkAddress,
   parseLinkListenerAddress,
@@ -21,6 +22,8 @@ test("a target says its protocol by its scheme, and a port alone is http on this
     ["localhost:3000", "http", "http/1.1", tcp("localhost", 3000), "http://localhost:3000"],
     ["tcp://[::1]:5432", "tcp", "tcp", tcp("::1", 5432), "tcp://[::1]:5432"],
     ["tcp://[fe80::1%eth0]:22", "tcp", "tcp", tcp("fe80::1%eth0", 22), "tcp://[fe80::1%eth0]:22"],
+    ["unix:8080", "http", "http/1.1", tcp("unix", 8080), "http://unix:8080"],
+    ["unix:/run/app.sock", "unix", "tcp", { kind: "unix", path: "/run/app.sock" }, "unix:///run/app.sock"],
     ["unix:///run/app.sock", "unix", "tcp", { kind: "unix", path: "/run/app.sock" }, "unix:///run/app.sock"],
   ] as const;
   for (const [text, scheme, protocol, place, url] of cases) {
@@ -61,8 +64,26 @@ test("a router can be dialled over every transport; websockets keep their path a
   }
 });
 
+test("an abstract unix socket is written unix:@name, with or without slashes, and printed as @name", () => {
+  for (const text of ["unix:@bus", "unix://@bus", "UNIX:@bus"]) {
+    for (const parse of [parseTargetAddress, parseListenerAddress, parseLinkAddress, parseLinkListenerAddress]) {
+      const { place, url } = parse(text);
+      assert.deepEqual(place, { kind: "unix", path: "\0bus" });
+      assert.equal(url, "unix:@bus");
+      assert.equal(formatPlace(place), "@bus");
+      assert.ok(isLocalPlace(place));
+    }
+  }
+  const odd = parseTargetAddress("unix:@Bus/a=b@c:1#x");
+  assert.deepEqual(odd.place, { kind: "unix", path: "\0Bus/a=b@c:1#x" });
+  assert.deepEqual(parseTargetAddress(`unix:@${"x".repeat(107)}`).place, {
+    kind: "unix",
+    path: `\0${"x".repeat(107)}`,
+  });
+});
+
 test("a URL that was understood is understood again in its normalised form", () => {
-  for (const text of ["3000", "tcp://[::1]:1", "http://a", "unix:///x"]) {
+  for (const text of ["3000", "tcp://[::1]:1", "http://a", "unix:///x", "unix:@x"]) {
     const { url } = parseTargetAddress(text);
     assert.equal(parseTargetAddress(url).url, url);
   }
@@ -110,7 +131,15 @@ test("what cannot be understood is refused with a form that would do and the rea
     [parseTargetAddress, "http://a:1\n", /a space or a control character/],
     [parseTargetAddress, "/run/app.sock", /the scheme is missing/],
     [parseTargetAddress, "unix://run/app.sock", /a unix socket needs an absolute path/],
-    [parseTargetAddress, `unix:///${"x".repeat(107)}`, /at most 107 bytes/],
+    [parseTargetAddress, `unix:///${"x".repeat(107)}`, /the path of a unix socket has at most 107 bytes/],
+    [parseTargetAddress, "unix:@", /the name of the abstract unix socket is missing/],
+    [
+      parseTargetAddress,
+      "unix:run/app.sock",
+      /a unix socket needs an absolute path, as in unix:\/\/\/run\/app.sock, or a name, as in unix:@app/,
+    ],
+    [parseTargetAddress, "unix:@a b", /a space or a control character/],
+    [parseTargetAddress, `unix:@${"é".repeat(54)}`, /the name of an abstract unix socket has at most 107 bytes/],
     [parseListenerAddress, "8001", /write :8001 for every interface or 127\.0\.0\.1:8001 for this machine/],
     [parseListenerAddress, "http://0.0.0.0", /^expected a URL such as http:\/\/0\.0\.0\.0:8001: the port is missing/],
     [parseListenerAddress, "udp://:443", /^udp:\/\/ listeners are not supported yet/],

@@ -7,7 +7,10 @@
 import { PolarityError } from "./errors.ts";
 import type { StreamProtocol } from "./upstream.ts";
 
-/** Where a socket goes or listens. An empty `host` means every interface (listening only). */
+/**
+ * Where a socket goes or listens. An empty `host` means every interface (listening only). The `path` of an abstract unix
+ * socket begins with a zero byte, as the system has it, and is printed as `@name`.
+ */
 export type Place =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
@@ -93,7 +96,7 @@ const LISTENER: UrlForm = {
   pathSchemes: [],
 };
 
-/** Where links are accepted: `tcp://HOST:PORT`, `:PORT` or `unix:///path`. One tcp port takes raw, websocket and TLS links. */
+/** Where links are accepted: `tcp://HOST:PORT`, `:PORT`, `unix:///path` or `unix:@name`. One tcp port takes raw, websocket and TLS links. */
 export function parseLinkListenerAddress(text: string): LinkAddress {
   const scheme = /^(tls|wss?):\/\//i.exec(text)?.[1];
   if (scheme !== undefined) {
@@ -109,13 +112,13 @@ export function parseLinkAddress(text: string): LinkAddress {
   return { transport: scheme as LinkTransport, place, path, url };
 }
 
-/** An app: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`; without a scheme it is http, a port alone is one of 127.0.0.1. */
+/** An app: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`, `unix:@name`; without a scheme it is http, a port alone is one of 127.0.0.1. */
 export function parseTargetAddress(text: string): TargetAddress {
   const { scheme, place, url } = parseUrl(text, TARGET);
   return { scheme: scheme as TargetAddress["scheme"], protocol: protocolOf(scheme), place, url };
 }
 
-/** Where clients come in: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`; without a scheme it is http, `:PORT` is every interface. */
+/** Where clients come in: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`, `unix:@name`; without a scheme it is http, `:PORT` is every interface. */
 export function parseListenerAddress(text: string): ListenerAddress {
   const { scheme, place, url } = parseUrl(text, LISTENER);
   return { scheme: scheme as ListenerAddress["scheme"], protocol: protocolOf(scheme), place, url };
@@ -125,10 +128,20 @@ function protocolOf(scheme: string): StreamProtocol {
   return scheme === "http" || scheme === "https" || scheme === "h2c" ? "http/1.1" : "tcp";
 }
 
-/** `HOST:PORT` with brackets round an IPv6 host, or the path of a unix socket. */
+/** `HOST:PORT` with brackets round an IPv6 host, the path of a unix socket, or `@name`. */
 export function formatPlace(place: Place): string {
-  if (place.kind === "unix") return place.path;
+  if (place.kind === "unix") return isAbstract(place) ? `@${place.path.slice(1)}` : place.path;
   return `${place.host.includes(":") ? `[${place.host}]` : place.host}:${place.port}`;
+}
+
+/** `unix:///path` or `unix:@name`. */
+export function formatUnixUrl(place: Place): string {
+  return `${isAbstract(place) ? "unix:" : "unix://"}${formatPlace(place)}`;
+}
+
+/** True for a unix socket that has a name instead of a file. */
+export function isAbstract(place: Place): boolean {
+  return place.kind === "unix" && place.path.startsWith("\0");
 }
 
 /** True for hosts that only this machine can reach: localhost, 127.0.0.0/8, ::1 and its mapped forms. */
@@ -138,7 +151,7 @@ export function isLoopback(host: string): boolean {
   return isIpv4(name.startsWith("::ffff:") ? name.slice(7) : name) && /^(::ffff:)?127\./.test(name);
 }
 
-/** True for a place that only this machine can reach. */
+/** True for a place that only this machine can reach; who it is there, a unix socket's file says, and nothing else does. */
 export function isLocalPlace(place: Place): boolean {
   return place.kind === "unix" || isLoopback(place.host);
 }
@@ -162,11 +175,8 @@ function parseUrl(text: string, form: UrlForm): ParsedUrl {
     throw invalid(form, text, `${scheme}:// is not one of ${form.schemes.map((name) => `${name}://`).join(", ")}`);
   }
   if (scheme === "unix") {
-    if (!rest.startsWith("/"))
-      throw invalid(form, text, "a unix socket needs an absolute path, as in unix:///run/app.sock");
-    // The kernel's limit on sun_path, less its final zero byte.
-    if (Buffer.byteLength(rest) > 107) throw invalid(form, text, "the path of a unix socket has at most 107 bytes");
-    return { scheme, place: { kind: "unix", path: rest }, path: "", url: `unix://${rest}` };
+    const place = parseUnixPlace(rest, text, form);
+    return { scheme, place, path: "", url: formatUnixUrl(place) };
   }
   const slash = rest.search(/[/?#]/);
   const authority = slash < 0 ? rest : rest.slice(0, slash);
@@ -182,10 +192,27 @@ function parseUrl(text: string, form: UrlForm): ParsedUrl {
   return { scheme, place, path, url: `${scheme}://${formatPlace(place)}${path === "/" ? "" : path}` };
 }
 
+function parseUnixPlace(rest: string, text: string, form: UrlForm): Place {
+  const abstract = rest.startsWith("@");
+  if (!abstract && !rest.startsWith("/")) {
+    const forms = "as in unix:///run/app.sock, or a name, as in unix:@app";
+    throw invalid(form, text, `a unix socket needs an absolute path, ${forms}`);
+  }
+  if (rest === "@") throw invalid(form, text, "the name of the abstract unix socket is missing");
+  // The kernel's limit on sun_path, less the zero byte that ends a path or begins a name.
+  if (Buffer.byteLength(rest) > (abstract ? 108 : 107)) {
+    const what = abstract ? "the name of an abstract unix socket" : "the path of a unix socket";
+    throw invalid(form, text, `${what} has at most 107 bytes`);
+  }
+  return { kind: "unix", path: abstract ? `\0${rest.slice(1)}` : rest };
+}
+
 /** The last part says whether the scheme was written. */
 function splitScheme(text: string, form: UrlForm): readonly [string, string, boolean] {
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text);
   if (match?.[1] !== undefined && match[2] !== undefined) return [match[1].toLowerCase(), match[2], true];
+  // A port behind it makes it a host of that name.
+  if (/^unix:(?!\d+$)/i.test(text)) return ["unix", text.slice("unix:".length), true];
   if (/^\d+$/.test(text)) {
     if (form.listens)
       throw invalid(form, text, `write :${text} for every interface or 127.0.0.1:${text} for this machine only`);

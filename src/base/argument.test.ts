@@ -19,6 +19,8 @@ test("a target has its service's name in front, or is for whatever no other serv
     ["*=3000", "*", "http://127.0.0.1:3000"],
     ["unix:///run/a=b", "*", "unix:///run/a=b"],
     ["bus=unix:///run/a=b", "bus", "unix:///run/a=b"],
+    ["unix:@a=b", "*", "unix:@a=b"],
+    ["bus=unix:@a=b", "bus", "unix:@a=b"],
     ["my.odd/service=3000", "my.odd/service", "http://127.0.0.1:3000"],
   ] as const;
   for (const [text, service, url] of cases) {
@@ -35,6 +37,7 @@ test("a listener has the service that it leads to behind it, on one node if that
     ["http://127.0.0.1:8001=web", "http://127.0.0.1:8001", { service: "web", node: undefined }],
     ["tcp://127.0.0.1:15432=phone0.db", "tcp://127.0.0.1:15432", { service: "db", node: "phone0" }],
     ["unix:///run/a=b=db", "unix:///run/a=b", { service: "db", node: undefined }],
+    ["unix:@a=b=db", "unix:@a=b", { service: "db", node: undefined }],
     [":8001=web", "http://:8001", { service: "web", node: undefined }],
   ] as const;
   for (const [text, url, service] of cases) {

@@ -132,5 +132,7 @@ export function isErrorCode(code: string): code is ErrorCode {
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  // Node says the address of an abstract unix socket as the system has it.
+  return text.includes("\0") ? text.replaceAll("\0", "@") : text;
 }

@@ -94,5 +94,5 @@ function httpAddress(text: string): ListenerAddress {
 }
 
 function withScheme(scheme: string, text: string): string {
-  return text.includes("://") ? text : `${scheme}://${text}`;
+  return /:\/\/|^unix:/i.test(text) ? text : `${scheme}://${text}`;
 }

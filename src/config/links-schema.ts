@@ -1,6 +1,7 @@
 /** The `links` section: where other nodes join, and which nodes this one dials. */
 import { z } from "zod";
 import { isLocalPlace, parseLinkAddress, parseLinkListenerAddress } from "../base/address.ts";
+import { ofThisSystem } from "../socket/abstract-socket.ts";
 import { ROUTERS_MAX } from "../link/link-limits.ts";
 import { parseTokens, TokenSet } from "../link/tokens.ts";
 import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
@@ -33,8 +34,8 @@ function acceptSection(read: ReadFile) {
   return section({
     url: parsed(
       "a URL such as tcp://0.0.0.0:8000",
-      parseLinkListenerAddress,
-      "Where to listen: `tcp://HOST:PORT`, `:PORT` or `unix:///path`. One tcp port takes raw, websocket and TLS links.",
+      ofThisSystem(parseLinkListenerAddress),
+      "Where to listen: `tcp://HOST:PORT`, `:PORT`, `unix:///path` or `unix:@name`. One tcp port takes raw, websocket and TLS links.",
     ),
     tls: maybe(tls).describe("Makes the port take TLS links."),
     auth: maybe(auth).describe("Who may join."),
@@ -100,8 +101,8 @@ function dialSection(read: ReadFile) {
   return section({
     url: parsed(
       "a URL such as wss://edge.example.com:8000",
-      parseLinkAddress,
-      "The node to dial: `tcp://`, `tls://`, `ws://`, `wss://` or `unix://`.",
+      ofThisSystem(parseLinkAddress),
+      "The node to dial: `tcp://`, `tls://`, `ws://`, `wss://`, `unix:///path` or `unix:@name`.",
     ),
     cost: integer(0, 1_000_000, 0, "What the link costs to use, told to the other node; cheaper links are preferred."),
     links: integer(1, 1000, 1, "How many links to keep to it."),

@@ -18,6 +18,7 @@ import {
   serviceName,
   size,
 } from "./fields.ts";
+import { ofThisSystem } from "../socket/abstract-socket.ts";
 import { analyzeField } from "./analyze-schema.ts";
 import { fanOutKeys, fanOutPolicy, fanOutProblem, MODES } from "./fan-out-schema.ts";
 import { rateSection } from "./rate-schema.ts";
@@ -33,8 +34,8 @@ function listenerSection(read: ReadFile) {
   return section({
     url: parsed(
       "a URL such as http://0.0.0.0:8001",
-      parseListenerAddress,
-      "Where to listen: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`; `:PORT` is http on every interface.",
+      ofThisSystem(parseListenerAddress),
+      "Where to listen: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`, `unix:@name`; `:PORT` is http on every interface.",
     ),
     tls: maybe(listenerTlsSection(read)).describe("For `https://`: the certificates, and whom it asks for one."),
     hsts: maybe(hstsSection()).describe(

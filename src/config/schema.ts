@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { isLocalPlace, parseListenerAddress } from "../base/address.ts";
+import { ofThisSystem } from "../socket/abstract-socket.ts";
 import { accessLogSection } from "./access-log-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { choice, duration, integer, maybe, nodeName, parsed, secretFile, section, size, text } from "./fields.ts";
@@ -72,7 +73,7 @@ function adminSection(read: ReadFile) {
     url: parsed(
       "a URL such as http://127.0.0.1:8088",
       checkAdminAddress,
-      "Where the admin API listens: `http://HOST:PORT` or `unix:///path`.",
+      "Where the admin API listens: `http://HOST:PORT`, `unix:///path` or `unix:@name`.",
     ),
     tokenFile: maybe(
       secretFile(read, "A file that holds the bearer token of the admin API. Needed beyond this machine."),
@@ -179,7 +180,7 @@ function logSection() {
 }
 
 function checkAdminAddress(value: string) {
-  const address = parseListenerAddress(value);
+  const address = ofThisSystem(parseListenerAddress)(value);
   if (address.scheme !== "http" && address.scheme !== "unix")
     throw new Error(`expected a URL such as http://127.0.0.1:8088, not ${value}`);
   return address;

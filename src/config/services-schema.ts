@@ -4,6 +4,7 @@ import { parseTargetAddress, type TargetAddress } from "../base/address.ts";
 import { checkServiceName } from "../base/argument.ts";
 import { messageOf } from "../base/errors.ts";
 import { LABEL_KEY_LENGTH_MAX, LABEL_VALUE_LENGTH_MAX, LABELS_MAX } from "../link/link-limits.ts";
+import { ofThisSystem } from "../socket/abstract-socket.ts";
 import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
 import { analyzeField } from "./analyze-schema.ts";
 import { fanOutKeys, fanOutPolicy, fanOutProblem, type FanOutWishes, MODES } from "./fan-out-schema.ts";
@@ -30,8 +31,8 @@ export function servicesSection(read: ReadFile) {
 function serviceSection(read: ReadFile) {
   const target = parsed(
     "a URL such as http://127.0.0.1:3000",
-    parseTargetAddress,
-    "The app: `http://`, `https://`, `h2c://` (HTTP/2 without TLS), `tcp://` or `tls://HOST:PORT`, or `unix:///path`. A port alone is http on 127.0.0.1.",
+    ofThisSystem(parseTargetAddress),
+    "The app: `http://`, `https://`, `h2c://` (HTTP/2 without TLS), `tcp://` or `tls://HOST:PORT`, `unix:///path` or `unix:@name`. A port alone is http on 127.0.0.1.",
   );
   return section({
     target: maybe(target),

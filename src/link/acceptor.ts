@@ -9,8 +9,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import { chmodSync } from "node:fs";
 import type { TLSSocket } from "node:tls";
 
-import { isLocalPlace, formatPlace, type Place } from "../base/address.ts";
-import { PolarityError } from "../base/errors.ts";
+import { formatPlace, formatUnixUrl, isAbstract, isLocalPlace, type Place } from "../base/address.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
 import { certificateIdentity } from "./certificate-identity.ts";
 import type { Hello } from "./control-messages.ts";
 import { JoinedLink } from "./joined-link.ts";
@@ -171,12 +171,12 @@ export class Acceptor implements LinkOwner {
     server.on("error", (error) => {
       this.#quiet.log("warn", {}, `a connection to ${this.#url} could not be accepted: ${error.message}`);
     });
-    if (place.kind === "unix" && unixMode !== undefined) chmodSync(place.path, unixMode);
+    if (place.kind === "unix" && unixMode !== undefined && !isAbstract(place)) chmodSync(place.path, unixMode);
     const bound = server.address();
     this.#url =
       typeof bound === "object" && bound !== null
         ? `tcp://${formatPlace({ kind: "tcp", host: bound.address, port: bound.port })}`
-        : `unix://${formatPlace(place)}`;
+        : formatUnixUrl(place);
   }
 
   #arrived(socket: Socket): void {
@@ -342,6 +342,6 @@ function addressOf(socket: Socket): string {
 }
 
 function listenError(place: Place, error: NodeJS.ErrnoException): PolarityError {
-  const why = error.code === "EADDRINUSE" ? "something else listens there" : error.message;
+  const why = error.code === "EADDRINUSE" ? "something else listens there" : messageOf(error);
   return new PolarityError("ADDRESS_IN_USE", `cannot listen on ${formatPlace(place)}: ${why}`, error);
 }

@@ -6,7 +6,7 @@ import { acceptWithSharedRead } from "../socket/shared-read.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 
 export interface ServerSocket {
-  /** Where it listens, with the port that the system chose: `127.0.0.1:8001`, `[::1]:8001` or a path. */
+  /** Where it listens, with the port that the system chose: `127.0.0.1:8001`, `[::1]:8001`, a path or `@name`. */
   readonly address: string;
   /** Stops accepting; connections go on. */
   close(): Promise<void>;

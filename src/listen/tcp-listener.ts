@@ -87,7 +87,8 @@ export class TcpListener implements Listener {
   }
 
   get url(): string {
-    return `${this.#options.address.scheme}://${this.#server?.address ?? ""}`;
+    const { scheme, place, url } = this.#options.address;
+    return place.kind === "unix" ? url : `${scheme}://${this.#server?.address ?? ""}`;
   }
 
   get connectionsOpen(): number {

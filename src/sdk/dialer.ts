@@ -33,7 +33,7 @@ export type MachineResolver =
 /** Which routers a dialer asks, who it is to them, and how long it waits. Give `routers`, `resolver` or both. */
 export interface DialerOptions {
   /**
-   * URLs of routers: `tcp://`, `tls://`, `ws://`, `wss://` or `unix://`. All of them are asked for a machine that no resolver
+   * URLs of routers: `tcp://`, `tls://`, `ws://`, `wss://` or `unix:`. All of them are asked for a machine that no resolver
    * was given for.
    */
   readonly routers?: readonly string[];

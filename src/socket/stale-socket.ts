@@ -4,8 +4,9 @@ import { connect } from "node:net";
 
 import { PolarityError } from "../base/errors.ts";
 
-/** Fails with `ADDRESS_IN_USE` when somebody answers, or when the path is no socket. */
+/** The path of an abstract socket names no file. Fails with `ADDRESS_IN_USE` when somebody answers, or when the path is no socket. */
 export async function removeStaleSocket(path: string): Promise<void> {
+  if (path.startsWith("\0")) return;
   const file = lstatSync(path, { throwIfNoEntry: false });
   if (file === undefined) return;
   if (!file.isSocket())

@@ -2,6 +2,7 @@
 import { createServer as createHttpServer, type RequestListener, type Server as HttpServer } from "node:http";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import type { TestContext } from "node:test";
+import { formatUnixUrl } from "../../src/base/address.ts";
 
 export interface App<ServerKind> {
   readonly server: ServerKind;
@@ -32,7 +33,7 @@ export async function startHttpApp(context: TestContext, listener: RequestListen
   return { server, port, url: `http://127.0.0.1:${port}` };
 }
 
-/** `where`: a path for a unix socket. */
+/** `where`: a path for a unix socket; one that begins with a zero byte is a name. */
 export async function startRawApp(
   context: TestContext,
   accepted: (socket: Socket) => void,
@@ -57,7 +58,7 @@ export async function startRawApp(
     for (const socket of sockets) socket.destroy();
     await closed;
   });
-  if (where !== undefined) return { server, port: 0, url: `unix://${where}` };
+  if (where !== undefined) return { server, port: 0, url: formatUnixUrl({ kind: "unix", path: where }) };
   const { port } = server.address() as AddressInfo;
   return { server, port, url: `tcp://127.0.0.1:${port}` };
 }
