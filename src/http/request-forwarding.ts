@@ -109,6 +109,8 @@ interface SaidBefore {
   readonly elements: string;
 }
 
+const PORT_MAX = 65_535;
+
 const NOTHING_SAID: SaidBefore = Object.freeze({ addresses: "", proto: "", host: "", port: "", elements: "" });
 
 /** A trusted proxy may speak `Forwarded`, or the `X-` family, or both: what is missing in one is taken from the other. */
@@ -120,7 +122,7 @@ export function saidBefore(head: RequestHead): SaidBefore {
   const addresses = head.header("x-forwarded-for") ?? "";
   const proto = schemeOf(head.header("x-forwarded-proto")) || (first?.proto ?? "");
   const host = hostOf(head.header("x-forwarded-host")) || (first?.host ?? "");
-  const port = /^[ \t]*(\d{1,5})[ \t]*(?:,|$)/.exec(head.header("x-forwarded-port") ?? "")?.[1] ?? "";
+  const port = portNumber(head.header("x-forwarded-port") ?? "");
   return {
     addresses: addresses === "" ? addressList(parsed) : addresses,
     proto,
@@ -128,6 +130,12 @@ export function saidBefore(head: RequestHead): SaidBefore {
     port,
     elements: first === undefined ? forwardedFrom(addresses, proto, host) : raw,
   };
+}
+
+/** The first of a list of ports, in the one way in which a port is written; empty for anything else. */
+function portNumber(list: string): string {
+  const port = /^[ \t]*([1-9]\d{0,4})[ \t]*(?:,|$)/.exec(list)?.[1] ?? "";
+  return Number(port) <= PORT_MAX ? port : "";
 }
 
 /**

@@ -124,6 +124,26 @@ for (const [sentence, said, told] of hops) {
   });
 }
 
+for (const [port, told] of [
+  ["1", "1"],
+  ["65535", "65535"],
+  [" 8443 , 80", "8443"],
+  ["0080", "80"],
+  ["08443", "80"],
+  ["0", "80"],
+  ["65536", "80"],
+  ["99999", "80"],
+  ["+1", "80"],
+  ["-1", "80"],
+  ["1e3", "80"],
+  ["", "80"],
+] as const) {
+  test(`a trusted proxy's port ${JSON.stringify(port)} is told as ${told}`, () => {
+    const lines = forward(["GET / HTTP/1.1", "Host: a", `X-Forwarded-Port: ${port}`]);
+    assert.ok(lines.includes(`X-Forwarded-Port: ${told}`), lines.join("\n"));
+  });
+}
+
 function forward(lines: readonly string[]): string[] {
   const head = parseRequestHead(`${lines.join("\r\n")}\r\n\r\n`);
   if (head instanceof HttpProblem) throw head.toError();

@@ -18,6 +18,10 @@ import type { RequestHost } from "./request-host.ts";
 // RFC 9113 §7.
 const NO_ERROR = 0x0;
 const INTERNAL_ERROR = 0x2;
+/** Of interim heads of one answer that wait for a client that does not read: no window of HTTP/2 holds heads back. */
+const INTERIM_BYTES_MAX = 64 * 1024;
+/** What each costs besides its text. */
+const INTERIM_BYTES_EACH = 256;
 
 export class Http2Writer implements ClientWriter, AnswerReader {
   readonly #stream: ServerHttp2Stream;
@@ -25,6 +29,7 @@ export class Http2Writer implements ClientWriter, AnswerReader {
   #decoder: ChunkedDecoder | undefined;
   #stops = false;
   #over = false;
+  #interimBytes = 0;
   /** The client has not taken what was written; `drain` follows. */
   full = false;
   bytesOut = 0;
@@ -44,6 +49,7 @@ export class Http2Writer implements ClientWriter, AnswerReader {
   }
 
   interim(_request: RequestHead, head: ResponseHead): boolean {
+    if (!this.#interimMayLeave(head)) return !this.full;
     try {
       this.#stream.additionalHeaders(asObject(this.#fields(head)));
     } catch {
@@ -123,6 +129,14 @@ export class Http2Writer implements ClientWriter, AnswerReader {
     // Closing ends the writing side first, which could leave as a clean end before the reset does.
     this.#stream._final = finishSilently;
     this.#stream.close(code);
+  }
+
+  /** False where so many wait that one more is left out. */
+  #interimMayLeave({ text }: ResponseHead): boolean {
+    if ((this.#stream.session?.state.outboundQueueSize ?? 0) === 0) this.#interimBytes = 0;
+    if (this.#interimBytes > INTERIM_BYTES_MAX) return false;
+    this.#interimBytes += text.length + INTERIM_BYTES_EACH;
+    return true;
   }
 
   #fields(head: ResponseHead): string[] {

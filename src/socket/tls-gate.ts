@@ -69,8 +69,12 @@ export function createTlsGate({ contextFor, ...options }: TlsGateOptions, events
     const peer = peerOf(secure);
     const plain = waiting.get(peer);
     waiting.delete(peer);
-    if (plain === undefined) secure.destroy();
-    else events.secured(plain, secure);
+    if (plain === undefined) {
+      secure.destroy();
+      return;
+    }
+    secure.allowHalfOpen = plain.allowHalfOpen;
+    events.secured(plain, secure);
   });
   server.on("tlsClientError", (error, secure) => {
     const peer = peerOf(secure);
@@ -83,7 +87,11 @@ export function createTlsGate({ contextFor, ...options }: TlsGateOptions, events
       socket.once("close", () => {
         if (waiting.get(peer) === socket) waiting.delete(peer);
       });
+      // The secure socket takes this over. Who ends its side within the handshake can never finish it, and is gone at once.
+      const { allowHalfOpen } = socket;
+      socket.allowHalfOpen = false;
       server.emit("connection", socket);
+      socket.allowHalfOpen = allowHalfOpen;
     },
   };
 }

@@ -1,8 +1,9 @@
 /** HTTP/2 from clients that mean harm: each is stopped, and costs others nothing. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { test, type TestContext } from "node:test";
-import { startHttpApp } from "../support/apps.ts";
+import { startHttpApp, startRawApp } from "../support/apps.ts";
 import { startPair, startRouter } from "../support/cluster.ts";
 import { askHttp2, http2Session } from "../support/http2-client.ts";
 import { fieldBlock, FLAG, FRAME, frame, FrameClient, GET_FIELDS, POST_FIELDS } from "../support/http2-frames.ts";
@@ -275,4 +276,48 @@ test("forbidden trailers behind an early answer that still waits for its client 
   await client.frame("the ping's answer", ({ type, flags }) => type === FRAME.ping && flags === FLAG.ack);
   assert.equal(router.node.view().listeners[0]?.requestsActive, 0);
   assert.equal(router.node.view().listeners[0]?.errors["BAD_REQUEST"], undefined);
+});
+
+test("interim answers without end fill no memory while their client does not read, and the answer behind them comes", async (t) => {
+  const heads = 20_000;
+  let sent = false;
+  const app = await startRawApp(t, (socket) => {
+    let left = heads;
+    const flood = (): void => {
+      while (left > 0 && socket.write(`HTTP/1.1 103 Early Hints\r\nLink: </${left--}${"x".repeat(3_000)}>\r\n\r\n`));
+      if (left > 0 || sent) return;
+      sent = true;
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nend");
+    };
+    socket.on("drain", flood).once("data", flood);
+  });
+  const router = await startPair(t, app.url, {}, { protocol: "http/1.1" });
+  const client = new FrameClient(t, router.port);
+  client.headers(1, GET_FIELDS).socket.pause();
+  await until("the app has said everything", () => sent);
+  client.socket.resume();
+  const end = await client.frame("the answer's end", ({ type, flags }) => type === FRAME.data && flags !== 0);
+  assert.equal(end.payload.toString(), "end");
+  const interim = client.frames.filter(({ type }) => type === FRAME.headers).length - 1;
+  assert.ok(interim > 0 && interim < heads / 2, `${interim} of ${heads} were kept`);
+});
+
+test("a client that reads gets every interim answer, however many", async (t) => {
+  const rounds = 20;
+  const heads = 100;
+  const told = (): number => client.frames.filter(({ type }) => type === FRAME.headers).length;
+  const answer = async (socket: Socket): Promise<void> => {
+    await once(socket, "data");
+    for (let round = 1; round <= rounds; round++) {
+      for (let index = 0; index < heads; index++) {
+        socket.write(`HTTP/1.1 102 Processing\r\nX-Index: ${round} ${index}${"x".repeat(100)}\r\n\r\n`);
+      }
+      await until("the client has them", () => told() === round * heads);
+    }
+    socket.write("HTTP/1.1 204 No Content\r\n\r\n");
+  };
+  const app = await startRawApp(t, (socket) => void answer(socket));
+  const router = await startPair(t, app.url, {}, { protocol: "http/1.1" });
+  const client = new FrameClient(t, router.port).headers(1, GET_FIELDS);
+  await until("the answer behind them", () => told() === rounds * heads + 1);
 });

@@ -3,10 +3,12 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
-import type { TLSSocket } from "node:tls";
+import { text } from "node:stream/consumers";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { TestAuthority } from "../support/certificates.ts";
 import { startHttpApp } from "../support/apps.ts";
+import { extension, hello, records, serverName } from "../support/client-hellos.ts";
 import { configOf, offered, type RawConfig, startConnector, startRouter } from "../support/cluster.ts";
 import { ask } from "../support/http-client.ts";
 import { askSecurely, connectSecurely } from "../support/https-client.ts";
@@ -36,6 +38,14 @@ async function twoNames(context: TestContext) {
   const wild = await certificateFiles(folder, authority, "wild", { dns: ["*.two.test", "two.test"] });
   return { folder, certificates: [one, wild] };
 }
+
+/** Enough of a hello for OpenSSL to answer it. */
+const VERSION_1_3 = [
+  extension(0x2b, Buffer.from([2, 0x03, 0x04])),
+  extension(0x0a, Buffer.from([0, 2, 0, 0x1d])),
+  extension(0x0d, Buffer.from([0, 4, 0x04, 0x03, 0x08, 0x04])),
+  extension(0x33, Buffer.concat([Buffer.from([0, 36, 0, 0x1d, 0, 32]), Buffer.alloc(32, 9)])),
+];
 
 test("each name gets its certificate, through two hops, and the app is told of https", async (context) => {
   const { certificates } = await twoNames(context);
@@ -180,17 +190,37 @@ test("garbage, silence and half a handshake end, count as connections meanwhile,
   assert.equal((await askSecurely(port, { ca, servername: "one.test" })).status, 200);
 });
 
-test("a client that leaves in the middle of the handshake leaves nothing behind", async (context) => {
+test("a client that leaves in the middle of the handshake leaves nothing behind, and its place is free at once", async (context) => {
   const { certificates } = await twoNames(context);
-  const { port, node } = await startHttps(context, { certificates });
-  for (const sent of ["", "\x16\x03\x01"]) {
-    const socket = connect(port, "127.0.0.1");
-    await once(socket, "connect");
-    if (sent !== "") socket.write(sent, "latin1");
-    socket.resetAndDestroy();
+  // Longer than the test would wait.
+  const { port, node } = await startHttps(context, { certificates, handshakeTimeout: "60s" });
+  const listener = () => node.view().listeners[0];
+  const whole = records(hello([serverName("one.test"), ...VERSION_1_3]));
+  let connections = 0;
+  for (const sent of [Buffer.alloc(0), whole.subarray(0, 3), whole.subarray(0, 60), whole]) {
+    for (const leave of ["end", "destroy", "resetAndDestroy"] as const) {
+      const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+      socket.on("error", () => {});
+      await once(socket, "connect");
+      if (sent.length > 0) socket.write(sent);
+      connections++;
+      await until("it was seen", () => listener()?.connectionsTotal === connections);
+      socket[leave]();
+      await until(`nothing is left after ${sent.length} bytes and ${leave}`, () => listener()?.connectionsOpen === 0);
+      socket.destroy();
+    }
   }
-  await until("both were seen", () => node.view().listeners[0]?.connectionsTotal === 2);
-  await until("nothing is left", () => node.view().listeners[0]?.connectionsOpen === 0);
+  assert.equal(listener()?.handshakesFailedTotal, connections);
+});
+
+test("a client that ends its side right behind its request is answered", async (context) => {
+  const { certificates } = await twoNames(context);
+  const { port } = await startHttps(context, { certificates, handshakeTimeout: "60s" });
+  for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+    const socket = connectTls({ port, ca, servername: "one.test", maxVersion });
+    socket.end("GET / HTTP/1.1\r\nHost: one.test\r\nConnection: close\r\n\r\n");
+    assert.match(await text(socket), /^HTTP\/1\.1 200 /);
+  }
 });
 
 test("a PROXY header in front of TLS says who the client is, and limits count by it", async (context) => {
