@@ -1,6 +1,6 @@
 /**
- * Statistics of PostgreSQL's protocol, version 3: queries and how often they come, errors, and how long queries take,
- * simple, extended and pipelined.
+ * Statistics of PostgreSQL's protocol, version 3: queries and how often they come, errors, what is copied, and how long queries
+ * take, simple, extended and pipelined.
  *
  * A query is a simple Query message or an Execute. A connection that turns to TLS cannot be read and is counted as such.
  */
@@ -13,7 +13,8 @@ export function createPostgresAnalyzer(meters: Meters): Analyzer {
   return { open: () => new PostgresTap(meters) };
 }
 
-type Asked = "query" | "execute" | "sync";
+/** What the server is to do, in its order. `copied`: the client has sent all that an Execute is to copy. */
+type Asked = "query" | "execute" | "sync" | "copied";
 
 class PostgresTap implements Tap {
   readonly #meters: Meters;
@@ -21,6 +22,11 @@ class PostgresTap implements Tap {
   readonly #server = new PostgresFrames("server", (type) => this.#fromServer(type));
   readonly #pending = new PendingQueue<Asked>();
   #ordered = true;
+  /** The server has said that it is ready for the first time. */
+  #started = false;
+  /** Since when an Execute takes what the client copies; the server passes over each Sync meanwhile. */
+  #copyingSince: number | undefined;
+  #passesSyncs = false;
   #over = false;
   #now = 0;
   #queries = 0;
@@ -40,10 +46,7 @@ class PostgresTap implements Tap {
   fromServer(bytes: Buffer, now: number): void {
     this.#now = now;
     this.#feed(this.#server, bytes);
-    if (this.#server.encrypted && !this.#over) {
-      this.#over = true;
-      this.#meters.counter("connections_encrypted").add(now);
-    }
+    if (this.#server.encrypted && !this.#over) this.#end("connections_encrypted");
   }
 
   statistics() {
@@ -53,50 +56,122 @@ class PostgresTap implements Tap {
   #feed(frames: PostgresFrames, bytes: Buffer): void {
     if (this.#over) return;
     frames.push(bytes);
-    if (!frames.broken) return;
+    if (frames.broken) this.#end("connections_unreadable");
+  }
+
+  #end(why: string): void {
     this.#over = true;
     this.#pending.clear();
-    this.#meters.counter("connections_unreadable").add(this.#now);
+    this.#meters.counter(why).add(this.#now);
   }
 
   #fromClient(type: string): void {
-    if (type === "Q") this.#asked("query");
-    else if (type === "E") this.#asked("execute");
-    else if (type === "S" && this.#ordered) this.#ordered = this.#pending.push("sync", this.#now);
+    switch (type) {
+      case "Q":
+        this.#query("query");
+        return;
+      case "E":
+        this.#query("execute");
+        return;
+      case "S":
+        if (!this.#passesSyncs) this.#expect("sync");
+        return;
+      case "F": // FunctionCall: what it returns is not told, but that the server is ready again is.
+        this.#expect("sync");
+        return;
+      case "c": // CopyDone, CopyFail
+      case "f":
+        if (this.#passesSyncs) this.#passesSyncs = false;
+        else this.#expect("copied");
+    }
   }
 
-  #asked(kind: Asked): void {
+  #query(kind: Asked): void {
     this.#queries++;
     this.#meters.meter("queries").add(this.#now);
-    if (!this.#ordered) return;
-    if (this.#pending.size > 0) this.#meters.counter("queries_pipelined").add(this.#now);
-    this.#ordered = this.#pending.push(kind, this.#now);
+    if (this.#ordered && this.#pending.size > 0) this.#meters.counter("queries_pipelined").add(this.#now);
+    this.#expect(kind);
+  }
+
+  #expect(kind: Asked): void {
+    if (this.#ordered && !this.#pending.push(kind, this.#now)) {
+      this.#ordered = false;
+      this.#pending.clear();
+    }
   }
 
   #fromServer(type: string): void {
-    const { kind } = this.#pending;
     switch (type) {
       case "C": // CommandComplete, EmptyQueryResponse, PortalSuspended: an Execute is done; a Query may go on.
       case "I":
       case "s":
-        if (kind === "execute") this.#answered();
+        this.#executed();
+        return;
+      case "G": // CopyInResponse
+        this.#copies();
+        return;
+      case "H": // CopyOutResponse
+        this.#meters.counter("copies_out").add(this.#now);
         return;
       case "E":
         this.#errors++;
         this.#meters.meter("errors").add(this.#now);
-        // What was sent before the next Sync is skipped.
-        if (kind === "execute") this.#answered();
-        while (this.#pending.kind === "execute") this.#pending.take();
+        this.#executed();
+        // What was sent before the next Sync is passed over.
+        this.#dropBeforeSync();
         return;
       case "Z":
-        while (this.#pending.kind === "execute") this.#pending.take();
-        if (this.#pending.kind === "query") this.#answered();
-        else this.#pending.take();
+        this.#ready();
     }
   }
 
-  #answered(): void {
+  #executed(): void {
+    const since = this.#copyingSince;
+    this.#copyingSince = undefined;
+    this.#passesSyncs = false;
+    if (since !== undefined) this.#took(since);
+    else if (this.#nextKind() === "execute") this.#took(this.#pending.take());
+  }
+
+  /**
+   * The server copies from the client for what is next. It passes over a Sync until all is copied, so those that came before will
+   * not be answered.
+   */
+  #copies(): void {
+    this.#meters.counter("copies_in").add(this.#now);
+    const isQuery = this.#nextKind() === "query";
+    if (!isQuery) {
+      this.#copyingSince = this.#pending.take();
+      while (this.#pending.kind === "sync") this.#pending.take();
+      if (this.#pending.kind === "copied") this.#pending.take();
+    }
+    // What else is there was sent behind the end of what is copied.
+    this.#passesSyncs = this.#pending.size === (isQuery ? 1 : 0);
+  }
+
+  #ready(): void {
+    if (!this.#started) {
+      this.#started = true;
+      return;
+    }
+    this.#dropBeforeSync();
+    const kind = this.#pending.kind;
     const since = this.#pending.take();
-    if (since !== undefined && this.#ordered) this.#meters.durations("query").record(this.#now - since);
+    if (kind === "query") this.#took(since);
+    this.#nextKind();
+  }
+
+  #dropBeforeSync(): void {
+    while (this.#nextKind() === "execute") this.#pending.take();
+  }
+
+  /** A Query that copies has no part in the order of what follows it. */
+  #nextKind(): Asked | undefined {
+    while (this.#pending.kind === "copied") this.#pending.take();
+    return this.#pending.kind;
+  }
+
+  #took(since: number | undefined): void {
+    if (since !== undefined) this.#meters.durations("query").record(this.#now - since);
   }
 }

@@ -1,12 +1,17 @@
 /**
- * Follows the values of the Redis protocol (RESP2 and RESP3) in one direction, and tells of each that is complete.
+ * Follows the values of the Redis protocol (RESP2 and RESP3) in one direction, and tells of each that is complete, and of each
+ * error, which may stand inside of a value as in the answer to a transaction.
  *
- * Of a value it keeps its kind and, of the first text in it, up to 32 bytes: a command's name, or an error's. Text is
- * skipped by its length. Nesting is followed to a depth of 16, and a line up to 64 KiB; what goes beyond is `broken`.
+ * Of a value it keeps its kind and, of the first two texts in it, up to 32 bytes: a command's name and what it is to do. Other
+ * text is skipped by its length. Nesting is followed to a depth of 16, and a line up to 64 KiB; what goes beyond is `broken`.
  */
 export interface RespSink {
-  /** `kind`: its first byte; `name`: of the first text inside, in upper case. `inline`: a line without any form. */
-  value(kind: string, name: string): void;
+  /**
+   * `kind`: its first byte, or `inline` for a line without any form; `name` and `second`: the first two texts inside, in upper
+   * case.
+   */
+  value(kind: string, name: string, second: string): void;
+  error(name: string): void;
 }
 
 const CR = 0x0d;
@@ -14,6 +19,8 @@ const LF = 0x0a;
 const DEPTH_MAX = 16;
 const LINE_BYTES_MAX = 64 * 1024;
 const NAME_BYTES_MAX = 32;
+/** Of each value that many texts are kept. */
+const NAMES = 2;
 const PARTS_MAX = 2 ** 31;
 
 export class RespReader {
@@ -27,8 +34,10 @@ export class RespReader {
   /** Bytes of a text under way, its line end included. */
   #textBytes = 0;
   #kind = "";
-  #name = "";
-  #naming = false;
+  readonly #names: string[] = [];
+  /** Where the text under way is kept; undefined: it is skipped. */
+  #naming: "name" | "error" | undefined;
+  #text = "";
 
   /** A server may also be told a command as a plain line. */
   constructor(sink: RespSink, takesInline: boolean) {
@@ -39,23 +48,28 @@ export class RespReader {
   push(bytes: Buffer): void {
     let at = 0;
     while (at < bytes.length && !this.broken) {
-      if (this.#textBytes > 0) at = this.#text(bytes, at);
+      if (this.#textBytes > 0) at = this.#take(bytes, at);
       else at = this.#header(bytes, at);
     }
   }
 
-  /** Through the text, of which the first bytes may be the name. */
-  #text(bytes: Buffer, at: number): number {
+  /** Through the text, of which the first bytes may be a name. */
+  #take(bytes: Buffer, at: number): number {
     const taken = Math.min(this.#textBytes, bytes.length - at);
     // The last two bytes are the line end.
-    const named = Math.min(taken, this.#textBytes - 2, NAME_BYTES_MAX - this.#name.length);
-    if (this.#naming && named > 0) this.#name += bytes.toString("latin1", at, at + named);
+    const named = Math.min(taken, this.#textBytes - 2, NAME_BYTES_MAX - this.#text.length);
+    if (this.#naming !== undefined && named > 0) this.#text += bytes.toString("latin1", at, at + named);
     this.#textBytes -= taken;
-    if (this.#textBytes === 0) {
-      this.#naming = false;
-      this.#complete();
-    }
+    if (this.#textBytes === 0) this.#textEnded();
     return at + taken;
+  }
+
+  #textEnded(): void {
+    if (this.#naming === "name") this.#names.push(this.#text);
+    else if (this.#naming === "error") this.#sink.error(firstWord(this.#text));
+    this.#naming = undefined;
+    this.#text = "";
+    this.#complete();
   }
 
   #header(bytes: Buffer, at: number): number {
@@ -78,13 +92,13 @@ export class RespReader {
     const atTop = this.#left.length === 0;
     if (atTop) {
       this.#kind = kind;
-      this.#name = "";
+      this.#names.length = 0;
     }
     switch (kind) {
       case "$":
       case "=":
       case "!":
-        this.#beginText(line);
+        this.#beginText(kind, line);
         return;
       case "*":
       case "~":
@@ -100,26 +114,30 @@ export class RespReader {
       case "#":
       case ",":
       case "(":
-        if (atTop && (kind === "-" || kind === "+")) this.#name = line.slice(1).split(" ", 1)[0]!;
+        if (kind === "-") this.#sink.error(firstWord(line.slice(1, NAME_BYTES_MAX + 1)));
+        else if (kind === "+" && this.#names.length < NAMES) this.#names.push(line.slice(1, NAME_BYTES_MAX + 1));
         this.#complete();
         return;
       default:
-        if (!atTop || !this.#takesInline) {
-          this.broken = true;
-          return;
-        }
-        this.#kind = "inline";
-        this.#name = line.trim().split(/\s/, 1)[0]!.slice(0, NAME_BYTES_MAX);
-        if (this.#name !== "") this.#complete();
+        if (atTop && this.#takesInline && INLINE.test(line)) this.#inline(line);
+        else this.broken = true;
     }
   }
 
-  #beginText(line: string): void {
+  #inline(line: string): void {
+    this.#kind = "inline";
+    const words = line.trim().split(/\s+/, NAMES);
+    if (words[0] === "") return;
+    for (const word of words) this.#names.push(word.slice(0, NAME_BYTES_MAX));
+    this.#complete();
+  }
+
+  #beginText(kind: string, line: string): void {
     const length = numberOf(line);
     if (length === -1) this.#complete();
     else if (length === undefined) this.broken = true;
     else {
-      this.#naming = this.#name === "";
+      this.#naming = kind === "!" ? "error" : this.#names.length < NAMES ? "name" : undefined;
       this.#textBytes = length + 2;
     }
   }
@@ -130,11 +148,12 @@ export class RespReader {
       this.broken = true;
       return;
     }
-    // A map has a key and a value in each part; attributes come before the value that they are of.
+    // A map has a key and a value in each part. Attributes come before the value that they are of: inside of another value
+    // they count as one part with it, and at the top they are passed over.
     const parts = kind === "%" || kind === "|" ? count * 2 : count;
-    if (parts <= 0) {
-      if (kind !== "|") this.#complete();
-    } else this.#left.push(kind === "|" ? parts + 1 : parts);
+    const behind = kind === "|" && this.#left.length > 0 ? 1 : 0;
+    if (parts > 0) this.#left.push(parts + behind);
+    else if (kind !== "|") this.#complete();
   }
 
   /** A value is complete; with it those that it is the last part of. */
@@ -147,8 +166,18 @@ export class RespReader {
       if (left > 0) return;
       this.#left.pop();
     }
-    this.#sink.value(this.#kind, this.#name.toUpperCase());
+    if (this.#kind === "|") return;
+    const [name = "", second = ""] = this.#names;
+    this.#sink.value(this.#kind, name.toUpperCase(), second.toUpperCase());
   }
+}
+
+/** A command in plain text begins with a letter or so; what begins otherwise is no Redis, as a handshake of TLS is none. */
+const INLINE = /^(?:\s*$|\s*[!-~])/;
+
+/** Of an error: what it is called stands before what it says. */
+function firstWord(text: string): string {
+  return text.split(" ", 1)[0]!.toUpperCase();
 }
 
 function numberOf(line: string): number | undefined {

@@ -65,6 +65,34 @@ test("a session shows what its tap found out, and an http service can be tapped 
   );
 });
 
+test("HTTP on tcp and unix listeners is understood where it is readable", async (t) => {
+  const app = await startHttpApp(t, (request, response) =>
+    response.writeHead(request.url === "/" ? 200 : 503).end("hello"),
+  );
+  const socket = join(temporaryFolder(t), "web.sock");
+  const node = await startNode(t, {
+    services: { web: { target: app.url.replace("http:", "tcp:") } },
+    listeners: ["tcp://127.0.0.1:0", `unix://${socket}`].map((url) => ({ url, service: "web", analyze: "http" })),
+  });
+  const url = `http://127.0.0.1:${portOf(node.addresses.listeners[0]!)}`;
+  for (const [path, method] of [
+    ["/", "GET"],
+    ["/nope", "POST"],
+  ] as const) {
+    await (await fetch(`${url}${path}`, { method })).text();
+  }
+  await new WireClient(t, { path: socket }).send("DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").readAll();
+  await new WireClient(t, { path: socket }).send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").readAll();
+  const [tcp, unix] = node.analyses().map(({ statistics }) => statistics);
+  const { requests_total, method_GET_total, method_POST_total, status_2xx_total, status_5xx_total } = tcp!;
+  assert.deepEqual(
+    [requests_total, method_GET_total, method_POST_total, status_2xx_total, status_5xx_total],
+    [2, 1, 1, 1, 1],
+  );
+  assert.equal((tcp!["response_ms"] as { count: number }).count, 2);
+  assert.deepEqual([unix!["method_DELETE_total"], unix!["connections_unreadable_total"]], [1, 1]);
+});
+
 /** A node whose listener has the analyzer in `source`, before an echo. */
 async function withModule(t: TestContext, name: string, source: string) {
   const folder = temporaryFolder(t);

@@ -1,22 +1,19 @@
 /** The README's recipe for PostgreSQL, as it is written there: TLS, a token, a connector, a forwarded port, psql. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { chownSync, mkdirSync, writeFileSync } from "node:fs";
-import { userInfo } from "node:os";
-import { dirname, join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
 import { promisify } from "node:util";
 import { TestAuthority } from "../support/certificates.ts";
 import { startConnector, startNode } from "../support/cluster.ts";
-import { until } from "../support/patience.ts";
+import { startPostgres } from "../support/databases.ts";
 import { PolarityProcess } from "../support/polarity-process.ts";
-import { freePort, startServer, temporaryFolder } from "../support/servers.ts";
+import { temporaryFolder } from "../support/servers.ts";
 import { requireTool, toolPath } from "../support/tools.ts";
 
 const execute = promisify(execFile);
 const PROGRAM_TIMEOUT_MS = 30_000;
-/** `nobody`, as most systems number it. */
-const NOBODY = 65_534;
 
 test(
   "psql reaches a database over the link as the README says",
@@ -66,26 +63,3 @@ test(
     assert.equal((await query("select repeat('x', 3000000)", farPort)).length, 3_000_000);
   },
 );
-
-/** A PostgreSQL with nothing in it; its port. */
-async function startPostgres(context: TestContext, folder: string): Promise<number> {
-  const data = join(folder, "data");
-  mkdirSync(data);
-  // PostgreSQL will not be run by root.
-  const asRoot = userInfo().uid === 0;
-  const options = { cwd: "/", ...(asRoot ? { uid: NOBODY } : {}) };
-  if (asRoot) for (const path of [folder, data]) chownSync(path, NOBODY, -1);
-  const initdb = join(dirname(toolPath("postgres")!), "initdb");
-  const settings = ["-D", data, "-U", "polarity", "-A", "trust", "--no-sync", "--no-locale", "-E", "UTF8"];
-  await execute(initdb, settings, { ...options, timeout: PROGRAM_TIMEOUT_MS });
-  const port = await freePort();
-  startServer(context, "postgres", ["-D", data, "-h", "127.0.0.1", "-p", String(port), "-k", "", "-F"], options);
-  const words = ["-X", "-h", "127.0.0.1", "-p", String(port), "-U", "polarity", "-d", "postgres", "-tAc", "select 1"];
-  await until("PostgreSQL answers", () =>
-    execute(toolPath("psql")!, words, { timeout: PROGRAM_TIMEOUT_MS }).then(
-      () => true,
-      () => false,
-    ),
-  );
-  return port;
-}
