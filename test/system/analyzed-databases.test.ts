@@ -89,7 +89,7 @@ test(
     one.send("MULTI\r\nINCR n\r\nLPOP n\r\nNOSUCH\r\n");
     await one.readTo("-ERR unknown command");
     await one.send("DISCARD\r\nMULTI\r\nINCR n\r\nLPOP n\r\nEXEC\r\n").readTo("-WRONGTYPE");
-    await one.send("*3\r\n$5\r\nBLPOP\r\n$4\r\nlist\r\n$1\r\n0\r\n").send("PING after\r\n");
+    one.send("*3\r\n$5\r\nBLPOP\r\n$4\r\nlist\r\n$1\r\n0\r\n").send("PING after\r\n");
     const two = new WireClient(t, port);
     await two.send(`RPUSH list ${"x".repeat(300)}\r\n`).readTo(":1\r\n");
     await one.readTo("$5\r\nafter\r\n");
