@@ -33,47 +33,99 @@ export function fanOutCases(servers: number): FanOutCase[] {
   return all;
 }
 
-/**
- * Plays every sequence of up to `length` events: each is played from the start, and what cannot happen cuts off all that begins
- * like it. Servers that nothing has happened to are alike, so they are named in the order in which something does.
- * Returns how many could be played.
- */
-export function playAllSequences({ servers, later, policy: each }: FanOutCase, length: number): number {
-  const events = CLIENT_EVENTS + servers * SERVER_EVENTS;
-  const sequence: number[] = Array.from({ length }, () => 0);
-  let played = 0;
-  let changed = 0;
-  for (;;) {
-    const world = new FanOutWorld(each, servers, later);
-    const possible = play(sequence, changed, world, servers - later);
-    world.release();
-    if (possible === length) played++;
-    changed = Math.min(possible, length - 1);
-    while (changed >= 0 && sequence[changed] === events - 1) changed--;
-    if (changed < 0) return played;
-    sequence[changed]!++;
-    sequence.fill(0, changed + 1);
-  }
+/** What a walk through all sequences may be told. */
+export interface WalkOptions {
+  /** Leave out nothing, to see that nothing is lost by what is left out. */
+  readonly everyOrder?: boolean;
+  /** Gets a picture of each state. */
+  readonly seen?: Set<string>;
 }
 
-/** How many of the events could happen. Before `changed` all is as in the sequence before, and was checked. */
-function play(sequence: readonly number[], changed: number, world: FanOutWorld, alike: number): number {
-  let named = 0;
-  for (let index = 0; index < sequence.length; index++) {
-    const event = sequence[index]!;
-    const server = (event - CLIENT_EVENTS) >> 2;
-    if (event >= CLIENT_EVENTS && server < alike && server > named) return index;
+/**
+ * Plays every sequence of up to `length` events, and checks after each event. Returns how many sequences that were.
+ *
+ * What leads to no other state is left out:
+ * - Servers that nothing has happened to are alike, so they are named in the order in which something does.
+ * - A stall, or its end, that the session does not hear of shows only when that stream is written to. Unless the next event
+ *   does so, it might as well come behind that event; and several in a row might as well come in another order, or not at
+ *   all where two are of one stream. So they are played as late as possible, and sorted. Each sequence that this leaves out
+ *   has, event by event, the calls of one that is played and is no longer, and the same states.
+ */
+export function playAllSequences(each: FanOutCase, length: number, options: WalkOptions = {}): number {
+  const walk = new Walk(each, length, options);
+  const world = new FanOutWorld(each.policy, each.servers, each.later);
+  options.seen?.add(world.picture);
+  walk.from(world, 0, []);
+  return walk.played;
+}
+
+class Walk {
+  played = 0;
+  readonly #case: FanOutCase;
+  readonly #length: number;
+  readonly #options: WalkOptions;
+  readonly #path: number[] = [];
+
+  constructor(each: FanOutCase, length: number, options: WalkOptions) {
+    this.#case = each;
+    this.#length = length;
+    this.#options = options;
+  }
+
+  /** Plays all that can follow. `named`: servers that something has happened to. `stalls`: unheard, since the last event. */
+  from(reached: FanOutWorld, named: number, stalls: readonly number[]): void {
+    const next = this.#possible(reached, named).map((event) => ({ event, unheard: reached.isUnheardStall(event) }));
+    let world: FanOutWorld | undefined = reached;
+    for (const { event, unheard } of next) {
+      if (unheard && this.#options.everyOrder !== true && stalls.some((stall) => stall >= event)) continue;
+      // The first goes on from here, the others get here again.
+      world ??= this.#replay();
+      this.#path.push(event);
+      if (this.#play(world, event, unheard ? [] : stalls) && this.#path.length < this.#length) {
+        const server = (event - CLIENT_EVENTS) >> 2;
+        this.from(world, server === named ? named + 1 : named, unheard ? [...stalls, event] : []);
+      } else world.release();
+      this.#path.pop();
+      world = undefined;
+    }
+    world?.release();
+  }
+
+  #possible(world: FanOutWorld, named: number): readonly number[] {
+    const { servers, later } = this.#case;
+    const possible: number[] = [];
+    for (let event = 0; event < CLIENT_EVENTS + servers * SERVER_EVENTS; event++) {
+      const server = (event - CLIENT_EVENTS) >> 2;
+      if (server > named && server < servers - later) continue;
+      if (world.can(event)) possible.push(event);
+    }
+    return possible;
+  }
+
+  /** False: the event made one of the `stalls` come too early, and what follows is played elsewhere. */
+  #play(world: FanOutWorld, event: number, stalls: readonly number[]): boolean {
+    const before = stalls.map((stall) => world.writesTo(stall));
     try {
-      if (!world.apply(event)) return index;
-      if (index >= changed) world.check();
+      world.apply(event);
+      const inTime = stalls.every((stall, index) => world.writesTo(stall) !== before[index]);
+      if (!inTime && this.#options.everyOrder !== true) return false;
+      world.check();
     } catch (error) {
       const { policy: each, servers } = world;
-      const events = sequence.slice(0, index + 1).join(" ");
+      const events = this.#path.join(" ");
       assert.fail(`after ${events} with ${servers.length} servers, ${JSON.stringify(each)}: ${messageOf(error)}`);
     }
-    if (server === named) named++;
+    this.played++;
+    this.#options.seen?.add(world.picture);
+    return true;
   }
-  return sequence.length;
+
+  #replay(): FanOutWorld {
+    const { policy: each, servers, later } = this.#case;
+    const world = new FanOutWorld(each, servers, later);
+    for (const event of this.#path) world.apply(event);
+    return world;
+  }
 }
 
 /** A long session; whoever may end or break does so seldom. */
@@ -84,7 +136,9 @@ export function playAtRandom(random: Random, { servers, later, policy: each }: F
     const event = random.oneIn(3) ? 0 : random.below(events);
     const kind = event < CLIENT_EVENTS ? event : (event - CLIENT_EVENTS) & 3;
     if ((kind === 1 || kind === 2) && !random.oneIn(event < CLIENT_EVENTS ? 100 : 30)) continue;
-    if (world.apply(event)) world.check();
+    if (!world.can(event)) continue;
+    world.apply(event);
+    world.check();
   }
   world.release();
 }

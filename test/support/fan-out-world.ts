@@ -31,6 +31,8 @@ class CheckedStream implements ByteStream {
   ended = false;
   writtenBytes = 0;
   creditBytes = 0;
+  /** How often it was written to. */
+  writes = 0;
   readonly #checkByte: (byte: number, at: number) => void;
 
   constructor(checkByte: (byte: number, at: number) => void) {
@@ -38,6 +40,7 @@ class CheckedStream implements ByteStream {
   }
 
   write(chunk: Buffer): boolean {
+    this.writes++;
     must(!this.ended, "nothing is written after the end");
     if (this.broken) return true;
     for (const byte of chunk) this.#checkByte(byte, this.writtenBytes++);
@@ -73,10 +76,21 @@ class CheckedStream implements ByteStream {
   get over(): boolean {
     return this.broken || (this.spokenAll && this.ended);
   }
+
+  get picture(): string {
+    const { over, stalled, owesDrain, spoken, spokenAll, broken, ended, writtenBytes, creditBytes } = this;
+    // Whether who is over was stalled is nothing any more.
+    return [stalled && !over, owesDrain && !over, spoken, spokenAll, broken, ended, writtenBytes, creditBytes].join();
+  }
 }
 
 export const CLIENT_EVENTS = 4;
 export const SERVER_EVENTS = 4;
+
+/** The kinds of event, for the client and for each server; 0 is a chunk, or joining. */
+const SAYS_ALL = 1;
+const BREAKS = 2;
+const STALLS = 3;
 
 export class FanOutWorld {
   readonly client: CheckedStream;
@@ -129,66 +143,59 @@ export class FanOutWorld {
     this.fanOut.add(side, server);
   }
 
-  /** False: it cannot happen now. */
-  apply(event: number): boolean {
+  /** Whether it can happen now. */
+  can(event: number): boolean {
     if (this.finished > 0) return false;
-    if (event < CLIENT_EVENTS) return this.#applyToClient(event);
-    const server = this.servers[(event - CLIENT_EVENTS) >> 2];
-    return server === undefined ? this.#applyJoin(event) : this.#applyToServer(server, event & 3, event);
-  }
-
-  #applyToClient(event: number): boolean {
-    const { client } = this;
-    if (client.broken) return false;
-    switch (event) {
-      case 0:
-        if (!client.speaks) return false;
-        this.#speak(client, CLIENT_CHUNK_BYTES, (at) => at & 255);
-        return true;
-      case 1:
-        if (!client.speaks) return false;
-        client.spokenAll = true;
-        client.sink.end();
-        return true;
-      case 2:
-        client.broken = true;
-        this.#aborted = true;
-        client.sink.reset(ABORTED);
-        return true;
-      default:
-        this.#toggle(client);
-        return true;
-    }
-  }
-
-  #applyJoin(event: number): boolean {
-    if ((event & 3) !== 0 || this.servers.length >= this.#count || this.fanOut.admission !== "welcome") return false;
-    if ((event - CLIENT_EVENTS) >> 2 !== this.servers.length) return false;
-    this.#join();
-    return true;
-  }
-
-  #applyToServer(server: CheckedStream, kind: number, event: number): boolean {
-    if (server.over) return false;
+    const kind = event & 3;
+    if (event < CLIENT_EVENTS) return !this.client.broken && (kind > SAYS_ALL || this.client.speaks);
     const index = (event - CLIENT_EVENTS) >> 2;
-    switch (kind) {
-      case 0:
-        if (!server.speaks) return false;
-        this.#speak(server, ANSWER_BYTES, (at) => (index << 5) | (at & 31));
-        return true;
-      case 1:
-        if (!server.speaks) return false;
-        server.spokenAll = true;
-        server.sink.end();
-        return true;
-      case 2:
-        server.broken = true;
-        server.sink.reset(BROKE);
-        return true;
-      default:
-        this.#toggle(server);
-        return true;
+    const server = this.servers[index];
+    if (server === undefined) {
+      return kind === 0 && index === this.servers.length && index < this.#count && this.fanOut.admission === "welcome";
     }
+    return !server.over && (kind > SAYS_ALL || server.speaks);
+  }
+
+  /** What can happen, happens. */
+  apply(event: number): void {
+    const kind = event & 3;
+    const index = (event - CLIENT_EVENTS) >> 2;
+    const stream = this.#streamOf(event);
+    if (stream === undefined) this.#join();
+    else if (kind === STALLS) this.#toggle(stream);
+    else if (kind === SAYS_ALL) {
+      stream.spokenAll = true;
+      stream.sink.end();
+    } else if (kind === BREAKS) {
+      stream.broken = true;
+      this.#aborted ||= stream === this.client;
+      stream.sink.reset(stream === this.client ? ABORTED : BROKE);
+    } else if (stream === this.client) this.#speak(stream, CLIENT_CHUNK_BYTES, (at) => at & 255);
+    else this.#speak(stream, ANSWER_BYTES, (at) => (index << 5) | (at & 31));
+  }
+
+  /** Whether a stream's stall begins or ends by it without the session's hearing of that. */
+  isUnheardStall(event: number): boolean {
+    return (event & 3) === STALLS && !this.#streamOf(event)!.owesDrain;
+  }
+
+  /** How often the stream that the event is about has been written to. */
+  writesTo(event: number): number {
+    return this.#streamOf(event)!.writes;
+  }
+
+  /** Undefined for a server that has not joined. */
+  #streamOf(event: number): CheckedStream | undefined {
+    return event < CLIENT_EVENTS ? this.client : this.servers[(event - CLIENT_EVENTS) >> 2];
+  }
+
+  /** All that streams and sides show; which server is which does not matter. */
+  get picture(): string {
+    const servers = this.servers.map((server, index) => {
+      const { state, written, taken, full, owedBytes, latched, reason } = this.sides[index]!;
+      return [server.picture, state, written, taken, full, owedBytes, latched, reason].join();
+    });
+    return [this.client.picture, ...servers.toSorted(), this.fanOut.state, this.fanOut.admission].join(" ");
   }
 
   #speak(stream: CheckedStream, bytes: number, byteAt: (at: number) => number): void {
