@@ -7,29 +7,13 @@
 import { Registry } from "@prometheus-io/client";
 import { flatStatistics } from "../analyze/meters.ts";
 import type { LinkView, NodeView, ServiceView, TrafficView } from "../node/view.ts";
+import { counter, gauge, type Labels, type Metric, type Sample, samples, type Series } from "./metric.ts";
 
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /** Services, and links, that get series of their own. */
 const SERIES_MAX = 500;
 const OTHER = "_other";
-
-type Labels = Readonly<Record<string, string>>;
-
-interface Sample {
-  readonly labels: Labels;
-  readonly value: number;
-  readonly metricName?: string;
-}
-
-interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly type: "counter" | "gauge" | "histogram";
-  /** Samples of the same labels are added up: that is how the quietest become one. */
-  readonly aggregator: "sum";
-  readonly values: readonly Sample[];
-}
 
 export async function renderMetrics(view: NodeView): Promise<string> {
   const metrics = [
@@ -256,11 +240,6 @@ function analysisMetrics({ analyses }: NodeView): Metric[] {
   ];
 }
 
-interface Series<View> {
-  readonly labels: Labels;
-  readonly of: View;
-}
-
 function trafficMetrics(kind: "listener" | "service", series: readonly Series<TrafficView>[]): Metric[] {
   return [
     counter(
@@ -293,11 +272,37 @@ function trafficMetrics(kind: "listener" | "service", series: readonly Series<Tr
         })),
       ),
     ),
+    ...datagramMetrics(kind, series),
     counter(
       `${kind}_errors_total`,
       "Requests that ended with an error of Polarity's, by its code.",
       series.flatMap(({ labels, of }) =>
         Object.entries(of.errors).map(([code, value]) => ({ labels: { ...labels, code }, value })),
+      ),
+    ),
+  ];
+}
+
+/** Of those that have datagrams. */
+function datagramMetrics(kind: "listener" | "service", series: readonly Series<TrafficView>[]): Metric[] {
+  const some = series.flatMap(({ labels, of }) => (of.datagrams === null ? [] : [{ labels, of: of.datagrams }]));
+  if (some.length === 0) return [];
+  return [
+    counter(
+      `${kind}_datagrams_in_total`,
+      "Datagrams from clients.",
+      samples(some, (of) => of.inTotal),
+    ),
+    counter(
+      `${kind}_datagrams_out_total`,
+      "Datagrams to clients.",
+      samples(some, (of) => of.outTotal),
+    ),
+    counter(
+      `${kind}_datagrams_dropped_total`,
+      "Datagrams that were not passed on, by reason.",
+      some.flatMap(({ labels, of }) =>
+        Object.entries(of.dropped).map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
       ),
     ),
   ];
@@ -355,6 +360,11 @@ function serverMetrics(series: readonly Series<ServiceView>[]): Metric[] {
       "How long its first bytes took, together.",
       samples(servers, (of) => of.firstByteMsSum / 1000),
     ),
+    counter(
+      "service_server_datagrams_missed_total",
+      "Datagrams that the server was too slow for.",
+      samples(servers, (of) => of.datagramsMissedTotal),
+    ),
     counter("service_server_cuts_total", "How often the server left a session before it had ended, by code.", cuts),
     counter(
       "service_servers_late_total",
@@ -362,16 +372,4 @@ function serverMetrics(series: readonly Series<ServiceView>[]): Metric[] {
       samples(series, (of) => of.lateTotal),
     ),
   ];
-}
-
-function samples<View>(series: readonly Series<View>[], value: (of: View) => number): Sample[] {
-  return series.map(({ labels, of }) => ({ labels, value: value(of) }));
-}
-
-function counter(name: string, help: string, values: readonly Sample[]): Metric {
-  return { name: `polarity_${name}`, help, type: "counter", aggregator: "sum", values };
-}
-
-function gauge(name: string, help: string, values: readonly Sample[]): Metric {
-  return { name: `polarity_${name}`, help, type: "gauge", aggregator: "sum", values };
 }

@@ -22,6 +22,7 @@ test("a target says its protocol by its scheme, and a port alone is http on this
     ["localhost:3000", "http", "http/1.1", tcp("localhost", 3000), "http://localhost:3000"],
     ["tcp://[::1]:5432", "tcp", "tcp", tcp("::1", 5432), "tcp://[::1]:5432"],
     ["tcp://[fe80::1%eth0]:22", "tcp", "tcp", tcp("fe80::1%eth0", 22), "tcp://[fe80::1%eth0]:22"],
+    ["udp://dns.example.com:53", "udp", "udp", tcp("dns.example.com", 53), "udp://dns.example.com:53"],
     ["unix:8080", "http", "http/1.1", tcp("unix", 8080), "http://unix:8080"],
     ["unix:/run/app.sock", "unix", "tcp", { kind: "unix", path: "/run/app.sock" }, "unix:///run/app.sock"],
     ["unix:///run/app.sock", "unix", "tcp", { kind: "unix", path: "/run/app.sock" }, "unix:///run/app.sock"],
@@ -38,13 +39,15 @@ test("a listener may use every interface and port 0", () => {
     ["http://*:8001", "http", tcp("", 8001), "http://:8001"],
     ["127.0.0.1:8001", "http", tcp("127.0.0.1", 8001), "http://127.0.0.1:8001"],
     ["tcp://0.0.0.0:0", "tcp", tcp("0.0.0.0", 0), "tcp://0.0.0.0:0"],
+    ["udp://:53", "udp", tcp("", 53), "udp://:53"],
+    ["udp://[::1]:0", "udp", tcp("::1", 0), "udp://[::1]:0"],
     ["tls://:8443", "tls", tcp("", 8443), "tls://:8443"],
     ["https://:8443", "https", tcp("", 8443), "https://:8443"],
     ["http://[::]:80", "http", tcp("::", 80), "http://[::]:80"],
     ["unix:///run/bus.sock", "unix", { kind: "unix", path: "/run/bus.sock" }, "unix:///run/bus.sock"],
   ] as const;
   for (const [text, scheme, place, url] of cases) {
-    const protocol = scheme === "http" || scheme === "https" ? "http/1.1" : "tcp";
+    const protocol = scheme === "udp" ? "udp" : scheme === "http" || scheme === "https" ? "http/1.1" : "tcp";
     assert.deepEqual(parseListenerAddress(text), { scheme, protocol, place, url });
   }
 });
@@ -124,9 +127,9 @@ test("what cannot be understood is refused with a form that would do and the rea
     [
       parseTargetAddress,
       "ftp://a:1",
-      /ftp:\/\/ is not one of http:\/\/, https:\/\/, h2c:\/\/, tcp:\/\/, tls:\/\/, unix:\/\//,
+      /ftp:\/\/ is not one of http:\/\/, https:\/\/, h2c:\/\/, tcp:\/\/, tls:\/\/, unix:\/\/, udp:\/\//,
     ],
-    [parseTargetAddress, "udp://a:1", /not supported yet/],
+    [parseTargetAddress, "udp://a", /the port is missing/],
     [parseTargetAddress, "http://a b:1", /a space or a control character/],
     [parseTargetAddress, "http://a:1\n", /a space or a control character/],
     [parseTargetAddress, "/run/app.sock", /the scheme is missing/],
@@ -142,7 +145,8 @@ test("what cannot be understood is refused with a form that would do and the rea
     [parseTargetAddress, `unix:@${"é".repeat(54)}`, /the name of an abstract unix socket has at most 107 bytes/],
     [parseListenerAddress, "8001", /write :8001 for every interface or 127\.0\.0\.1:8001 for this machine/],
     [parseListenerAddress, "http://0.0.0.0", /^expected a URL such as http:\/\/0\.0\.0\.0:8001: the port is missing/],
-    [parseListenerAddress, "udp://:443", /^udp:\/\/ listeners are not supported yet/],
+    [parseLinkListenerAddress, "udp://:443", /udp:\/\/ is not one of tcp:\/\/, unix:\/\//],
+    [parseLinkAddress, "udp://a:443", /udp:\/\/ is not one of/],
     [
       parseLinkListenerAddress,
       "wss://:8000",

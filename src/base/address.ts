@@ -27,8 +27,8 @@ export interface LinkAddress {
 }
 
 export interface TargetAddress {
-  readonly scheme: "http" | "https" | "h2c" | "tcp" | "tls" | "unix";
-  /** What crosses a link for it: HTTP/1.1 for http, https and h2c, else raw bytes. */
+  readonly scheme: "http" | "https" | "h2c" | "tcp" | "tls" | "unix" | "udp";
+  /** What crosses a link for it: HTTP/1.1 for http, https and h2c, datagrams for udp, else raw bytes. */
   readonly protocol: StreamProtocol;
   readonly place: Place;
   readonly url: string;
@@ -36,19 +36,16 @@ export interface TargetAddress {
 
 export interface ListenerAddress {
   /** `tls` is passed through by the name that clients ask for; `https` is decrypted. */
-  readonly scheme: "http" | "https" | "tcp" | "tls" | "unix";
-  /** What sessions carry: `http/1.1` for http and https, else `tcp`. */
+  readonly scheme: "http" | "https" | "tcp" | "tls" | "unix" | "udp";
+  /** What sessions carry: `http/1.1` for http and https, `udp` for udp, else `tcp`. */
   readonly protocol: StreamProtocol;
   readonly place: Place;
   readonly url: string;
 }
 
 interface UrlForm {
-  readonly what: string;
   readonly example: string;
   readonly schemes: readonly string[];
-  /** Schemes that are understood but that this version does not carry out. */
-  readonly later: readonly string[];
   /** What a text without a scheme means. */
   readonly bareScheme: string;
   /** Listening allows port 0 and every interface; dialling allows a port alone. */
@@ -57,40 +54,32 @@ interface UrlForm {
 }
 
 const LINK_ACCEPT: UrlForm = {
-  what: "link listener",
   example: "tcp://0.0.0.0:8000",
   schemes: ["tcp", "unix"],
-  later: [],
   bareScheme: "tcp",
   listens: true,
   pathSchemes: [],
 };
 
 const LINK_DIAL: UrlForm = {
-  what: "router",
   example: "tcp://router.example.com:8000 or wss://router.example.com",
   schemes: ["tcp", "tls", "ws", "wss", "unix"],
-  later: [],
   bareScheme: "tcp",
   listens: false,
   pathSchemes: ["ws", "wss"],
 };
 
 const TARGET: UrlForm = {
-  what: "target",
   example: "http://127.0.0.1:3000 or tcp://127.0.0.1:5432",
-  schemes: ["http", "https", "h2c", "tcp", "tls", "unix"],
-  later: ["udp"],
+  schemes: ["http", "https", "h2c", "tcp", "tls", "unix", "udp"],
   bareScheme: "http",
   listens: false,
   pathSchemes: [],
 };
 
 const LISTENER: UrlForm = {
-  what: "listener",
   example: "http://0.0.0.0:8001",
-  schemes: ["http", "https", "tcp", "tls", "unix"],
-  later: ["udp"],
+  schemes: ["http", "https", "tcp", "tls", "unix", "udp"],
   bareScheme: "http",
   listens: true,
   pathSchemes: [],
@@ -112,19 +101,20 @@ export function parseLinkAddress(text: string): LinkAddress {
   return { transport: scheme as LinkTransport, place, path, url };
 }
 
-/** An app: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`, `unix:@name`; without a scheme it is http, a port alone is one of 127.0.0.1. */
+/** An app: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`; without a scheme it is http, a port alone is one of 127.0.0.1. */
 export function parseTargetAddress(text: string): TargetAddress {
   const { scheme, place, url } = parseUrl(text, TARGET);
   return { scheme: scheme as TargetAddress["scheme"], protocol: protocolOf(scheme), place, url };
 }
 
-/** Where clients come in: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`, `unix:@name`; without a scheme it is http, `:PORT` is every interface. */
+/** Where clients come in: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`; without a scheme it is http, `:PORT` is every interface. */
 export function parseListenerAddress(text: string): ListenerAddress {
   const { scheme, place, url } = parseUrl(text, LISTENER);
   return { scheme: scheme as ListenerAddress["scheme"], protocol: protocolOf(scheme), place, url };
 }
 
 function protocolOf(scheme: string): StreamProtocol {
+  if (scheme === "udp") return "udp";
   return scheme === "http" || scheme === "https" || scheme === "h2c" ? "http/1.1" : "tcp";
 }
 
@@ -168,9 +158,6 @@ function parseUrl(text: string, form: UrlForm): ParsedUrl {
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u0020\u007f]/.test(text)) throw invalid(form, text, "it contains a space or a control character");
   const [scheme, rest, isExplicit] = splitScheme(text, form);
-  if (form.later.includes(scheme)) {
-    throw new PolarityError("ADDRESS_INVALID", `${scheme}:// ${form.what}s are not supported yet: ${text}`);
-  }
   if (!form.schemes.includes(scheme)) {
     throw invalid(form, text, `${scheme}:// is not one of ${form.schemes.map((name) => `${name}://`).join(", ")}`);
   }

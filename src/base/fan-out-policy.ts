@@ -29,3 +29,10 @@ export const DEFAULT_FAN_OUT: Omit<FanOutPolicy, "mode"> = Object.freeze({
   bufferBytes: 1024 * 1024,
   join: false,
 });
+
+/** A datagram that is missed is no gap, and one that was not heard need not be made up for. */
+export const DEFAULT_DATAGRAM_FAN_OUT: Omit<FanOutPolicy, "mode"> = Object.freeze({
+  slowest: "drop",
+  bufferBytes: 256 * 1024,
+  join: true,
+});

@@ -1,6 +1,7 @@
 /** The keys by which a service, or a listener, spreads each session over several servers. */
 import { z } from "zod";
-import { DEFAULT_FAN_OUT, type FanOutPolicy } from "../base/fan-out-policy.ts";
+import { DEFAULT_DATAGRAM_FAN_OUT, DEFAULT_FAN_OUT, type FanOutPolicy } from "../base/fan-out-policy.ts";
+import type { StreamProtocol } from "../base/upstream.ts";
 import { choice, maybe, optionalSize } from "./fields.ts";
 
 export const MODES = ["one", "half-duplex", "full-duplex"] as const;
@@ -11,7 +12,7 @@ export function fanOutKeys() {
     slowest: maybe(
       choice(
         ["wait", "drop"],
-        "One-to-N modes: whether the others `wait` for a server that is further behind than the buffer holds, or it is `drop`ped. By default they wait.",
+        "One-to-N modes: whether the others `wait` for a server that is further behind than the buffer holds, or it is `drop`ped; of datagrams it misses some. By default streams wait and datagrams are dropped.",
       ),
     ),
     buffer: optionalSize({
@@ -26,7 +27,7 @@ export function fanOutKeys() {
         })
         .meta({
           description:
-            "One-to-N modes: `yes` lets a server that comes while a session is open take part, if all that the client sent is still kept. By default it does not.",
+            "One-to-N modes: `yes` lets a server that comes while a session is open take part, if all that the client sent is still kept; of datagrams, from then on. By default it does so for datagrams only.",
         }),
     ),
   };
@@ -39,13 +40,17 @@ export type FanOutWishes = {
   readonly join: boolean | undefined;
 };
 
-export function fanOutPolicy({ mode, slowest, buffer, join }: FanOutWishes): FanOutPolicy | undefined {
+export function fanOutPolicy(
+  { mode, slowest, buffer, join }: FanOutWishes,
+  protocol: StreamProtocol,
+): FanOutPolicy | undefined {
   if (mode === undefined || mode === "one") return undefined;
+  const usual = protocol === "udp" ? DEFAULT_DATAGRAM_FAN_OUT : DEFAULT_FAN_OUT;
   return Object.freeze({
     mode,
-    slowest: slowest ?? DEFAULT_FAN_OUT.slowest,
-    bufferBytes: buffer ?? DEFAULT_FAN_OUT.bufferBytes,
-    join: join ?? DEFAULT_FAN_OUT.join,
+    slowest: slowest ?? usual.slowest,
+    bufferBytes: buffer ?? usual.bufferBytes,
+    join: join ?? usual.join,
   });
 }
 

@@ -149,8 +149,53 @@ test("each problem is one line with its place, its key and what was expected", (
       "polarity.yaml:1:51: listeners[0].limits.rate.burst: expected a whole number from 1 to 1000000",
     ],
     [
-      "services: { w: { target: 'udp://a:1' } }\n" + LISTENER,
-      "polarity.yaml:1:26: services.w.target: udp:// targets are not supported yet: udp://a:1",
+      "services: { w: { target: 'udp://a:1', protocol: tcp } }\n" + LISTENER,
+      "polarity.yaml:1:49: services.w.protocol: a udp:// target speaks datagrams; leave protocol out",
+    ],
+    [
+      "services: { w: { target: 'udp://a:1', health: {} } }\n" + LISTENER,
+      "polarity.yaml:1:47: services.w.health: nothing can be connected to at udp://a:1: an app that hears datagrams cannot be checked",
+    ],
+    [
+      "services: { w: { target: 'udp://a:1', analyze: bytes } }\n" + LISTENER,
+      "polarity.yaml:1:48: services.w.analyze: analyzers read streams of bytes, and udp://a:1 has none",
+    ],
+    [
+      "services: { w: { target: 'udp://a:1', proxyProtocol: v2 } }\n" + LISTENER,
+      "polarity.yaml:1:54: services.w.proxyProtocol: datagrams have no PROXY header, so udp://a:1 gets none",
+    ],
+    [
+      "services: { w: { target: '1', udp: {} } }\n" + LISTENER,
+      "polarity.yaml:1:36: services.w.udp: udp needs a udp:// target, not http://127.0.0.1:1",
+    ],
+    [
+      "services: { w: { targets: ['udp://a:1', 'tcp://a:2'], mode: half-duplex } }\n" + LISTENER,
+      "polarity.yaml:1:27: services.w.targets: the targets of a service speak one protocol, and tcp://a:2 another than udp://a:1",
+    ],
+    ["listeners: [{ url: 'udp://:53' }]", "polarity.yaml:1:20: listeners[0].url: udp://:53 needs a service to lead to"],
+    [
+      "listeners: [{ url: 'udp://:53', service: w, analyze: bytes }]",
+      "polarity.yaml:1:54: listeners[0].analyze: analyze needs a tcp://, tls:// or unix:// listener, not udp://:53",
+    ],
+    [
+      "listeners: [{ url: 'udp://:53', service: w, proxyProtocol: required, trustedProxies: [10.0.0.1] }]",
+      "polarity.yaml:1:60: listeners[0].proxyProtocol: datagrams have no PROXY header, so udp://:53 cannot require one",
+    ],
+    [
+      "listeners: [{ url: 'tcp://:53', service: w, udp: {} }]",
+      "polarity.yaml:1:50: listeners[0].udp: udp needs a udp:// listener, not tcp://:53",
+    ],
+    [
+      "listeners: [{ url: 'udp://:53', service: w, udp: { idleTimeout: 1ms } }]",
+      "polarity.yaml:1:65: listeners[0].udp.idleTimeout: expected a duration from 100ms to 24h",
+    ],
+    [
+      "services: { w: { target: 'tcp://a:1' } }\nlisteners: [{ url: 'udp://:53', service: w }]",
+      'polarity.yaml:2:42: listeners[0].service: udp://:53 cannot lead to service "w" at tcp://a:1: one is datagrams and the other is not',
+    ],
+    [
+      "services: { w: { target: 'udp://a:1' } }\nlisteners: [{ url: ':80', routes: [{ path: /x, service: w }] }]",
+      'polarity.yaml:2:57: listeners[0].routes[0].service: http://:80 cannot lead to service "w" at udp://a:1: one is datagrams and the other is not',
     ],
     [
       "services: { w: { target: '1', protocol: tcp } }\n" + LISTENER,

@@ -25,6 +25,7 @@ import { rateSection } from "./rate-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { hstsSection, listenerTlsSection } from "./listener-tls-schema.ts";
 import { routesByHost, routeSection } from "./routes-schema.ts";
+import { DEFAULT_LISTENER_UDP, listenerUdpSection } from "./udp-schema.ts";
 
 export function listenersSection(read: ReadFile) {
   return list(listenerSection(read), "Where clients come in.");
@@ -35,7 +36,7 @@ function listenerSection(read: ReadFile) {
     url: parsed(
       "a URL such as http://0.0.0.0:8001",
       ofThisSystem(parseListenerAddress),
-      "Where to listen: `http://`, `https://`, `tcp://` or `tls://HOST:PORT`, `unix:///path`, `unix:@name`; `:PORT` is http on every interface.",
+      "Where to listen: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`; `:PORT` is http on every interface.",
     ),
     tls: maybe(listenerTlsSection(read)).describe("For `https://`: the certificates, and whom it asks for one."),
     hsts: maybe(hstsSection()).describe(
@@ -43,7 +44,7 @@ function listenerSection(read: ReadFile) {
     ),
     service: maybe(
       serviceName(
-        "The one service behind this listener. A tcp or unix listener needs it; of a tls listener it takes what no route does.",
+        "The one service behind this listener. A tcp, unix or udp listener needs it; of a tls listener it takes what no route does.",
       ),
     ),
     node: maybe(nodeName("Only this node's offers of the service.")),
@@ -87,8 +88,9 @@ function listenerSection(read: ReadFile) {
       help: "How long a request for a known service waits for a node to offer it, before 503.",
     }),
     ...exchangeKeys(),
+    udp: maybe(listenerUdpSection()),
     limits: listenerLimitsSection(),
-  }).transform(({ url, service, waitForOffer, routes, mode, slowest, buffer, join, ...given }, context) => {
+  }).transform(({ url, service, udp, waitForOffer, routes, mode, slowest, buffer, join, ...given }, context) => {
     const [wishes, others] = exchangeWishes(given);
     const rest = { ...others, routes };
     const fanOutWishes = { mode, slowest, buffer, join };
@@ -122,7 +124,10 @@ function listenerSection(read: ReadFile) {
       const message = `no request gets here: routes[${taker}] takes all that this one matches`;
       context.issues.push({ code: "custom", input: undefined, path: ["routes", unreached], message });
     }
-    if (rest.analyze !== undefined && url.protocol === "http/1.1")
+    if (udp !== undefined && url.protocol !== "udp") problem(["udp"], `udp needs a udp:// listener, not ${url.url}`);
+    if (url.protocol === "udp" && rest.proxyProtocol !== "none")
+      problem(["proxyProtocol"], `datagrams have no PROXY header, so ${url.url} cannot require one`);
+    if (rest.analyze !== undefined && (url.protocol === "http/1.1" || url.protocol === "udp"))
       problem(["analyze"], `analyze needs a tcp://, tls:// or unix:// listener, not ${url.url}`);
     if (rest.node !== undefined && service === undefined) problem(["node"], "node needs a service");
     const useless = url.protocol === "http/1.1" ? undefined : EXCHANGE_KEYS.find((key) => wishes[key] !== undefined);
@@ -132,7 +137,7 @@ function listenerSection(read: ReadFile) {
     const isHttp = url.protocol === "http/1.1";
     if (isHttp && mode === "full-duplex")
       problem(["mode"], `full-duplex merges bytes, which is no answer in HTTP: use half-duplex, or a tcp:// listener`);
-    const fanOut = mode === "one" ? null : fanOutPolicy(fanOutWishes);
+    const fanOut = mode === "one" ? null : fanOutPolicy(fanOutWishes, url.protocol);
     const policy = exchangePolicy(wishes, { ...DEFAULT_POLICY, fanOut });
     return {
       ...others,
@@ -141,6 +146,7 @@ function listenerSection(read: ReadFile) {
       policy,
       address: url,
       service,
+      udp: udp ?? DEFAULT_LISTENER_UDP,
       waitForOfferMs: waitForOffer,
     };
   });

@@ -16,6 +16,7 @@ import { HOPS_MAX } from "../link/link-limits.ts";
 import { linksSection } from "./links-schema.ts";
 import { listenersSection } from "./listeners-schema.ts";
 import { servicesSection } from "./services-schema.ts";
+import { datagramMismatches } from "./udp-schema.ts";
 
 /** Resolves the raw shape of a configuration; `read` fetches the files that it names. */
 export function createConfigSchema(read: ReadFile) {
@@ -35,18 +36,13 @@ export function createConfigSchema(read: ReadFile) {
       .optional()
       .transform(() => undefined)
       .meta({ polarityHidden: true }),
-  }).transform(({ node, links, services, listeners, admin, state, limits, log, accessLog, analysis }) => ({
-    node,
-    links,
-    services,
-    listeners,
-    admin,
-    state,
-    limits,
-    log,
-    accessLog,
-    analysis,
-  }));
+  }).transform((sections, context) => {
+    const { cluster: _, ...config } = sections;
+    for (const { path, message } of datagramMismatches(config.listeners, config.services)) {
+      context.issues.push({ code: "custom", input: undefined, path, message });
+    }
+    return config;
+  });
 }
 
 function nodeSection() {

@@ -9,6 +9,7 @@ import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
 import { analyzeField } from "./analyze-schema.ts";
 import { fanOutKeys, fanOutPolicy, fanOutProblem, type FanOutWishes, MODES } from "./fan-out-schema.ts";
 import { choice, duration, integer, maybe, parsed, type ReadFile, section } from "./fields.ts";
+import { DEFAULT_SERVICE_UDP, serviceUdpSection } from "./udp-schema.ts";
 
 export function servicesSection(read: ReadFile) {
   return z
@@ -77,11 +78,12 @@ function serviceSection(read: ReadFile) {
       help: "How long the app may send nothing in the middle of its answer's body before it is cut. `0s`: no limit. Tunnels (websockets) have none.",
     }),
     keepAlive: keepAliveSection(),
+    udp: maybe(serviceUdpSection()),
     proxyProtocol: choice(
       ["none", "v1", "v2"],
       "The PROXY header that begins each connection to the app and tells it the client's address. Each client then has connections of its own to an http app.",
     ).default("none"),
-  }).transform(({ target: one, targets, protocol, mode, slowest, buffer, join, ...rest }, context) => {
+  }).transform(({ target: one, targets, protocol, mode, slowest, buffer, join, udp, ...rest }, context) => {
     const address = one ?? targets?.[0];
     const addresses = targets ?? (one === undefined ? [] : [one]);
     const fanOut = { mode, slowest, buffer, join };
@@ -108,7 +110,8 @@ function serviceSection(read: ReadFile) {
       const message = `tls settings need an https:// or tls:// target, and ${address.url} is neither`;
       context.issues.push({ code: "custom", input: undefined, path: ["tls"], message });
     }
-    for (const [path, message] of serversProblems(addresses, fanOut)) {
+    const given = { protocol, udp, ...rest };
+    for (const [path, message] of [...serversProblems(addresses, fanOut), ...datagramProblems(address, given)]) {
       context.issues.push({ code: "custom", input: undefined, path: [path], message });
     }
     const { connectTimeout, responseTimeout, stallTimeout, ...others } = rest;
@@ -117,7 +120,8 @@ function serviceSection(read: ReadFile) {
       target: address,
       /** All of them, that one first. */
       targets: addresses,
-      fanOut: fanOutPolicy(fanOut),
+      fanOut: fanOutPolicy(fanOut, address.protocol),
+      udp: udp ?? DEFAULT_SERVICE_UDP,
       // Requests cross links as HTTP/1.1, whichever version the app speaks.
       protocol: http2 ? ("http/1.1" as const) : (protocol ?? address.protocol),
       http2,
@@ -149,6 +153,22 @@ function serversProblems(addresses: readonly TargetAddress[], fanOut: FanOutWish
   if (fanOut.mode === "full-duplex" && first?.protocol === "http/1.1") {
     problems.push(["mode", "full-duplex merges bytes, which is no answer in HTTP: use half-duplex, or tcp:// targets"]);
   }
+  return problems;
+}
+
+/** What datagrams do not have, by key; and what only they have. */
+function datagramProblems(
+  { protocol, url }: TargetAddress,
+  given: Readonly<Record<"protocol" | "udp" | "health" | "analyze" | "proxyProtocol", unknown>>,
+): (readonly [string, string])[] {
+  if (protocol !== "udp") return given.udp === undefined ? [] : [["udp", `udp needs a udp:// target, not ${url}`]];
+  const problems: (readonly [string, string])[] = [];
+  if (given.protocol !== undefined) problems.push(["protocol", `a udp:// target speaks datagrams; leave protocol out`]);
+  if (given.health !== undefined)
+    problems.push(["health", `nothing can be connected to at ${url}: an app that hears datagrams cannot be checked`]);
+  if (given.analyze !== undefined) problems.push(["analyze", `analyzers read streams of bytes, and ${url} has none`]);
+  if (given.proxyProtocol !== "none")
+    problems.push(["proxyProtocol", `datagrams have no PROXY header, so ${url} gets none`]);
   return problems;
 }
 

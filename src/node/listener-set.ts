@@ -11,13 +11,14 @@ import { fixedRoute, type RouteTable, routeByName, routeByTable } from "../liste
 import { TrustedNetworks } from "../listen/trusted-networks.ts";
 import { NameRoutes } from "../listen/name-routes.ts";
 import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts";
+import { UdpListener, type UdpListenerOptions } from "../listen/udp-listener.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { AccessLogs } from "./access-logs.ts";
 import type { Analyses } from "./analyses.ts";
 import type { RelayWish } from "./relay-offers.ts";
 
 export interface OpenListener {
-  readonly listener: Http1Listener | TcpListener;
+  readonly listener: Http1Listener | TcpListener | UdpListener;
   config: ListenerConfig;
 }
 
@@ -67,7 +68,9 @@ export class ListenerSet {
           if (next[index] !== undefined || inTheWay.length > 0 !== evicting) continue;
           for (const open of inTheWay) {
             evicted.add(open);
-            open.listener.drain();
+            // A socket of datagrams keeps its place for as long as it is open.
+            if (open.listener instanceof UdpListener) open.listener.vacate();
+            else open.listener.drain();
           }
           const created = await this.#start(config);
           opened.push(created);
@@ -135,8 +138,9 @@ export class ListenerSet {
     this.#open = this.#open.flatMap((open) => (open === evicted ? (again ?? []) : open));
   }
 
-  #create(config: ListenerConfig): Http1Listener | TcpListener {
+  #create(config: ListenerConfig): OpenListener["listener"] {
     this.#declare(config);
+    if (config.address.protocol === "udp") return new UdpListener(this.#context, this.#udpOptions(config));
     return config.address.protocol === "http/1.1"
       ? new Http1Listener(this.#context, this.#httpOptions(config))
       : new TcpListener(this.#context, this.#tcpOptions(config));
@@ -146,6 +150,7 @@ export class ListenerSet {
     open.config = config;
     this.#declare(config);
     if (open.listener instanceof Http1Listener) open.listener.update(this.#httpOptions(config));
+    else if (open.listener instanceof UdpListener) open.listener.update(this.#udpOptions(config));
     else open.listener.update(this.#tcpOptions(config));
   }
 
@@ -214,6 +219,21 @@ export class ListenerSet {
     };
   }
 
+  #udpOptions(config: ListenerConfig): UdpListenerOptions {
+    return {
+      address: config.address,
+      service: config.service ?? "*",
+      node: config.node,
+      accessLog: this.#extras.accessLogs.of(config),
+      fanOut: config.fanOut,
+      waitForOfferMs: config.waitForOfferMs,
+      rates: config.limits.rates,
+      newAssociations: config.limits.newConnections,
+      trusted: new TrustedNetworks(config.trustedProxies),
+      associations: config.udp,
+    };
+  }
+
   #routes(config: ListenerConfig): RouteTable {
     if (config.service !== undefined) return fixedRoute(config.service, config.node, config.policy);
     if (config.routes.length > 0) return routeByTable(config.routes);
@@ -256,12 +276,14 @@ function servicesOf({ service, routes, policy }: ListenerConfig): string[] {
 
 /** What cannot change while a listener is open. */
 function placeKey({ address }: ListenerConfig): string {
-  const kind = address.protocol === "http/1.1" ? "http" : "stream";
+  const kind = address.protocol === "http/1.1" ? "http" : address.protocol === "udp" ? "udp" : "stream";
   return `${kind} ${JSON.stringify(address.place)}`;
 }
 
-/** The two cannot listen at once: one path, or one port, on whichever addresses. */
-function collides({ address: { place: one } }: ListenerConfig, { address: { place: other } }: ListenerConfig): boolean {
+/** The two cannot listen at once: one path, or one port, on whichever addresses. Ports of datagrams are others. */
+function collides({ address: left }: ListenerConfig, { address: right }: ListenerConfig): boolean {
+  const [one, other] = [left.place, right.place];
+  if ((left.protocol === "udp") !== (right.protocol === "udp")) return false;
   if (one.kind === "unix") return other.kind === "unix" && one.path === other.path;
   return other.kind === "tcp" && one.port === other.port && !isAnyPort(one);
 }

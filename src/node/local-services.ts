@@ -7,6 +7,7 @@ import type { TargetAddress } from "../base/address.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import { LOCAL_IDENTITY, type Registry } from "../registry/registry.ts";
+import { DatagramCounters } from "../registry/datagram-counters.ts";
 import { ServerTallies } from "../registry/server-tallies.ts";
 import { HTTP2_ALPN, HTTP_ALPN } from "../socket/tls-settings.ts";
 import { AnalyzedTarget } from "../target/analyzed-target.ts";
@@ -18,6 +19,7 @@ import { HttpTarget } from "../target/http-target.ts";
 import { LocalUpstream } from "../target/local-upstream.ts";
 import type { Target, TargetContext } from "../target/target.ts";
 import { TcpTarget } from "../target/tcp-target.ts";
+import { UdpTarget } from "../target/udp-target.ts";
 import type { Analyses } from "./analyses.ts";
 import { configKey } from "./config-key.ts";
 
@@ -233,6 +235,11 @@ export class LocalServices {
   #createOne(address: TargetAddress, config: ServiceConfig, tls: AppTls | undefined): Target {
     const context: TargetContext = { clock: this.#coarse };
     const { connectTimeoutMs, responseTimeoutMs, stallTimeoutMs, keepAlive, proxyProtocol } = config;
+    if (config.protocol === "udp") {
+      const counters = (): DatagramCounters =>
+        this.#options.registry.statistics(config.name)?.datagrams ?? new DatagramCounters();
+      return new UdpTarget(context, { address, ...config.udp, counters });
+    }
     if (config.protocol !== "http/1.1") return new TcpTarget({ address, tls, connectTimeoutMs, proxyProtocol });
     const Served = config.http2 ? Http2Target : HttpTarget;
     return new Served(context, {

@@ -1,6 +1,7 @@
 /** Shows statistics of services, listeners and links in the form of `view.ts`. */
 import type { CrankerConnector } from "../cranker/connector.ts";
 import type { Link } from "../link/link.ts";
+import type { DatagramCounters } from "../registry/datagram-counters.ts";
 import type { LatencyHistogram } from "../registry/latency-histogram.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { ServiceSnapshot } from "../registry/registry.ts";
@@ -10,6 +11,7 @@ import type { FanOutSideView } from "../session/fan-out-side.ts";
 import type { Certificate } from "../socket/certificate.ts";
 import type { CertificateView } from "./view.ts";
 import type {
+  DatagramsView,
   LatencyView,
   LinkView,
   ListenerView,
@@ -80,6 +82,7 @@ function viewServer(name: string, tally: ServerTally): ServerView {
     answeredTotal: tally.answered,
     firstByteMsSum: tally.firstByteMsSum,
     cuts: Object.fromEntries(tally.cuts),
+    datagramsMissedTotal: tally.datagramsMissed,
   };
 }
 
@@ -174,7 +177,12 @@ function viewTraffic(statistics: ServiceStatistics | ListenerStatistics): Traffi
       "5xx": statuses[5] ?? 0,
     },
     errors: Object.fromEntries(statistics.errors),
+    datagrams: statistics.hasDatagrams ? viewDatagrams(statistics.datagrams) : null,
   };
+}
+
+function viewDatagrams({ in: inTotal, out: outTotal, dropped }: DatagramCounters): DatagramsView {
+  return { inTotal, outTotal, dropped: Object.fromEntries(dropped) };
 }
 
 function viewOffer(offer: Offer, link: string | null): OfferView {

@@ -51,6 +51,18 @@ export interface TrafficView {
   readonly statuses: StatusesView;
   /** By error code; only codes that occurred. */
   readonly errors: Readonly<Record<string, number>>;
+  /** Of a udp listener, or of a service's udp targets at this node; null of anything else. */
+  readonly datagrams: DatagramsView | null;
+}
+
+/** What became of datagrams. */
+export interface DatagramsView {
+  /** From clients: received by a listener, or sent to an app. */
+  readonly inTotal: number;
+  /** To clients: sent by a listener, or received from an app. */
+  readonly outTotal: number;
+  /** Those that were not passed on, by reason; only reasons that occurred. docs/UDP.md says what they mean. */
+  readonly dropped: Readonly<Record<string, number>>;
 }
 
 /** Final HTTP statuses by class. */
@@ -149,6 +161,8 @@ export interface ServerView {
   readonly firstByteMsSum: number;
   /** How often it left before it had ended, by error code; only codes that occurred. */
   readonly cuts: Readonly<Record<string, number>>;
+  /** Datagrams that it missed, as it was too slow for its session; with `slowest: drop`. */
+  readonly datagramsMissedTotal: number;
 }
 
 /** One server in one session. */

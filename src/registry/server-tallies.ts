@@ -10,6 +10,8 @@ export class ServerTally {
   /** Of its first bytes. */
   answered = 0;
   firstByteMsSum = 0;
+  /** Datagrams that it was too slow for. */
+  datagramsMissed = 0;
   /** How often it left before it had ended, by error code. */
   readonly cuts = new Map<string, number>();
 

@@ -6,6 +6,7 @@
  */
 import { RetryBudget } from "../balance/retry-budget.ts";
 import type { ErrorCode, PolarityError } from "../base/errors.ts";
+import { DatagramCounters } from "./datagram-counters.ts";
 import { ServerTallies } from "./server-tallies.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
 
@@ -22,6 +23,7 @@ class TrafficStatistics {
   /** Final HTTP statuses by class; index 0 is unused, 1 is 1xx (a 101), 5 is 5xx. */
   readonly statuses = new Float64Array(6);
   readonly #errors = new Map<ErrorCode, number>();
+  #datagrams: DatagramCounters | undefined;
 
   /** Counts a final status by its class; anything outside of 100 to 599 counts as 5xx. */
   countStatus(status: number): void {
@@ -42,6 +44,16 @@ class TrafficStatistics {
 
   get errors(): ReadonlyMap<ErrorCode, number> {
     return this.#errors;
+  }
+
+  /** Of a udp listener, or of a service's udp targets here; made when it is asked for first. */
+  get datagrams(): DatagramCounters {
+    this.#datagrams ??= new DatagramCounters();
+    return this.#datagrams;
+  }
+
+  get hasDatagrams(): boolean {
+    return this.#datagrams !== undefined;
   }
 }
 

@@ -3,12 +3,13 @@
  *
  * What is passed on to whom is fan-out.ts's to say.
  */
-import type { ByteStream } from "../base/byte-stream.ts";
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { FanOutPolicy } from "../base/fan-out-policy.ts";
 import type { StreamRequest, Upstream } from "../base/upstream.ts";
 import type { ServerTallies } from "../registry/server-tallies.ts";
+import { AlignedSink, AlignedStream, MissingStream } from "./datagram-sides.ts";
 import { type Admission, FanOut, type FanOutEvents } from "./fan-out.ts";
 import type { FanOutSide, FanOutSideView } from "./fan-out-side.ts";
 
@@ -36,11 +37,15 @@ export interface FanOutSessionOptions {
 const DESERTED_MS = 30_000;
 /** Sides that are gone, still shown. */
 const GONE_SHOWN_MAX = 64;
+/** Datagrams, of whatever size, that a server may be behind. */
+const DATAGRAMS_BEHIND_MAX = 4096;
 
 export class FanOutSession implements FanOutEvents {
   readonly #options: FanOutSessionOptions;
   readonly #fanOut: FanOut;
   readonly #servers = new Map<FanOutSide, FanOutServer>();
+  /** Of sessions in datagrams, servers that may miss some. */
+  readonly #missing = new Map<FanOutSide, MissingStream>();
   readonly #gone: FanOutSide[] = [];
   #desertedAt = Number.POSITIVE_INFINITY;
 
@@ -48,7 +53,9 @@ export class FanOutSession implements FanOutEvents {
     this.#options = options;
     const { client, policy, clock, request } = options;
     const unanswered = request.protocol === "http/1.1" ? "reset" : "end";
-    this.#fanOut = new FanOut({ client, policy, clock, unanswered, events: this });
+    const datagrams = request.protocol === "udp";
+    const stream = datagrams ? new AlignedStream(client) : client;
+    this.#fanOut = new FanOut({ client: stream, policy, clock, unanswered, datagrams, events: this });
   }
 
   get admission(): Admission {
@@ -68,7 +75,7 @@ export class FanOutSession implements FanOutEvents {
   add(server: FanOutServer): boolean {
     const { tallies, request } = this.#options;
     const side = this.#fanOut.side(server.name);
-    const stream = server.upstream.open(request, "", "", side);
+    const stream = request.protocol === "udp" ? this.#openDatagrams(server, side) : this.#open(server, side);
     if (stream === undefined) return false;
     const tally = tallies.of(server.name);
     tally.sessions++;
@@ -76,6 +83,21 @@ export class FanOutSession implements FanOutEvents {
     this.#servers.set(side, server);
     this.#fanOut.add(side, stream);
     return true;
+  }
+
+  #open({ upstream }: FanOutServer, sink: ByteSink): ByteStream | undefined {
+    return upstream.open(this.#options.request, "", "", sink);
+  }
+
+  #openDatagrams(server: FanOutServer, side: FanOutSide): ByteStream | undefined {
+    const { slowest, bufferBytes } = this.#options.policy;
+    const sink = new AlignedSink(() => side);
+    const stream = this.#open(server, sink);
+    if (stream === undefined || slowest === "wait") return stream;
+    const missing = new MissingStream(stream, { bytes: bufferBytes, datagrams: DATAGRAMS_BEHIND_MAX });
+    sink.drained = () => missing.drained();
+    this.#missing.set(side, missing);
+    return missing;
   }
 
   begin(): void {
@@ -107,7 +129,9 @@ export class FanOutSession implements FanOutEvents {
     if (this.#gone.length > GONE_SHOWN_MAX) this.#gone.shift();
     const tally = this.#options.tallies.of(side.name);
     tally.active--;
-    tally.bytesIn += side.written;
+    tally.bytesIn += side.bytesIn;
+    tally.datagramsMissed += this.#missing.get(side)?.missed ?? 0;
+    this.#missing.delete(side);
     tally.bytesOut += side.bytesOut;
     if (side.reason !== "") tally.countCut(side.reason);
     server?.left?.(side.reason !== "" && !NOT_ITS_FAULT.has(side.reason));

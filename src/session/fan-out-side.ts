@@ -39,6 +39,8 @@ export class FanOutSide implements ByteSink {
   untaken: LogRecord | undefined;
   /** It asked to wait for its `drain`. */
   full = false;
+  /** Where in what the client sent its part begins, and how far it was written, and taken. */
+  from = 0;
   written = 0;
   taken = 0;
   /** Credit owed for what the client has not taken. */
@@ -75,9 +77,21 @@ export class FanOutSide implements ByteSink {
     return true;
   }
 
+  /** What it was sent. */
+  get bytesIn(): number {
+    return this.written - this.from;
+  }
+
+  /** Takes part from here on. */
+  beginAt(offset: number): void {
+    this.from = offset;
+    this.written = offset;
+    this.taken = offset;
+  }
+
   get view(): FanOutSideView {
-    const { name, state, written, bytesOut, firstByteMs, latched, reason } = this;
-    return { name, state, bytesIn: written, bytesOut, firstByteMs, latched, reason };
+    const { name, state, bytesIn, bytesOut, firstByteMs, latched, reason } = this;
+    return { name, state, bytesIn, bytesOut, firstByteMs, latched, reason };
   }
 
   // ── ByteSink ──

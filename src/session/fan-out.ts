@@ -37,6 +37,8 @@ export interface FanOutOptions {
   readonly events: FanOutEvents;
   /** When nobody answered at all: `end` for raw bytes; `reset` where an end would look like an answer. */
   readonly unanswered: "end" | "reset";
+  /** Chunks are whole datagrams: who comes late just begins there. */
+  readonly datagrams?: boolean;
 }
 
 /** `late`: the client's first bytes are gone. `closed`: nobody may take part any more. */
@@ -48,6 +50,7 @@ export class FanOut implements ByteSink, FanOutSideHost {
   readonly #clock: Clock;
   readonly #events: FanOutEvents;
   readonly #unanswered: "end" | "reset";
+  readonly #datagrams: boolean;
   readonly #log = new FanOutLog();
   /** Who gets what the client sends; and who has not gone. */
   readonly #receivers = new Set<FanOutSide>();
@@ -68,14 +71,15 @@ export class FanOut implements ByteSink, FanOutSideHost {
   #answered = false;
   #lastError: PolarityError | undefined;
 
-  constructor({ client, policy, clock, events, unanswered }: FanOutOptions) {
+  constructor({ client, policy, clock, events, unanswered, datagrams = false }: FanOutOptions) {
     this.#client = client;
     this.#policy = policy;
     this.#clock = clock;
     this.#events = events;
     this.#unanswered = unanswered;
     this.#state = policy.mode === "half-duplex" ? "racing" : "merging";
-    this.#keepsAll = policy.join;
+    this.#datagrams = datagrams;
+    this.#keepsAll = policy.join && !datagrams;
     client.sink = this;
   }
 
@@ -88,7 +92,7 @@ export class FanOut implements ByteSink, FanOutSideHost {
     if (this.#state !== "racing" && this.#state !== "merging") return "closed";
     if (!this.#begun) return "welcome";
     if (!this.#policy.join) return "closed";
-    return this.#keepsAll ? "welcome" : "late";
+    return this.#keepsAll || this.#datagrams ? "welcome" : "late";
   }
 
   /** A side for a server whose stream is opened next, with the side as its sink. */
@@ -96,14 +100,17 @@ export class FanOut implements ByteSink, FanOutSideHost {
     return new FanOutSide(this, name, this.#clock.now());
   }
 
-  /** The server takes part, and gets all that the client has sent. Only while `admission` says welcome. */
+  /** The server takes part, and gets all that the client has sent; of datagrams, what comes. Only while `admission` says welcome. */
   add(side: FanOutSide, stream: ByteStream): void {
     side.stream = stream;
     this.#live.add(side);
     this.#receivers.add(side);
     this.#answerers++;
-    this.#log.enter();
-    side.at = this.#log.head;
+    if (this.#datagrams && this.#begun) side.beginAt(this.#log.end);
+    else {
+      this.#log.enter();
+      side.at = this.#log.head;
+    }
     this.#pump(side);
     this.#settle();
   }

@@ -1,0 +1,140 @@
+/**
+ * One client of a udp listener as a stream: what it sends are frames that come in, and frames that are written are sent to it.
+ *
+ * It never asks to wait. What the service's side does not take in time is dropped beyond the queue's limit, and answers
+ * beyond what the client may be sent are dropped too.
+ */
+import { AmplificationBudget, type AmplificationLimit } from "../balance/amplification-budget.ts";
+import { FrameAligner, type FrameSink, forEachDatagram, frameInto } from "../base/datagram-frames.ts";
+import { type DatagramQueueLimit, UnconsumedFrames } from "../base/datagram-queue.ts";
+import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
+import type { DatagramCounters } from "../registry/datagram-counters.ts";
+import type { Associated, AssociationLimits } from "./association-table.ts";
+
+export interface AssociationSettings extends AssociationLimits {
+  /** How long nothing may pass; and how long where the client has had no answer yet. */
+  readonly idleTimeoutMs: number;
+  readonly unansweredTimeoutMs: number;
+  readonly amplification: AmplificationLimit;
+  readonly queue: DatagramQueueLimit;
+}
+
+/** The listener's side. */
+export interface AssociationHost {
+  readonly counters: DatagramCounters;
+  /** Where frames are made; it is used within calls only. */
+  readonly room: Buffer;
+  now(): number;
+  send(datagram: Buffer, host: string, port: number): void;
+  /** An answer was more than the client may be sent. */
+  heldBack(association: UdpAssociation): void;
+  /** The service's side is over: datagrams that come from now on begin another association. */
+  left(association: UdpAssociation): void;
+}
+
+export class UdpAssociation implements ByteStream, Associated, FrameSink {
+  readonly host: string;
+  readonly port: number;
+  /** As people know the client. */
+  readonly client: string;
+  readonly #host: AssociationHost;
+  readonly #settings: AssociationSettings;
+  readonly #budget: AmplificationBudget;
+  readonly #unconsumed = new UnconsumedFrames();
+  readonly #answers = new FrameAligner(this);
+  sink: ByteSink = NO_SINK;
+  #answered = false;
+  #over = false;
+  lastAt: number;
+
+  constructor(
+    host: AssociationHost,
+    settings: AssociationSettings,
+    from: Pick<Associated, "host" | "port">,
+    client: string,
+  ) {
+    this.#host = host;
+    this.#settings = settings;
+    this.host = from.host;
+    this.port = from.port;
+    this.client = client;
+    this.#budget = new AmplificationBudget(settings.amplification);
+    this.lastAt = host.now();
+  }
+
+  get idleMs(): number {
+    return this.#answered ? this.#settings.idleTimeoutMs : this.#settings.unansweredTimeoutMs;
+  }
+
+  /** The client sent a datagram. */
+  receive(datagram: Buffer): void {
+    const { counters, room } = this.#host;
+    this.lastAt = this.#host.now();
+    this.#budget.received(datagram.length);
+    const frame = frameInto(room, datagram);
+    if (!this.#unconsumed.hasRoom(frame.length, this.#settings.queue)) {
+      counters.countDrop("queue");
+      return;
+    }
+    counters.in++;
+    // Before it is delivered, as its credit may come within the call.
+    this.#unconsumed.delivered(frame.length);
+    this.sink.data(frame);
+  }
+
+  /** The client has been silent for too long, or has to begin anew elsewhere. */
+  expire(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.sink.end();
+  }
+
+  // ── ByteStream: the service's side ──
+
+  write(chunk: Buffer): boolean {
+    this.#answers.push(chunk);
+    return true;
+  }
+
+  writeLatin1(text: string, second = "", third = ""): boolean {
+    return this.write(Buffer.from(text + second + third, "latin1"));
+  }
+
+  /** A flow of datagrams has no half: when the service ends, so does the client. */
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#host.left(this);
+    // Whoever ends a stream does not hear of its other end within the call.
+    queueMicrotask(() => this.sink.end());
+  }
+
+  reset(): void {
+    this.#over = true;
+    for (let lost = this.#unconsumed.count; lost > 0; lost--) this.#host.counters.countDrop("unserved");
+    this.#host.left(this);
+  }
+
+  consumed(bytes: number): void {
+    this.#unconsumed.consumed(bytes);
+  }
+
+  // ── FrameSink ──
+
+  frames(run: Buffer): void {
+    this.lastAt = this.#host.now();
+    forEachDatagram(run, this.#answer);
+  }
+
+  readonly #answer = (datagram: Buffer): void => {
+    const { counters } = this.#host;
+    if (!this.#budget.spend(datagram.length)) {
+      counters.countDrop("amplification");
+      this.#host.heldBack(this);
+      return;
+    }
+    this.#answered = true;
+    counters.out++;
+    this.#host.send(datagram, this.host, this.port);
+  };
+}

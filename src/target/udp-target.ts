@@ -1,0 +1,178 @@
+/** Serves streams of datagrams: one socket to the app each, so that the app sees each client as one address and port. */
+import type { TargetAddress } from "../base/address.ts";
+import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import { FrameAligner, type FrameSink, forEachDatagram, frameInto, frameRoom } from "../base/datagram-frames.ts";
+import { DatagramOutlet, type DatagramQueueLimit } from "../base/datagram-queue.ts";
+import { PolarityError } from "../base/errors.ts";
+import type { DatagramCounters, DatagramDrop } from "../registry/datagram-counters.ts";
+import { type DatagramEvents, DatagramSocket } from "../socket/datagram-socket.ts";
+import { type Target, type TargetContext, unreachable } from "./target.ts";
+
+export interface UdpTargetSettings {
+  /** How long nothing may pass before an association's socket is closed, whoever has forgotten it. */
+  readonly idleTimeoutMs: number;
+  /** What may wait: for the app's address to be found, and of answers for a slow link. */
+  readonly queue: DatagramQueueLimit;
+}
+
+export interface UdpTargetOptions extends UdpTargetSettings {
+  readonly address: TargetAddress;
+  readonly counters: () => DatagramCounters;
+}
+
+/** How long the far side may take to end its half of what is over. */
+const ENDING_MS = 10_000;
+
+export class UdpTarget implements Target {
+  readonly url: string;
+  readonly context: TargetContext;
+  readonly options: UdpTargetOptions;
+  /** Where frames are made; it is used within calls only. */
+  readonly room = frameRoom();
+  readonly #serving = new Set<UdpServing>();
+
+  constructor(context: TargetContext, options: UdpTargetOptions) {
+    this.context = context;
+    this.options = options;
+    this.url = options.address.url;
+  }
+
+  get active(): number {
+    return this.#serving.size;
+  }
+
+  accept(stream: ByteStream): void {
+    this.#serving.add(new UdpServing(this, stream));
+  }
+
+  finished(serving: UdpServing): void {
+    this.#serving.delete(serving);
+  }
+
+  sweep(now: number): void {
+    for (const serving of this.#serving) serving.sweep(now);
+  }
+
+  close(error: PolarityError): void {
+    for (const serving of this.#serving) serving.abort(error);
+  }
+}
+
+class UdpServing implements ByteSink, FrameSink, DatagramEvents {
+  readonly #target: UdpTarget;
+  readonly #stream: ByteStream;
+  readonly #frames = new FrameAligner(this);
+  readonly #answers: DatagramOutlet;
+  readonly #counters: DatagramCounters;
+  readonly #socket: ReturnType<typeof DatagramSocket.connect>;
+  /** What came before the socket could be used. */
+  #early: Buffer[] | undefined = [];
+  #earlyBytes = 0;
+  #ended = false;
+  #lastAt: number;
+
+  constructor(target: UdpTarget, stream: ByteStream) {
+    const { address, queue, counters } = target.options;
+    const { place } = address;
+    if (place.kind !== "tcp") throw new Error("a udp target has a host and a port");
+    this.#target = target;
+    this.#stream = stream;
+    this.#counters = counters();
+    this.#answers = new DatagramOutlet(stream, queue);
+    this.#lastAt = target.context.clock.now();
+    stream.sink = this;
+    this.#socket = DatagramSocket.connect(place, this);
+  }
+
+  abort(error: PolarityError): void {
+    this.#stream.reset(error);
+    this.#finish();
+  }
+
+  sweep(now: number): void {
+    const { idleTimeoutMs } = this.#target.options;
+    const silentMs = now - this.#lastAt;
+    if (this.#ended) {
+      if (silentMs < ENDING_MS) return;
+      this.abort(new PolarityError("TARGET_TIMEOUT", `an association was not ended within ${ENDING_MS} ms`));
+    } else if (silentMs >= idleTimeoutMs) {
+      this.#ended = true;
+      this.#lastAt = now;
+      this.#socket.close();
+      this.#stream.end();
+    }
+  }
+
+  // ── ByteSink: the client's side ──
+
+  data(chunk: Buffer): void {
+    if (!this.#ended) this.#frames.push(chunk);
+    // An app that is slow makes nobody wait: what its socket does not hold is lost there.
+    this.#stream.consumed(chunk.length);
+  }
+
+  end(): void {
+    if (!this.#ended) this.#stream.end();
+    this.#finish();
+  }
+
+  reset(): void {
+    this.#finish();
+  }
+
+  drain(): void {
+    this.#answers.drained();
+  }
+
+  // ── FrameSink ──
+
+  frames(run: Buffer): void {
+    this.#lastAt = this.#target.context.clock.now();
+    forEachDatagram(run, this.#toApp);
+  }
+
+  readonly #toApp = (datagram: Buffer): void => {
+    const early = this.#early;
+    if (early === undefined) {
+      if (this.#socket.send(datagram)) this.#counters.in++;
+      return;
+    }
+    const { bytes, datagrams } = this.#target.options.queue;
+    if (early.length >= datagrams || this.#earlyBytes + datagram.length > bytes) {
+      this.#counters.countDrop("queue");
+      return;
+    }
+    this.#earlyBytes += datagram.length;
+    early.push(Buffer.from(datagram));
+  };
+
+  // ── DatagramEvents: the app's side ──
+
+  connected(): void {
+    const early = this.#early;
+    this.#early = undefined;
+    for (const datagram of early ?? []) this.#toApp(datagram);
+  }
+
+  received(datagram: Buffer): void {
+    this.#lastAt = this.#target.context.clock.now();
+    if (this.#answers.write(frameInto(this.#target.room, datagram), 1)) this.#counters.out++;
+    else this.#counters.countDrop("queue");
+  }
+
+  /** Also where the app's machine refuses: it may be started in a moment, and the next datagram then finds it. */
+  dropped(reason: DatagramDrop): void {
+    this.#counters.countDrop(reason);
+  }
+
+  broken(error: Error): void {
+    this.#stream.reset(unreachable(this.#target.url, new PolarityError("TARGET_FAILED", error.message, error)));
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#socket.close();
+    this.#target.finished(this);
+  }
+}
