@@ -17,7 +17,18 @@ export interface NodeFlags {
   readonly stateFolder?: string;
 }
 
-export interface RouterFlags extends NodeFlags {
+/** Flags of every command that dials routers. */
+export interface DialFlags extends NodeFlags {
+  readonly router?: readonly RouterArgument[];
+  readonly tokenFile?: string;
+  readonly links?: number;
+  readonly cost?: number;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface RouterFlags extends DialFlags {
   readonly link?: readonly LinkAddress[];
   readonly listen?: readonly ListenArgument[];
   readonly tokensFile?: string;
@@ -28,17 +39,6 @@ export interface RouterFlags extends NodeFlags {
   readonly cranker?: boolean;
   /** False with --no-relay. */
   readonly relay?: boolean;
-}
-
-/** Flags of every command that dials routers. */
-export interface DialFlags extends NodeFlags {
-  readonly router?: readonly RouterArgument[];
-  readonly tokenFile?: string;
-  readonly links?: number;
-  readonly cost?: number;
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
 }
 
 export interface ConnectFlags extends DialFlags {

@@ -34,6 +34,26 @@ test("a router's listeners have their services and nodes", () => {
   assert.equal(config.node.name, "edge");
 });
 
+test("a router dials others only where it is told to, and passes on to them unless it relays nothing", () => {
+  assert.deepEqual(routerConfig({}).links.dial, []);
+  assert.deepEqual(routerConfig({ router: [] }).links.dial, []);
+  const router = ["tcp://a:1", "wss://b#cost=10"].map((text) => parseRouterArgument(text));
+  for (const relay of [true, false]) {
+    const { accept, dial } = routerConfig({ router, cost: 2, relay }).links;
+    assert.deepEqual(
+      dial.map((each) => [each.address.url, each.cost, each.relay]),
+      [
+        ["tcp://a:1", 2, relay],
+        ["wss://b:443", 10, relay],
+      ],
+    );
+    assert.deepEqual(
+      accept.map((each) => each.relay),
+      [relay],
+    );
+  }
+});
+
 test("a connector's flags hold for all its routers, and what is behind a router's hash for that one", () => {
   const router = ["tcp://a:1", "wss://b#cost=10&links=3"].map((text) => parseRouterArgument(text));
   const targets = ["web=3000", "db=tcp://127.0.0.1:5432"].map((text) => parseTargetArgument(text));

@@ -25,6 +25,7 @@ export function routerConfig(flags: RouterFlags): NodeConfig {
   const tls =
     flags.tlsCert === undefined ? undefined : { cert: flags.tlsCert, key: flags.tlsKey, clientCa: flags.clientCa };
   const auth = flags.tokensFile === undefined ? undefined : { tokensFile: flags.tokensFile };
+  const relay = flags.relay !== false;
   const links = given(flags.link)?.map(({ url }) => url) ?? [DEFAULT_LINK];
   return resolveFlags({
     ...nodeSections(flags),
@@ -34,9 +35,11 @@ export function routerConfig(flags: RouterFlags): NodeConfig {
         tls,
         auth,
         insecure: flags.insecure === true,
-        relay: flags.relay !== false,
+        relay,
         cranker: flags.cranker === true,
       })),
+      // A router that names no other is not dialled.
+      dial: given(flags.router) === undefined ? [] : dialsOf(flags).map((dial) => ({ ...dial, relay })),
     },
     listeners: listenersOf(given(flags.listen)) ?? [{ url: DEFAULT_LISTENER }],
   });

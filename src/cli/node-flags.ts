@@ -43,18 +43,16 @@ export function addAcceptFlags(command: Command): Command {
     .addOption(valueFlag("--client-ca <path>", "authority that connectors need a certificate of, PEM", text))
     .addOption(switchFlag("--insecure", "let anybody join, even beyond this machine"))
     .addOption(switchFlag("--cranker", "take cranker connectors too, versions 1.0 and 3.0, on the ports of the links"))
-    .addOption(switchFlag("--no-relay", "do not let who joins reach services of other nodes through this one"));
+    .addOption(switchFlag("--no-relay", "do not let others reach services through this node, but its own"));
 }
 
-export function addDialFlags(command: Command): Command {
+export const ANY_ROUTER = "router to keep a link to, `#cost=10&links=2` behind it; repeatable (tcp://127.0.0.1:8000)";
+export const NEXT_ROUTER =
+  "another router to keep a link to, `#cost=10&links=2` behind it: each reaches what the other leads to; repeatable";
+
+export function addDialFlags(command: Command, router = ANY_ROUTER): Command {
   return command
-    .addOption(
-      listFlag(
-        "--router <url>",
-        "router to keep a link to, `#cost=10&links=2` behind it; repeatable (tcp://127.0.0.1:8000)",
-        parseRouterArgument,
-      ),
-    )
+    .addOption(listFlag("--router <url>", router, parseRouterArgument))
     .addOption(
       valueFlag("--token-file <path>", "file with the token to show; POLARITY_TOKEN is the token itself", text),
     )

@@ -19,7 +19,7 @@ import type {
 import { SHELLS } from "./completion.ts";
 import type { Shell } from "./completion.ts";
 import { checked, choiceFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
-import { addAcceptFlags, addDialFlags, addNodeFlags } from "./node-flags.ts";
+import { addAcceptFlags, addDialFlags, addNodeFlags, NEXT_ROUTER } from "./node-flags.ts";
 import { packageVersion } from "../sdk/version.ts";
 
 export function createProgram(finish: Finish): Command {
@@ -57,7 +57,10 @@ function addNodeCommands(program: Command, finish: Finish): void {
   ).action(async (flags: NodeFlags & FileFlags) => finish(await (await commands()).runFromFile(flags)));
 
   addNodeFlags(
-    addAcceptFlags(program.command("router").description("run a router: connectors join it, clients come in")),
+    addDialFlags(
+      addAcceptFlags(program.command("router").description("run a router: connectors join it, clients come in")),
+      NEXT_ROUTER,
+    ),
   ).action(async (flags: RouterFlags) => finish(await (await commands()).runRouter(flags)));
 
   addNodeFlags(
