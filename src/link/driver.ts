@@ -2,7 +2,7 @@
  * Drives one mux session over one transport: reading, writing, time.
  *
  * All sessions that have something to send flush in one `setImmediate`, so what was written during a poll of the event loop
- * leaves in one system call per link. One unref'd interval serves every driver; it judges silence only after a round of I/O
+ * leaves in one system call per link; a link with little to do flushes sooner, behind the callback that wrote. One unref'd interval serves every driver; it judges silence only after a round of I/O
  * has run, because timers run before poll and a busy loop must not look like a dead peer.
  */
 import type { Clock } from "../base/clock.ts";
@@ -10,6 +10,7 @@ import { messageOf, PolarityError } from "../base/errors.ts";
 import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
 import { MuxSession } from "../mux/mux-session.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
+import { FlushPace } from "./flush-pace.ts";
 import type { Transport, WriteOutcome } from "./transport.ts";
 
 export interface DriverEvents {
@@ -44,6 +45,7 @@ export class LinkDriver {
   readonly #events: DriverEvents;
   readonly #clock: Clock;
   readonly #write: (buffers: Buffer[]) => WriteOutcome;
+  readonly #pace = new FlushPace();
   #dirty = false;
   /** Flushes under way, one inside the other. */
   #flushes = 0;
@@ -105,8 +107,14 @@ export class LinkDriver {
 
   flushDirty(): void {
     this.#dirty = false;
+    this.#pace.turnEnded();
     this.#flush();
   }
+
+  readonly #flushSoon = (): void => {
+    this.#dirty = false;
+    this.#flush();
+  };
 
   tick(): void {
     if (this.transport.settled) this.session.output.settled();
@@ -123,9 +131,11 @@ export class LinkDriver {
 
   #wantsFlush(): void {
     if (this.#transportClosed) return;
+    this.#pace.wished();
     if (!this.#dirty) {
       this.#dirty = true;
-      scheduleFlush(this);
+      if (this.#pace.soon()) void resolved.then(this.#flushSoon);
+      else scheduleFlush(this);
     }
     // The peer may as well begin with these while the rest of the turn makes more.
     if (this.#flushes === 0 && this.session.output.bytes >= EARLY_FLUSH_BYTES) this.#flush();
@@ -164,6 +174,8 @@ export class LinkDriver {
 
 // ── one flush per event-loop turn, for all drivers ──
 
+/** What runs behind it runs right behind the callback under way. */
+const resolved = Promise.resolve();
 let waiting: LinkDriver[] = [];
 
 function scheduleFlush(driver: LinkDriver): void {
