@@ -34,6 +34,9 @@ export interface ConnectorStatistics {
   readonly bytesOut: number;
 }
 
+/** Why a connector of 1.0 cannot be used for a moment. */
+export const NO_IDLE_SOCKET = "no idle socket";
+
 let connectorsCreated = 0;
 
 export class CrankerConnector implements Upstream, StreamHost, TunnelOwner, SingleSocketOwner {
@@ -228,7 +231,7 @@ export class CrankerConnector implements Upstream, StreamHost, TunnelOwner, Sing
     const usable = this.#state === "up" && (this.#idle.size > 0 || this.#hasOpenTunnel());
     if (usable === this.#usable) return;
     this.#usable = usable;
-    this.#owner.usable(this, usable, usable ? "" : this.#state === "up" ? "no idle socket" : "draining");
+    this.#owner.usable(this, usable, usable ? "" : this.#state === "up" ? NO_IDLE_SOCKET : "draining");
   }
 
   #hasOpenTunnel(): boolean {

@@ -44,6 +44,23 @@ test("an announcement comes back as it was written, whatever its characters", ()
   assert.deepEqual(parseControlMessage(line), { type: "offer", announcement, onward: undefined });
 });
 
+test("how a service is named goes with the path of an offer that leads on, and counts in no other", () => {
+  const announcement = {
+    service: "web",
+    weight: 1,
+    protocol: "http/1.1",
+    labels: {},
+    health: "up",
+    byPath: true,
+  } as const;
+  const onward = { hops: [{ node: "shed", instance: "4c" }], cost: 0 };
+  const { byPath: _, ...plain } = announcement;
+  const leading = formatControlMessage("offer", { ...announcementFields(announcement), ...onwardFields(onward) });
+  assert.deepEqual(parseControlMessage(leading), { type: "offer", announcement, onward });
+  const own = formatControlMessage("offer", announcementFields(announcement));
+  assert.deepEqual(parseControlMessage(own), { type: "offer", announcement: plain, onward: undefined });
+});
+
 test("an offer that leads on keeps its path, and a withdrawal says which one is meant", () => {
   const announcement = { service: "db", weight: 1, protocol: "tcp", labels: {}, health: "up" } as const;
   const onward = {

@@ -132,8 +132,9 @@ export function formatControlMessage(type: string, fields: Fields): string {
 
 /** An announcement as it goes on the wire. */
 export function announcementFields(announcement: Announcement): Fields {
-  const { service, weight, protocol, labels, health, fanOut } = announcement;
-  return { service, weight, protocol, labels, health, ...(fanOut && fanOutFields(fanOut)) };
+  const { service, weight, protocol, labels, health, fanOut, byPath } = announcement;
+  const naming = byPath === true ? { byPath } : undefined;
+  return { service, weight, protocol, labels, health, ...naming, ...(fanOut && fanOutFields(fanOut)) };
 }
 
 /** What an offer says besides when it leads on. */
@@ -191,7 +192,11 @@ function readReject(fields: Fields): Reject {
 
 function readOffer(fields: Fields): Offer | undefined {
   const announcement = readAnnouncement(fields);
-  return announcement === undefined ? undefined : { type: "offer", announcement, onward: readOnward(fields) };
+  if (announcement === undefined) return undefined;
+  const onward = readOnward(fields);
+  // Nodes have names, and so have their services: only routers know of others, and pass them on.
+  const byPath = onward !== undefined && fields["byPath"] === true;
+  return { type: "offer", announcement: byPath ? { ...announcement, byPath } : announcement, onward };
 }
 
 function readOnward(fields: Fields): OnwardPath | undefined {

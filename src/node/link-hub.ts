@@ -18,7 +18,7 @@ import { DEFAULT_MUX_LIMITS, WindowBudget } from "../mux/mux-limits.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import type { Registry } from "../registry/registry.ts";
 import { configKey } from "./config-key.ts";
-import { CrankerOffers } from "./cranker-offers.ts";
+import { CrankerOffers, waitingForBusy } from "./cranker-offers.ts";
 import type { ObservedLinks } from "./node-observer.ts";
 import type { OnwardOffers } from "./onward-offers.ts";
 import type { PathOffers } from "./path-offers.ts";
@@ -284,7 +284,8 @@ export class LinkHub implements LinkEvents {
   accepted(link: Link, preamble: Preamble, stream: ByteStream): void {
     const { service, protocol, client } = preamble;
     if (preamble.relay && link.features.includes(RELAY_FEATURE)) {
-      this.#options.relayed.accept(link.node, preamble, stream);
+      const { relayed, registry } = this.#options;
+      relayed.accept(link.node, this.#crankers.size === 0 ? preamble : waitingForBusy(registry, preamble), stream);
       return;
     }
     const found = this.#options.services().find(service);
@@ -329,7 +330,7 @@ export class LinkHub implements LinkEvents {
       logger,
       socketsMax: limits.linksMax,
       messageBytesMax: limits.websocketMessageBytesMax,
-      events: new CrankerOffers(this.#options.registry),
+      events: new CrankerOffers(this.#options.registry, this.#options.instance),
     });
   }
 

@@ -13,6 +13,7 @@ import type { Link } from "../link/link.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { Registry } from "../registry/registry.ts";
+import { isBusy } from "./cranker-offers.ts";
 
 export interface OnwardOffersOptions {
   readonly registry: Registry;
@@ -154,7 +155,7 @@ class OnwardPeer {
     for (const offer of registry.offersOf(service)) {
       const { path } = offer;
       const origin = path.at(-1)?.instance;
-      if (origin === undefined || !(offer.usable || isSilent(offer)) || path.length + 1 > hopsMax) continue;
+      if (origin === undefined || !(mayServe(offer) || isSilent(offer)) || path.length + 1 > hopsMax) continue;
       if (path.some((hop) => hop.instance === instance)) continue;
       const other = best.get(origin);
       if (other === undefined || isBetter(offer, other)) best.set(origin, offer);
@@ -176,8 +177,14 @@ class OnwardPeer {
   }
 }
 
-function announcementOf({ service, weight, protocol, labels, fanOut, usable }: Offer): Announcement {
-  return { service, weight, protocol, labels, health: usable ? "up" : "down", fanOut };
+function announcementOf(offer: Offer): Announcement {
+  const { service, weight, protocol, labels, fanOut, byPath } = offer;
+  return { service, weight, protocol, labels, health: mayServe(offer) ? "up" : "down", fanOut, byPath };
+}
+
+/** What is busy is not told at each request: who is sent here for it waits. */
+function mayServe(offer: Offer): boolean {
+  return offer.usable || isBusy(offer);
 }
 
 /** The link to it is, or one further on is said to be. */

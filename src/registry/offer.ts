@@ -109,6 +109,11 @@ export class Offer implements Candidate {
     return this.#announcement.protocol;
   }
 
+  /** It is found by its path, or by its domain and path. */
+  get byPath(): boolean {
+    return this.#announcement.byPath === true;
+  }
+
   get labels(): Readonly<Record<string, string>> {
     return this.#announcement.labels;
   }

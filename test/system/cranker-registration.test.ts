@@ -11,7 +11,6 @@ import { startHttpApp } from "../support/apps.ts";
 import { TestAuthority } from "../support/certificates.ts";
 import { configOf, offered, type RawConfig, type Router, startConnector, startRouter } from "../support/cluster.ts";
 import { startCrankerPeer } from "../support/cranker-connector.ts";
-import { RawConnector } from "../support/cranker-socket.ts";
 import { ask } from "../support/http-client.ts";
 import { soon, until } from "../support/patience.ts";
 import { authorityFile, certificateFiles } from "../support/tls-files.ts";
@@ -73,45 +72,6 @@ function knock(link: string, { path = "/register/?connectorInstanceID=k", header
     outgoing.end();
   });
 }
-
-test("requests go by domain, then by route, then to the catch-all, as with a cranker router", async (t) => {
-  const router = await startCrankerRouter(t);
-  const shops = [
-    ["any", "web", "*"],
-    ["dotted", "v1.web", "*"],
-    ["rest", "*", "*"],
-    ["shop", "*", "a.shop"],
-    ["cart", "web", "A.shop"],
-  ] as const;
-  for (const [name, route, domain] of shops) {
-    const app = await startNamed(t, name);
-    startCrankerPeer(t, { router: router.link.replace("tcp", "ws"), target: app.url, route, domain, component: name });
-  }
-  for (const service of ["web", "v1.web", "*", "a.shop/*", "a.shop/web"]) await offered(router.node, service);
-  for (const [host, path, wanted] of [
-    ["localhost", "/web/x?y", "any /web/x?y"],
-    ["localhost", "/web", "any /web"],
-    ["localhost", "/v1.web/x", "dotted /v1.web/x"],
-    ["localhost", "/webs", "rest /webs"],
-    ["localhost", "/", "rest /"],
-    ["a.shop", "/web/x", "cart /web/x"],
-    ["A.SHOP:80", "/web/x", "cart /web/x"],
-    ["a.shop.", "/v1.web/", "shop /v1.web/"],
-    ["a.shop", "/", "shop /"],
-    ["b.a.shop", "/web/", "any /web/"],
-    // A part of a host names no cranker service: its own path does.
-    ["web.example", "/v1.web/", "dotted /v1.web/"],
-    ["web", "/other", "rest /other"],
-    ["any.web", "/other", "rest /other"],
-    ["a.shop.evil.example", "/other", "rest /other"],
-  ] as const) {
-    assert.equal((await ask(router.port, { path, headers: { Host: host } })).text, wanted, `${host}${path}`);
-  }
-  const byId = await ask(router.port, { path: "/x", headers: { Host: "a.shop", "X-Service-Id": "v1.web" } });
-  assert.equal(byId.text, "dotted /x");
-  const names = router.node.view().services.map(({ name }) => name);
-  assert.deepEqual(names, ["*", "a.shop/*", "a.shop/web", "v1.web", "web"]);
-});
 
 test("a Polarity connector's service of the same name can be named by a host again", async (t) => {
   const router = await startCrankerRouter(t);
@@ -355,19 +315,4 @@ test("a silent peer is pinged, and given up after 20 s; one that is not read is 
   assert.equal(socket.sweep(5 * DEAD_MS), false);
   socket.destroy();
   await soon("its end", new Promise((resolve) => webSocket.once("close", resolve)));
-});
-
-test("a crowd that waits for one 1.0 socket after the other is served in turn", { timeout: 60_000 }, async (t) => {
-  const router = await startRouter(t, undefined, {
-    links: { accept: [{ url: "tcp://127.0.0.1:0", cranker: true }] },
-  });
-  const raw = await new RawConnector(t, router.link, { version: "1.0" }).opened();
-  await offered(router.node, "web");
-  const app = await startNamed(t, "app");
-  startCrankerPeer(t, { router: router.link.replace("tcp", "ws"), target: app.url, version: "1.0" });
-  raw.socket.close(1000);
-  const answers = await Promise.all(
-    Array.from({ length: 200 }, (_, index) => ask(router.port, { path: `/web/${index}` })),
-  );
-  for (const [index, { text }] of answers.entries()) assert.equal(text, `app /web/${index}`);
 });

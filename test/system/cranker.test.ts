@@ -142,6 +142,25 @@ for (const version of VERSIONS) {
     assert.match(head, /^GET \/web\/ HTTP\/1\.1\n(?:[^\n:]+:[^\n ][^\n]*\n)+\n$/);
   });
 
+  test(`${version}: behind a proxy in front the app is told of its client, if the proxy is trusted`, async (t) => {
+    const app = await startEcho(t);
+    for (const [trustedProxies, known] of [
+      [["127.0.0.1"], true],
+      [[], false],
+    ] as const) {
+      const router = await startRouter(t, [{ url: "http://127.0.0.1:0", trustedProxies: [...trustedProxies] }], {
+        links: { accept: [{ url: "tcp://127.0.0.1:0", cranker: true }] },
+      });
+      startCrankerPeer(t, { router: router.link.replace("tcp", "ws"), target: app.url, version });
+      await offered(router.node, "web");
+      const headers = { "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https" };
+      const echo = JSON.parse((await ask(router.port, { path: "/web/", headers })).text) as Echo;
+      assert.deepEqual(sent(echo, "x-forwarded-for"), [known ? "203.0.113.9, 127.0.0.1" : "127.0.0.1"]);
+      assert.deepEqual(sent(echo, "x-forwarded-proto"), [known ? "https" : "http"]);
+      assert.match(sent(echo, "forwarded").join(), known ? /^for=203\.0\.113\.9;proto=https, for=/ : /^for="127/);
+    }
+  });
+
   test(`${version}: the router answers an expectation, and trailers end with it`, async (t) => {
     const app = await startEcho(t);
     const { port } = await startCranker(t, app.url, { version });
