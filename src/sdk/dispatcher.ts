@@ -9,8 +9,11 @@ import { request as httpsRequest } from "node:https";
 import { type Duplex, Readable } from "node:stream";
 import { PolarityError } from "../base/errors.ts";
 
-/** The dispatcher that the global `fetch` takes. Of its methods, `dispatch`, `close` and `destroy` are there. */
-export type FetchDispatcher = NonNullable<RequestInit["dispatcher"]>;
+/**
+ * The dispatcher that the global `fetch` takes. Of its methods, `dispatch`, `close` and `destroy` are there. Where TypeScript's
+ * `lib` has the DOM, whose `fetch` takes none, it is just an object.
+ */
+export type FetchDispatcher = RequestInit extends { dispatcher?: infer Dispatcher } ? NonNullable<Dispatcher> : object;
 
 interface DispatchRequest {
   readonly origin?: string | URL;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
+import { freePort } from "../support/servers.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "..", "..");
@@ -67,25 +68,101 @@ describe("the package", { timeout: 3 * COMMAND_TIMEOUT_MS }, () => {
     await polarity(elsewhere, "demo", "--once");
   });
 
-  test("serves and dials in a program elsewhere", async () => {
-    const script = `
-      import { connectAndServe, createDialer, createNode } from "polarity-proxy";
-      const edge = createNode({ node: { name: "edge" }, links: { accept: [{ url: "tcp://127.0.0.1:0" }] } });
-      await edge.start();
-      const routers = edge.addresses.links;
-      const services = { hello: { fetch: () => new Response("hello") } };
-      const machine = await connectAndServe({ routers, name: "phone0", services });
-      const dialer = createDialer({ routers });
-      console.log(await (await dialer.fetch("http://phone0.hello/")).text());
-      for (const part of [dialer.close(), machine.stop(), edge.stop()]) await part;
-    `;
-    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", script], {
-      cwd: elsewhere,
-      timeout: COMMAND_TIMEOUT_MS,
-    });
-    assert.equal(stdout, "hello\n");
+  test("type-checks in a project that is as strict as can be, with and without the DOM", async () => {
+    await writeRecipes(elsewhere, README_EDGE);
+    for (const lib of [["es2025"], ["es2025", "dom", "dom.iterable"]]) {
+      // Where the DOM is, its `fetch` takes no dispatcher; the document says so.
+      const without = lib.includes("dom") ? ["recipe-*.ts"] : [];
+      const compilerOptions = { ...STRICTEST, lib };
+      await writeFile(
+        join(elsewhere, "tsconfig.json"),
+        JSON.stringify({ compilerOptions, include: ["*.ts"], exclude: without }),
+      );
+      const { stdout } = await inNode(elsewhere, "node_modules/typescript/bin/tsc").catch(
+        (error: { stdout: string }) => error,
+      );
+      assert.equal(stdout, "", lib.join());
+    }
+  });
+
+  test("does in a program elsewhere what the documents show, letter for letter", async () => {
+    const edge = `tcp://127.0.0.1:${await freePort()}`;
+    const recipes = await writeRecipes(elsewhere, edge);
+    assert.ok(recipes.length >= 8, recipes.join());
+    await writeFile(
+      join(elsewhere, "all.js"),
+      `import { createNode } from "polarity-proxy";
+       const node = createNode({ node: { name: "edge" }, links: { accept: [{ url: ${JSON.stringify(edge)} }] } });
+       await node.start();
+       globalThis.edge = ${JSON.stringify(edge)};
+       for (const recipe of ${JSON.stringify(recipes)}) await import("./" + recipe);
+       process.exit(0);`,
+    );
+    const { stdout, stderr } = await inNode(elsewhere, "all.js");
+    for (const line of [
+      "you asked for /foo",
+      "hello",
+      '[ "db", "hello" ]',
+      "200",
+      "http://phone0.=54wo=20=57ords/path",
+      "you said hello",
+      "closed: client-close",
+    ]) {
+      assert.ok(stdout.replaceAll("'", '"').split("\n").includes(line), `${line} in\n${stdout}\n${stderr}`);
+    }
   });
 });
+
+/** What the README's recipe dials. */
+const README_EDGE = "wss://edge.example.com:8000";
+
+/** As strict as TypeScript can be told to be, the package's own declarations included. */
+const STRICTEST = {
+  target: "es2025",
+  module: "nodenext",
+  types: ["node"],
+  noEmit: true,
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noPropertyAccessFromIndexSignature: true,
+  noImplicitOverride: true,
+  verbatimModuleSyntax: true,
+  isolatedModules: true,
+  skipLibCheck: false,
+};
+
+/** The examples of the documents, each as a file of its own; `edge`, a global there, is what they call a router's URL. */
+async function writeRecipes(folder: string, edge: string): Promise<string[]> {
+  const documents = ["docs/SDK.md", "README.md"].map((path) => readFile(join(root, path), "utf8"));
+  const codes = (await Promise.all(documents)).flatMap((text) =>
+    [...text.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code!),
+  );
+  const names = codes.map((_, index) => `recipe-${index}.ts`);
+  for (const [index, code] of codes.entries()) {
+    await writeFile(join(folder, names[index]!), code.replaceAll(README_EDGE, edge));
+  }
+  await writeFile(join(folder, "edge.d.ts"), "declare const edge: string;\n");
+  await writeFile(join(folder, "program.ts"), PROGRAM);
+  return names;
+}
+
+/** Uses what the recipes do not, where the DOM's types are as well. */
+const PROGRAM = `
+  import { request } from "node:http";
+  import { connect } from "node:http2";
+  import { createDialer, createNode, PolarityError, type Channel, type NodeView } from "polarity-proxy";
+  const dialer = createDialer({ resolver: { phone0: edge }, token: "secret" });
+  dialer.resolver.set("phone1", edge);
+  request("http://phone0.web/", { agent: dialer.agent() }).end();
+  connect("http://phone0.web", { createConnection: () => dialer.open("phone0.web") }).close();
+  const dispatcher: object = dialer.dispatcher();
+  const answer: Response = await dialer.fetch("http://phone0.web/");
+  const node = createNode({ services: { web: { target: "http://127.0.0.1:3000" } } });
+  node.on("error", (error: PolarityError) => console.error(error.code, dispatcher, answer.status));
+  const view: NodeView = node.view();
+  export const close = (channel: Channel): boolean => channel.close() && view.links.length > 0;
+`;
 
 /** Packs a copy of the repository that was built before, so that the `dist/` of the repository itself stays as it is. */
 async function pack(copy: string): Promise<{ tarball: string; files: readonly string[] }> {
@@ -102,8 +179,19 @@ async function pack(copy: string): Promise<{ tarball: string; files: readonly st
 
 async function install(tarball: string, into: string): Promise<void> {
   await mkdir(into);
+  await writeFile(join(into, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  const { devDependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+    devDependencies: Record<string, string>;
+  };
+  const compiler = ["typescript", "@types/node"].map((name) => `${name}@${devDependencies[name]}`);
+  const flags = ["--prefix", into, "--prefer-offline", "--no-audit", "--no-fund"];
   // Without a lock file npm asks the registry for versions; packages themselves mostly come from its cache.
-  await npm(into, "install", "--prefix", into, "--prefer-offline", "--omit=dev", "--no-audit", "--no-fund", tarball);
+  await npm(into, "install", ...flags, tarball, ...compiler);
+}
+
+/** Runs a script with the Node.js that runs this test. */
+async function inNode(where: string, script: string): Promise<{ stdout: string; stderr: string }> {
+  return await run(process.execPath, [script], { cwd: where, timeout: COMMAND_TIMEOUT_MS });
 }
 
 async function npm(cwd: string, ...commandLine: readonly string[]): Promise<{ stdout: string }> {
