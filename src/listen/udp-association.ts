@@ -122,7 +122,6 @@ export class UdpAssociation implements ByteStream, Associated, FrameSink {
   // ── FrameSink ──
 
   frames(run: Buffer): void {
-    this.lastAt = this.#host.now();
     forEachDatagram(run, this.#answer);
   }
 
@@ -133,7 +132,9 @@ export class UdpAssociation implements ByteStream, Associated, FrameSink {
       this.#host.heldBack(this);
       return;
     }
+    // What is held back keeps nothing going: nobody may be there.
     this.#answered = true;
+    this.lastAt = this.#host.now();
     counters.out++;
     this.#host.send(datagram, this.host, this.port);
   };

@@ -74,8 +74,20 @@ test("only offers of the same protocol serve, and the reason names the others", 
   const { registry, add } = setUp();
   add(upstream("a"), "web", { protocol: "tcp" });
   add(upstream("b"), "web", { protocol: "udp" });
-  assert.equal(outcome(registry, "web"), "unusable: offered as tcp and udp, not as http/1.1");
+  assert.equal(
+    outcome(registry, "web"),
+    'unusable: offered as tcp by node "a", and as udp by node "b", not as http/1.1',
+  );
   assert.equal(registry.pick("web", "tcp", undefined).kind, "picked");
+});
+
+test("a reason that names nodes names a few of them", () => {
+  const { registry, add } = setUp();
+  for (const name of ["a", "b", "c", "d", "e"]) add(upstream(name), "web", { protocol: "udp" });
+  assert.equal(
+    outcome(registry, "web"),
+    'unusable: offered as udp by nodes "a" and "b" and "c" and 2 more, not as http/1.1',
+  );
 });
 
 test("a node that is asked for gets the stream, or nobody does", () => {

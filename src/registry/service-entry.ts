@@ -109,8 +109,7 @@ export class ServiceEntry {
     }
     const fitting = there.filter((offer) => offer.protocol === protocol);
     if (fitting.length === 0) {
-      const protocols = [...new Set(there.map((offer) => offer.protocol))].sort().join(" and ");
-      return { reason: "unusable", detail: `offered as ${protocols}, not as ${protocol}` };
+      return { reason: "unusable", detail: `offered ${describeProtocols(there)}, not as ${protocol}` };
     }
     return {
       reason: fitting.some((offer) => offer.usable) ? "exhausted" : "unusable",
@@ -159,6 +158,22 @@ export class ServiceEntry {
 interface Pickers {
   readonly any: Map<StreamProtocol, Picker<Offer>>;
   readonly byNode: Map<StreamProtocol, Map<string, Picker<Offer>>>;
+}
+
+/** Nodes that are named in one reason. */
+const NAMED_MAX = 3;
+
+/** `as tcp by node "a"`, `as tcp by nodes "a" and "b", and as udp by node "c"`. */
+function describeProtocols(offers: readonly Offer[]): string {
+  const groups = [...Map.groupBy(offers, (offer) => offer.protocol)].sort(([left], [right]) => (left < right ? -1 : 1));
+  return groups
+    .map(([protocol, same]) => {
+      const nodes = [...new Set(same.map(({ upstream }) => JSON.stringify(upstream.node)))];
+      const named = nodes.slice(0, NAMED_MAX);
+      if (nodes.length > NAMED_MAX) named.push(`${nodes.length - NAMED_MAX} more`);
+      return `as ${protocol} by node${nodes.length > 1 ? "s" : ""} ${named.join(" and ")}`;
+    })
+    .join(", and ");
 }
 
 /** `1 connector, down`, `2 connectors, both draining`, `3 connectors: 2 tried, 1 down`. */
