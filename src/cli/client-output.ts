@@ -117,6 +117,10 @@ const WIDE_TABLES: Readonly<Partial<Record<Resource, TableForm>>> = {
     headings: `${TABLES.sessions.headings}|SERVERS`,
     rows: (view) => view.sessions.map((session) => [...sessionRow(session), session.sides.map(sideText).join(" ")]),
   },
+  listeners: {
+    headings: `${TABLES.listeners.headings}|DATAGRAMS IN|DATAGRAMS OUT|DROPPED`,
+    rows: (view) => view.listeners.map((listener) => [...listenerRow(listener), ...datagramCells(listener)]),
+  },
   links: {
     headings: `${TABLES.links.headings}|INSTANCE|STREAMS EVER`,
     rows: (view) => view.links.map((link) => [...linkRow(link), link.instance, link.streamsTotal]),
@@ -206,6 +210,13 @@ function listenerRow(listener: ListenerView): Cell[] {
     bytesText(listener.bytesInTotal),
     bytesText(listener.bytesOutTotal),
   ];
+}
+
+/** `queue=3 amplification=1`. */
+function datagramCells({ datagrams }: ListenerView): Cell[] {
+  if (datagrams === null) return [null, null, null];
+  const dropped = Object.entries(datagrams.dropped).map(([reason, count]) => `${reason}=${count}`);
+  return [datagrams.inTotal, datagrams.outTotal, dropped.join(" ")];
 }
 
 function certificateRows({ url, certificates }: ListenerView): Cell[][] {

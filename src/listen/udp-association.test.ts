@@ -86,7 +86,10 @@ test("the queue counts bytes too", () => {
   const fixture = new Fixture();
   fixture.takes = false;
   fixture.send("x".repeat(600), "x".repeat(600), "x".repeat(300));
-  assert.deepEqual(fixture.forwarded.map(({ length }) => length), [600, 300]);
+  assert.deepEqual(
+    fixture.forwarded.map(({ length }) => length),
+    [600, 300],
+  );
 });
 
 test("a client has less time until it has been answered, and any datagram gives it its time again", () => {

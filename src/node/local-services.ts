@@ -168,6 +168,12 @@ export class LocalServices {
     }
   }
 
+  /** What has no end of its own, as datagrams have none, ends as soon as nothing passes. */
+  drain(): void {
+    for (const { target } of this.#services.values()) target.drain?.();
+    for (const target of this.#retired) target.drain?.();
+  }
+
   close(error: PolarityError): void {
     for (const { target } of this.#services.values()) target.close(error);
     for (const target of this.#retired) target.close(error);
@@ -189,7 +195,9 @@ export class LocalServices {
   }
 
   #retire(service: LocalService | undefined): void {
-    if (service !== undefined) this.#retired.add(service.target);
+    if (service === undefined) return;
+    service.target.drain?.();
+    this.#retired.add(service.target);
   }
 
   #createTls({ name, targets, protocol, http2, tls }: ServiceConfig): AppTls | undefined {

@@ -339,6 +339,7 @@ class Node implements PolarityNode, ExchangeContext {
   async #drainInOrder(): Promise<void> {
     this.#listeners.drain();
     this.#relayed.drain();
+    this.#services.drain();
     await this.#hub.stopOffering();
     // Requests under way may still need a stream of a link, so the links go when no session is left.
     await this.#waits.until(() => this.#listeners.sessionsActive + this.#relayed.active === 0);

@@ -19,6 +19,9 @@ import { StreamSession, type StreamSessionEvents } from "../session/stream-sessi
 /** What stands in the place of a listener's URL in statistics and logs. */
 export const RELAY_LISTENER = "relay";
 
+/** Flows of datagrams do not end by themselves. While the node drains, they may go on here for so long, then elsewhere. */
+const DATAGRAMS_DRAIN_MS = 1_000;
+
 /** Waiting places of their own, so that peers that ask for what nobody offers leave those of listeners alone. */
 const WAITING_MAX = 16_384;
 
@@ -29,7 +32,8 @@ export class RelayedSessions implements StreamSessionEvents {
   readonly #sessions = new Map<StreamSession, string>();
   readonly #instance: string;
   readonly #hopsMax: number;
-  #draining = false;
+  /** Since when, on the context's clock. */
+  #drainingSince: number | undefined;
 
   /** `instance`: of this node. `hopsMax`: links that a stream may take, the one that it came by included. */
   constructor(sessions: SessionContext, instance: string, hopsMax: number, logger: Logger) {
@@ -84,11 +88,18 @@ export class RelayedSessions implements StreamSessionEvents {
 
   tick(now: number): void {
     this.#context.waiters.tick(now);
+    if (this.#drainingSince !== undefined && now - this.#drainingSince >= DATAGRAMS_DRAIN_MS) this.#endDatagrams();
   }
 
   /** Takes no more; what is under way goes on. */
   drain(): void {
-    this.#draining = true;
+    this.#drainingSince ??= this.#context.clock.now();
+  }
+
+  #endDatagrams(): void {
+    for (const session of this.#sessions.keys()) {
+      if (session.request.protocol === "udp") session.abort(new PolarityError("LINK_DRAINING", STOPPING));
+    }
   }
 
   /** Ends everything now; returns how many sessions that cut off. */
@@ -101,7 +112,7 @@ export class RelayedSessions implements StreamSessionEvents {
   }
 
   #refusal(via: readonly string[]): PolarityError | undefined {
-    if (this.#draining) return new PolarityError("LINK_DRAINING", "it is stopping and relays nothing more");
+    if (this.#drainingSince !== undefined) return new PolarityError("LINK_DRAINING", STOPPING);
     if (via.includes(this.#instance)) return new PolarityError("NO_OFFER", "the stream has been here before");
     if (Math.max(1, via.length) < this.#hopsMax) return undefined;
     return new PolarityError(
@@ -120,6 +131,8 @@ export class RelayedSessions implements StreamSessionEvents {
     this.#logger.warn({ listener: RELAY_LISTENER, service, client, peer, code: error.code }, error.message);
   }
 }
+
+const STOPPING = "it is stopping and relays nothing more";
 
 /** The peer's side of a session: whatever breaks there, for the service it is a client that left. */
 class RelayedClient implements ByteSink {

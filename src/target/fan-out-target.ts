@@ -55,6 +55,10 @@ export class FanOutTarget implements Target {
     for (const session of this.#sessions) session.sweep(now);
   }
 
+  drain(): void {
+    for (const target of this.#options.targets) target.drain?.();
+  }
+
   close(error: PolarityError): void {
     for (const session of this.#sessions) session.abort(error);
     for (const target of this.#options.targets) target.close(error);

@@ -20,6 +20,8 @@ export interface Target {
   accept(stream: ByteStream, client: string): void;
   /** Time passes: what took too long ends. Called a few times a second. */
   sweep(now: number): void;
+  /** The node drains: what has no end of its own ends as soon as nothing passes. */
+  drain?(): void;
   /** Ends idle connections, and what is under way with `error`. */
   close(error: PolarityError): void;
 }

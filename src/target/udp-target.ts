@@ -20,6 +20,8 @@ export interface UdpTargetOptions extends UdpTargetSettings {
   readonly counters: () => DatagramCounters;
 }
 
+/** While the node drains, who is silent for so long has nothing to finish. */
+const DRAIN_QUIET_MS = 1_000;
 /** How long the far side may take to end its half of what is over. */
 const ENDING_MS = 10_000;
 
@@ -30,11 +32,13 @@ export class UdpTarget implements Target {
   /** Where frames are made; it is used within calls only. */
   readonly room = frameRoom();
   readonly #serving = new Set<UdpServing>();
+  idleTimeoutMs: number;
 
   constructor(context: TargetContext, options: UdpTargetOptions) {
     this.context = context;
     this.options = options;
     this.url = options.address.url;
+    this.idleTimeoutMs = options.idleTimeoutMs;
   }
 
   get active(): number {
@@ -51,6 +55,10 @@ export class UdpTarget implements Target {
 
   sweep(now: number): void {
     for (const serving of this.#serving) serving.sweep(now);
+  }
+
+  drain(): void {
+    this.idleTimeoutMs = Math.min(this.idleTimeoutMs, DRAIN_QUIET_MS);
   }
 
   close(error: PolarityError): void {
@@ -90,7 +98,7 @@ class UdpServing implements ByteSink, FrameSink, DatagramEvents {
   }
 
   sweep(now: number): void {
-    const { idleTimeoutMs } = this.#target.options;
+    const { idleTimeoutMs } = this.#target;
     const silentMs = now - this.#lastAt;
     if (this.#ended) {
       if (silentMs < ENDING_MS) return;
