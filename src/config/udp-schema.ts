@@ -59,6 +59,12 @@ export function listenerUdpSection() {
       "How often a client has to go on after an answer to have shown that. 0: the limit stays for good, which suits questions and answers, such as DNS.",
     ),
     ...queueKeys("that the way to its app does not take"),
+    queueTotal: size({
+      min: "64KiB",
+      max: "16GiB",
+      byDefault: "64MiB",
+      help: "What may wait of all associations together. Stops many slow ways filling memory.",
+    }),
   })
     .transform(({ idleTimeout, unansweredTimeout, associations, associationsPerClient, ...rest }) => ({
       idleTimeoutMs: idleTimeout,
@@ -67,6 +73,7 @@ export function listenerUdpSection() {
       associationsPerClientMax: associationsPerClient,
       amplification: { factor: rest.amplification, turns: rest.amplificationTurns },
       queue: { bytes: rest.queue, datagrams: rest.queueDatagrams },
+      queueTotalBytes: rest.queueTotal,
     }))
     .describe(
       "For `udp://`: how long a client's datagrams belong together, how many clients there may be, and what they may be answered.",

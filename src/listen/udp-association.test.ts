@@ -11,6 +11,7 @@ const SETTINGS: AssociationSettings = {
   associationsPerClientMax: 10,
   amplification: { factor: 0, turns: 0 },
   queue: { bytes: 1000, datagrams: 5 },
+  queueTotalBytes: 1_000_000,
 };
 
 /** An association between a client that is a list of answers and a service that is a list of datagrams. */
@@ -24,17 +25,19 @@ class Fixture {
   now = 0;
   /** The service's side takes what it gets at once. */
   takes = true;
+  readonly host: AssociationHost;
   readonly association: UdpAssociation;
 
   constructor(settings: Partial<AssociationSettings> = {}) {
-    const host: AssociationHost = {
+    const host: AssociationHost = (this.host = {
       counters: this.counters,
       room: frameRoom(),
+      waitingBytes: 0,
       now: () => this.now,
       send: (datagram) => this.answers.push(datagram.toString()),
       heldBack: () => this.heldBack.push(this.now),
       left: () => this.left++,
-    };
+    });
     const from = { host: "192.0.2.1", port: 5 };
     this.association = new UdpAssociation(host, { ...SETTINGS, ...settings }, from, "192.0.2.1:5");
     this.association.sink = {
@@ -140,6 +143,20 @@ test("what waited for a service that never came is counted as lost", () => {
   const fixture = new Fixture();
   fixture.takes = false;
   fixture.send("1", "2", "3");
+  assert.equal(fixture.host.waitingBytes, 9);
   fixture.association.reset();
+  fixture.association.release();
   assert.equal(fixture.counters.dropped.get("unserved"), 3);
+  assert.equal(fixture.host.waitingBytes, 0);
+});
+
+test("all associations together have a bound on what waits", () => {
+  const fixture = new Fixture({ queueTotalBytes: 10 });
+  fixture.takes = false;
+  fixture.host.waitingBytes = 4;
+  fixture.send("1234", "5");
+  assert.deepEqual(fixture.forwarded, ["1234"]);
+  assert.equal(fixture.counters.dropped.get("queue"), 1);
+  fixture.association.consumed(6);
+  assert.equal(fixture.host.waitingBytes, 4);
 });

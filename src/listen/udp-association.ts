@@ -17,6 +17,8 @@ export interface AssociationSettings extends AssociationLimits {
   readonly unansweredTimeoutMs: number;
   readonly amplification: AmplificationLimit;
   readonly queue: DatagramQueueLimit;
+  /** What may wait of all associations together, in bytes. */
+  readonly queueTotalBytes: number;
 }
 
 /** The listener's side. */
@@ -24,6 +26,8 @@ export interface AssociationHost {
   readonly counters: DatagramCounters;
   /** Where frames are made; it is used within calls only. */
   readonly room: Buffer;
+  /** What waits of all associations, in bytes; theirs to keep. */
+  waitingBytes: number;
   now(): number;
   send(datagram: Buffer, host: string, port: number): void;
   /** An answer was more than the client may be sent. */
@@ -72,13 +76,16 @@ export class UdpAssociation implements ByteStream, Associated, FrameSink {
     this.lastAt = this.#host.now();
     this.#budget.received(datagram.length);
     const frame = frameInto(room, datagram);
-    if (!this.#unconsumed.hasRoom(frame.length, this.#settings.queue)) {
+    const { queue, queueTotalBytes } = this.#settings;
+    const crowded = this.#host.waitingBytes + frame.length > queueTotalBytes;
+    if (crowded || !this.#unconsumed.hasRoom(frame.length, queue)) {
       counters.countDrop("queue");
       return;
     }
     counters.in++;
     // Before it is delivered, as its credit may come within the call.
     this.#unconsumed.delivered(frame.length);
+    this.#host.waitingBytes += frame.length;
     this.sink.data(frame);
   }
 
@@ -111,12 +118,19 @@ export class UdpAssociation implements ByteStream, Associated, FrameSink {
 
   reset(): void {
     this.#over = true;
-    for (let lost = this.#unconsumed.count; lost > 0; lost--) this.#host.counters.countDrop("unserved");
     this.#host.left(this);
   }
 
   consumed(bytes: number): void {
+    const before = this.#unconsumed.bytes;
     this.#unconsumed.consumed(bytes);
+    this.#host.waitingBytes -= before - this.#unconsumed.bytes;
+  }
+
+  /** Its session is over: nothing of it waits any more. */
+  release(): void {
+    for (let lost = this.#unconsumed.count; lost > 0; lost--) this.#host.counters.countDrop("unserved");
+    this.consumed(this.#unconsumed.bytes);
   }
 
   // ── FrameSink ──

@@ -51,6 +51,7 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
   readonly statistics = new ListenerStatistics();
   readonly counters: DatagramCounters = this.statistics.datagrams;
   readonly room = frameRoom();
+  waitingBytes = 0;
   readonly #context: ListenerContext;
   readonly #table = new AssociationTable<UdpAssociation>();
   readonly #sessions = new Map<StreamSession, UdpAssociation>();
@@ -190,6 +191,7 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
     this.#sessions.delete(session);
     this.#ending.delete(association);
     this.#table.remove(association);
+    association.release();
     this.statistics.connectionsOpen--;
     const { accessLog, trusted } = this.#options;
     if (accessLog !== undefined) {
