@@ -15,9 +15,8 @@ const lookUp = (port: number, name: string): Promise<string[]> => {
 };
 
 const startRouterProcess = async (context: TestContext, ...args: readonly string[]) => {
-  const process = new PolarityProcess(context, [
-    ...["router", "--name", "edge", "--link", "tcp://127.0.0.1:0", "--admin", "http://127.0.0.1:0", ...args],
-  ]);
+  const bind = ["--link", "tcp://127.0.0.1:0", "--admin", "http://127.0.0.1:0"];
+  const process = new PolarityProcess(context, ["router", "--name", "edge", ...bind, ...args]);
   const { links, listeners, admin } = await process.ready();
   return { process, link: `tcp://127.0.0.1:${portOf(links[0]!)}`, port: portOf(listeners[0]!), admin: admin! };
 };
@@ -28,7 +27,8 @@ test(
   async (context) => {
     const server = await startDnsServer(context, "192.0.2.53");
     const router = await startRouterProcess(context, "--listen", "udp://127.0.0.1:0=dns");
-    new PolarityProcess(context, ["connect", `dns=${server.url}`, "--router", router.link, "--name", "shed"]);
+    const args = ["--router", router.link, "--name", "shed"];
+    await new PolarityProcess(context, ["connect", `dns=${server.url}`, ...args]).ready();
     assert.deepEqual(await lookUp(router.port, "app.example.com"), ["192.0.2.53"]);
     const forward = new PolarityProcess(context, ["forward", "udp://127.0.0.1:0=shed.dns", "--router", router.link]);
     const [near = ""] = (await forward.ready()).listeners;
