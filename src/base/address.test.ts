@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  certificateName,
   formatPlace,
   isLocalPlace,
   isLoopback,
@@ -85,6 +86,44 @@ test("an abstract unix socket is written unix:@name, with or without slashes, an
   });
 });
 
+test("a name with records has no port of its own where the records have it", () => {
+  const place = (host: string, port: number, records: object) => ({ kind: "tcp", host, port, records });
+  const naptr = (service: string) => ({ kind: "naptr", service });
+  const cases = [
+    [
+      "srv+http://_web._tcp.Example.com",
+      place("_web._tcp.example.com", 0, { kind: "srv" }),
+      "srv+http://_web._tcp.example.com",
+    ],
+    ["srv+tcp://web.service.consul/", place("web.service.consul", 0, { kind: "srv" }), "srv+tcp://web.service.consul"],
+    ["srv+udp://_dns._udp.test", place("_dns._udp.test", 0, { kind: "srv" }), "srv+udp://_dns._udp.test"],
+    [
+      "naptr+tcp://example.com?service=bus:tcp",
+      place("example.com", 0, naptr("bus:tcp")),
+      "naptr+tcp://example.com?service=bus:tcp",
+    ],
+    [
+      "naptr+tcp://example.com:7000/?service=SIP+D2T",
+      place("example.com", 7000, naptr("SIP+D2T")),
+      "naptr+tcp://example.com:7000?service=SIP+D2T",
+    ],
+    ["naptr+http://example.com", place("example.com", 80, naptr("")), "naptr+http://example.com:80"],
+  ] as const;
+  for (const [text, expected, url] of cases) {
+    const parsed = parseTargetAddress(text);
+    assert.deepEqual([parsed.place, parsed.url], [expected, url]);
+    assert.deepEqual(parseTargetAddress(url), parsed);
+  }
+  const link = parseLinkAddress("srv+wss://_edge._tcp.example.com/link?a=b");
+  assert.deepEqual(
+    [link.transport, link.path, link.url],
+    ["wss", "/link?a=b", "srv+wss://_edge._tcp.example.com/link?a=b"],
+  );
+  assert.equal(certificateName(link.place), "example.com");
+  assert.equal(certificateName(parseTargetAddress("https://_odd._tcp.example.com").place), "_odd._tcp.example.com");
+  assert.ok(!isLocalPlace(link.place));
+});
+
 test("a URL that was understood is understood again in its normalised form", () => {
   for (const text of ["3000", "tcp://[::1]:1", "http://a", "unix:///x", "unix:@x"]) {
     const { url } = parseTargetAddress(text);
@@ -143,6 +182,13 @@ test("what cannot be understood is refused with a form that would do and the rea
     ],
     [parseTargetAddress, "unix:@a b", /a space or a control character/],
     [parseTargetAddress, `unix:@${"é".repeat(54)}`, /the name of an abstract unix socket has at most 107 bytes/],
+    [parseTargetAddress, "srv+tcp://_db._tcp.test:5432", /SRV records say the port, so the URL has none/],
+    [parseTargetAddress, "srv+tcp://127.0.0.1", /a name with records is no address/],
+    [parseTargetAddress, "srv+tcp://[::1]", /a name with records is no address/],
+    [parseTargetAddress, "srv+unix:///run/x", /srv\+unix:\/\/ is for what is dialled by a name/],
+    [parseTargetAddress, "srv+ftp://a.test", /ftp:\/\/ is not one of/],
+    [parseTargetAddress, "naptr+tcp://a.test?protocol=x", /of NAPTR records a URL says at most \?service=NAME/],
+    [parseListenerAddress, "srv+tcp://_db._tcp.test", /srv\+tcp:\/\/ is for what is dialled by a name/],
     [parseListenerAddress, "8001", /write :8001 for every interface or 127\.0\.0\.1:8001 for this machine/],
     [parseListenerAddress, "http://0.0.0.0", /^expected a URL such as http:\/\/0\.0\.0\.0:8001: the port is missing/],
     [parseLinkListenerAddress, "udp://:443", /udp:\/\/ is not one of tcp:\/\/, unix:\/\//],

@@ -9,11 +9,15 @@ import type { StreamProtocol } from "./upstream.ts";
 
 /**
  * Where a socket goes or listens. An empty `host` means every interface (listening only). The `path` of an abstract unix
- * socket begins with a zero byte, as the system has it, and is printed as `@name`.
+ * socket begins with a zero byte, as the system has it, and is printed as `@name`. With `records`, the host is a name whose
+ * records say where to go, and the port is for what says none; 0 where there is no such.
  */
 export type Place =
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly records?: ServiceLookup }
   | { readonly kind: "unix"; readonly path: string };
+
+/** Which records of a name lead to its servers; of NAPTR records those of one service, or of any. */
+export type ServiceLookup = { readonly kind: "srv" } | { readonly kind: "naptr"; readonly service: string };
 
 export type LinkTransport = "tcp" | "tls" | "ws" | "wss" | "unix";
 
@@ -121,7 +125,17 @@ function protocolOf(scheme: string): StreamProtocol {
 /** `HOST:PORT` with brackets round an IPv6 host, the path of a unix socket, or `@name`. */
 export function formatPlace(place: Place): string {
   if (place.kind === "unix") return isAbstract(place) ? `@${place.path.slice(1)}` : place.path;
-  return `${place.host.includes(":") ? `[${place.host}]` : place.host}:${place.port}`;
+  const host = place.host.includes(":") ? `[${place.host}]` : place.host;
+  return place.records !== undefined && place.port === 0 ? host : `${host}:${place.port}`;
+}
+
+/**
+ * The name that a server's certificate must hold. Records are not what vouches for a server, so where they name it, it is the
+ * domain that was asked about: `example.com` of `_web._tcp.example.com`.
+ */
+export function certificateName(place: Place): string {
+  if (place.kind === "unix") return "localhost";
+  return place.records === undefined ? place.host : place.host.replace(/^(_[^.]+\.)+/, "");
 }
 
 /** `unix:///path` or `unix:@name`. */
@@ -157,7 +171,10 @@ function parseUrl(text: string, form: UrlForm): ParsedUrl {
   if (text === "") throw invalid(form, text, "it is empty");
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u0020\u007f]/.test(text)) throw invalid(form, text, "it contains a space or a control character");
-  const [scheme, rest, isExplicit] = splitScheme(text, form);
+  const [written, rest, isExplicit] = splitScheme(text, form);
+  const [, kind, scheme = written] = /^(srv|naptr)\+(.*)$/.exec(written) ?? [];
+  if (kind !== undefined && (form.listens || scheme === "unix"))
+    throw invalid(form, text, `${written}:// is for what is dialled by a name`);
   if (!form.schemes.includes(scheme)) {
     throw invalid(form, text, `${scheme}:// is not one of ${form.schemes.map((name) => `${name}://`).join(", ")}`);
   }
@@ -167,16 +184,53 @@ function parseUrl(text: string, form: UrlForm): ParsedUrl {
   }
   const slash = rest.search(/[/?#]/);
   const authority = slash < 0 ? rest : rest.slice(0, slash);
-  const tail = slash < 0 ? "" : rest.slice(slash);
+  let tail = slash < 0 ? "" : rest.slice(slash);
+  let records: ServiceLookup | undefined;
+  if (kind === "srv") records = { kind };
+  if (kind === "naptr") {
+    records = { kind, service: naptrService(tail, text, form) };
+    tail = "";
+  }
   if (authority.includes("@")) throw invalid(form, "", "credentials do not belong in a URL; use a token file");
   const takesPath = form.pathSchemes.includes(scheme);
   if (tail.includes("#")) throw invalid(form, text, "nothing may follow a # here");
   if (!takesPath && tail !== "" && tail !== "/")
     throw invalid(form, text, `nothing may follow the port, but ${tail} does`);
   if (takesPath && tail.startsWith("?")) throw invalid(form, text, "a path starts with /");
-  const place = parseAuthority(authority, isExplicit ? DEFAULT_PORTS[scheme] : undefined, text, form);
+  const usualPort = isExplicit ? DEFAULT_PORTS[scheme] : undefined;
+  const place =
+    records === undefined
+      ? parseAuthority(authority, usualPort, text, form)
+      : parseRecordName(authority, usualPort ?? 0, records, text, form);
   const path = takesPath ? tail || "/" : "";
-  return { scheme, place, path, url: `${scheme}://${formatPlace(place)}${path === "/" ? "" : path}` };
+  const service = records?.kind === "naptr" && records.service !== "" ? `?service=${records.service}` : "";
+  return { scheme, place, path, url: `${written}://${formatPlace(place)}${path === "/" ? "" : path}${service}` };
+}
+
+/** SRV records have the port in them; of NAPTR records those that lead to a host have none. */
+function parseRecordName(
+  authority: string,
+  usualPort: number,
+  records: ServiceLookup,
+  text: string,
+  form: UrlForm,
+): Place {
+  const [host, digits] = authority.split(":", 2);
+  const name = authority.includes("[") ? "" : parseHost(host ?? "", text, form);
+  if (name === "" || /^[\d.]+$/.test(name)) throw invalid(form, text, "a name with records is no address");
+  if (records.kind === "srv") {
+    if (digits !== undefined) throw invalid(form, text, "SRV records say the port, so the URL has none");
+    return { kind: "tcp", host: name, port: 0, records };
+  }
+  if (digits === undefined) return { kind: "tcp", host: name, port: usualPort, records };
+  return { ...parseAuthority(authority, undefined, text, form), records } as Place;
+}
+
+/** What stands behind the name in a NAPTR URL. */
+function naptrService(tail: string, text: string, form: UrlForm): string {
+  const match = /^\/?(?:\?service=([a-z0-9][a-z0-9+:._-]*))?$/i.exec(tail);
+  if (match === null) throw invalid(form, text, "of NAPTR records a URL says at most ?service=NAME");
+  return match[1] ?? "";
 }
 
 function parseUnixPlace(rest: string, text: string, form: UrlForm): Place {

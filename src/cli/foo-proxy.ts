@@ -2,6 +2,8 @@
 import { type ListenerAddress, parseListenerAddress, parseTargetAddress, type TargetAddress } from "../base/address.ts";
 import { PolarityError } from "../base/errors.ts";
 import { type FooEndpoints, fooFigures, startFooEndpoints } from "../admin/foo-endpoints.ts";
+import type { NodeConfig } from "../config/node-config.ts";
+import { NameResolver } from "../socket/name-resolver.ts";
 import { checkHealth } from "../target/health-check.ts";
 import type { Statistics } from "../analyze/meters.ts";
 import type { FooProxyFlags } from "./command-flags.ts";
@@ -24,18 +26,20 @@ export function runFooProxy(flags: FooProxyFlags, environment: Environment): Pro
   const face = httpAddress(from(flags.http, "HTTP_ADDRESS", DEFAULTS.http));
   const recoveryPath = from(flags.recoveryPath, "RECOVERY_PATH", DEFAULTS.recoveryPath);
   const config = fooProxyConfig(flags, { listen: listen.url, forward: forward.url, recoveryPath });
-  return runNode({ config, load: undefined, warnings: [], face: new FooFace(face, forward) });
+  return runNode({ config, load: undefined, warnings: [], face: new FooFace(face, forward, config) });
 }
 
 class FooFace implements NodeFace {
   readonly #address: ListenerAddress;
   readonly #forward: TargetAddress;
+  readonly #names: NameResolver;
   #endpoints: FooEndpoints | undefined;
   #probe: Promise<string | undefined> | undefined;
 
-  constructor(address: ListenerAddress, forward: TargetAddress) {
+  constructor(address: ListenerAddress, forward: TargetAddress, { resolver }: NodeConfig) {
     this.#address = address;
     this.#forward = forward;
+    this.#names = new NameResolver({ ...resolver, random: Math.random, now: () => performance.now() });
   }
 
   async start(node: RunningNode): Promise<string> {
@@ -57,6 +61,7 @@ class FooFace implements NodeFace {
     this.#probe ??= checkHealth({
       address: this.#forward,
       tls: undefined,
+      names: this.#names,
       http2: false,
       path: undefined,
       timeoutMs: PROBE_TIMEOUT_MS,

@@ -102,13 +102,13 @@ function dialSection(read: ReadFile) {
     url: parsed(
       "a URL such as wss://edge.example.com:8000",
       ofThisSystem(parseLinkAddress),
-      "The node to dial: `tcp://`, `tls://`, `ws://`, `wss://`, `unix:///path` or `unix:@name`.",
+      "The node to dial: `tcp://`, `tls://`, `ws://`, `wss://`, `unix:///path` or `unix:@name`; `srv+tls://NAME` and the like find it by SRV records, `naptr+tls://NAME` by NAPTR records.",
     ),
     cost: integer(0, 1_000_000, 0, "What the link costs to use, told to the other node; cheaper links are preferred."),
     links: integer(1, 1000, 1, "How many links to keep to it."),
     addresses: choice(
       ["first", "all"],
-      "Which addresses of a host's name to keep links to: the first that answers, or every one, of both families.",
+      "Which of what the name leads to, addresses of both families or servers of SRV and NAPTR records, to keep links to: the first that answers, or every one.",
     ).default("first"),
     resolveEvery: duration({
       min: "100ms",

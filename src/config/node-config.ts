@@ -5,11 +5,12 @@
  * as `LoadedText`.
  */
 import type { z } from "zod";
+import type { Place } from "../base/address.ts";
 import type { TokenSet } from "../link/tokens.ts";
 import type { LoadedText } from "./loaded-text.ts";
 import type { createConfigSchema } from "./schema.ts";
 
-type Frozen<Value> = Value extends LoadedText | TokenSet | string | number | boolean | undefined
+type Frozen<Value> = Value extends LoadedText | TokenSet | Place | string | number | boolean | undefined
   ? Value
   : { readonly [Key in keyof Value]-?: Frozen<Value[Key]> };
 

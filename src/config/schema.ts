@@ -15,6 +15,7 @@ import { analysisSection } from "./analyze-schema.ts";
 import { HOPS_MAX } from "../link/link-limits.ts";
 import { linksSection } from "./links-schema.ts";
 import { listenersSection } from "./listeners-schema.ts";
+import { resolverSection } from "./resolver-schema.ts";
 import { servicesSection } from "./services-schema.ts";
 import { datagramMismatches } from "./udp-schema.ts";
 
@@ -31,6 +32,7 @@ export function createConfigSchema(read: ReadFile) {
     log: logSection(),
     accessLog: maybe(accessLogSection("A line for each request of every listener, where they do not say otherwise.")),
     analysis: analysisSection(),
+    resolver: resolverSection(),
     cluster: z
       .never({ error: "not supported yet: leave the cluster section out" })
       .optional()

@@ -7,8 +7,9 @@
  * it is that answers gets the token.
  */
 import { isIP } from "node:net";
-import { type LinkAddress, parseLinkAddress } from "../base/address.ts";
+import { type LinkAddress, parseLinkAddress, type Place } from "../base/address.ts";
 import { messageOf } from "../base/errors.ts";
+import { formatDestination } from "../socket/name-resolver.ts";
 import { Dialer, type DialerOptions, type DialerStatus } from "./dialer.ts";
 import type { Link } from "./link.ts";
 import { proxyFor } from "./proxy-environment.ts";
@@ -26,8 +27,6 @@ export interface DialGroupOptions extends DialerOptions {
   readonly resolveEveryMs: number;
   /** Undefined: other routers are not dialled. */
   readonly discover: DiscoverOptions | undefined;
-  /** The addresses of a host, of both families. */
-  readonly resolve: (host: string) => Promise<readonly string[]>;
 }
 
 /** More than any name should have; each costs links. */
@@ -61,7 +60,7 @@ export class DialGroup {
     const { place } = address;
     const named = place.kind === "tcp" && isIP(place.host) === 0;
     // A proxy resolves names itself.
-    if (everyAddress && named && proxyFor(address, environment) === undefined) void this.#resolve(place.host);
+    if (everyAddress && named && proxyFor(address, environment) === undefined) void this.#resolve(place);
     else this.#keep(this.#own, new Map([["", this.#options]]));
   }
 
@@ -89,27 +88,27 @@ export class DialGroup {
     return [...this.#own.values(), ...this.#discovered.values()];
   }
 
-  async #resolve(host: string): Promise<void> {
-    const { resolve, resolveEveryMs, context, address } = this.#options;
+  async #resolve(place: Place & { readonly kind: "tcp" }): Promise<void> {
+    const { names, resolveEveryMs, context, address } = this.#options;
     let delayMs = resolveEveryMs;
     try {
-      const found = await resolve(host);
-      if (found.length === 0) throw new Error("it has no address");
+      const found = await names.current(place);
       if (this.#stopped) return;
-      const wanted = [...new Set(found)]
-        .slice(0, ADDRESSES_MAX)
-        .map((ip) => [ip, { ...this.#options, connectTo: ip }] as const);
-      this.#keep(this.#own, new Map(wanted));
+      const wanted = new Map<string, DialerOptions>();
+      for (const connectTo of found) {
+        if (wanted.size < ADDRESSES_MAX) wanted.set(formatDestination(connectTo), { ...this.#options, connectTo });
+      }
+      this.#keep(this.#own, wanted);
       this.#failure = "";
     } catch (error) {
       if (this.#stopped) return;
       // What was found before is still the best guess.
-      const message = `cannot resolve ${host}: ${messageOf(error)}`;
+      const message = `cannot resolve ${place.host}: ${messageOf(error)}`;
       context.logger[message === this.#failure ? "debug" : "warn"]({ url: address.url }, message);
       this.#failure = message;
       delayMs = Math.min(resolveEveryMs, this.#delay.afterFailure());
     }
-    this.#resolving = setTimeout(() => void this.#resolve(host), delayMs);
+    this.#resolving = setTimeout(() => void this.#resolve(place), delayMs);
   }
 
   /** The configured router names others. */

@@ -3,15 +3,18 @@
  *
  * Each step works on the socket of the one before. Aborting destroys whatever is there at the moment.
  */
-import { connect as connectSocket, isIP, type Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 
 import { WebSocket } from "ws";
 
-import { formatPlace, type LinkAddress, type Place } from "../base/address.ts";
+import { certificateName, formatPlace, type LinkAddress, type Place } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { certificateIdentity } from "./certificate-identity.ts";
 import { requestTunnel } from "./proxy-connect.ts";
+import type { Destination } from "../socket/connection-race.ts";
+import type { NameResolver } from "../socket/name-resolver.ts";
+import { connectPlace } from "../socket/place-connection.ts";
 import { HTTP_ALPN, secureSettings } from "../socket/tls-settings.ts";
 import { LINK_ALPN } from "./link-tls.ts";
 import { SocketTransport } from "./transport-socket.ts";
@@ -33,8 +36,9 @@ export interface TlsClientOptions {
 
 export interface DialOptions {
   readonly address: LinkAddress;
-  /** The IP address to go to; undefined leaves the host's name to the system. */
-  readonly connectTo: string | undefined;
+  /** Where to go; undefined: to wherever the address's name leads. */
+  readonly connectTo: Destination | undefined;
+  readonly names: NameResolver;
   readonly tls: TlsClientOptions;
   readonly proxy: URL | undefined;
   readonly websocketMessageBytesMax: number;
@@ -43,7 +47,7 @@ export interface DialOptions {
 
 /** Rejects with `LINK_UNREACHABLE`, whose message says what was tried and why it failed. */
 export async function dialTransport(options: DialOptions): Promise<Transport> {
-  const { address, proxy, signal } = options;
+  const { address, names, proxy, signal } = options;
   let socket: Socket | undefined;
   const abort = (): void => {
     socket?.destroy();
@@ -52,15 +56,20 @@ export async function dialTransport(options: DialOptions): Promise<Transport> {
   try {
     signal.throwIfAborted();
     if (proxy === undefined) {
-      socket = openSocket(placeOf(options));
+      socket = openSocket(placeOf(options), names);
       await event(socket, "connect");
     } else {
-      socket = await connectThrough(proxy, address.place, (current) => {
+      socket = await connectThrough(proxy, address.place, names, (current) => {
         socket = current;
       });
     }
     if (address.transport === "tls" || address.transport === "wss") {
-      socket = secure(socket, hostOf(address.place), address.transport === "tls" ? LINK_ALPN : HTTP_ALPN, options.tls);
+      socket = secure(
+        socket,
+        certificateName(address.place),
+        address.transport === "tls" ? LINK_ALPN : HTTP_ALPN,
+        options.tls,
+      );
       await event(socket, "secureConnect");
     }
     return await createTransport(socket, options);
@@ -72,11 +81,41 @@ export async function dialTransport(options: DialOptions): Promise<Transport> {
   }
 }
 
-async function connectThrough(proxy: URL, destination: Place, current: (socket: Socket) => void): Promise<Socket> {
+/** The proxy finds hosts itself, but not the records of a name. */
+async function connectThrough(
+  proxy: URL,
+  destination: Place,
+  names: NameResolver,
+  current: (socket: Socket) => void,
+): Promise<Socket> {
+  if (destination.kind === "unix" || destination.records === undefined) {
+    return tunnelTo(destination, proxy, names, current);
+  }
+  const failures: unknown[] = [];
+  for (const one of await names.hosts(destination)) {
+    if (one instanceof Error) {
+      failures.push(one);
+      continue;
+    }
+    try {
+      return await tunnelTo({ kind: "tcp", ...one }, proxy, names, current);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw new AggregateError(failures);
+}
+
+async function tunnelTo(
+  destination: Place,
+  proxy: URL,
+  names: NameResolver,
+  current: (socket: Socket) => void,
+): Promise<Socket> {
   const secureProxy = proxy.protocol === "https:";
   const host = proxy.hostname.replace(/^\[|\]$/g, "");
   const port = proxy.port === "" ? (secureProxy ? 443 : 80) : Number(proxy.port);
-  let socket = openSocket({ kind: "tcp", host, port });
+  let socket = openSocket({ kind: "tcp", host, port }, names);
   current(socket);
   try {
     await event(socket, "connect");
@@ -93,16 +132,11 @@ async function connectThrough(proxy: URL, destination: Place, current: (socket: 
 }
 
 function placeOf({ address: { place }, connectTo }: DialOptions): Place {
-  return place.kind === "tcp" && connectTo !== undefined ? { ...place, host: connectTo } : place;
+  return place.kind === "tcp" && connectTo !== undefined ? { kind: "tcp", ...connectTo } : place;
 }
 
-function openSocket(place: Place): Socket {
-  // Both address families are tried, so that a name with a dead IPv6 address still works.
-  const socket =
-    place.kind === "unix"
-      ? connectSocket({ path: place.path })
-      : connectSocket({ host: place.host, port: place.port, autoSelectFamily: true, noDelay: true });
-  return guarded(socket);
+function openSocket(place: Place, names: NameResolver): Socket {
+  return guarded(connectPlace(place, names, { noDelay: true }));
 }
 
 function secure(socket: Socket, host: string, alpn: string, tls: TlsClientOptions): TLSSocket {
@@ -140,8 +174,10 @@ function upgrade(
   identity: string | undefined,
 ): Promise<Transport> {
   const kind = address.transport === "wss" ? "wss" : "ws";
+  const { place } = address;
+  const host = place.kind === "tcp" && place.records === undefined ? remoteAddress : certificateName(place);
   // The socket is there already, so the request is a plain one; what it says about the host stays the same.
-  const webSocket = new WebSocket(`ws://${remoteAddress}${address.path}`, [WEBSOCKET_SUBPROTOCOL], {
+  const webSocket = new WebSocket(`ws://${host}${address.path}`, [WEBSOCKET_SUBPROTOCOL], {
     createConnection: () => socket,
     perMessageDeflate: false,
     maxPayload: websocketMessageBytesMax,
@@ -179,10 +215,6 @@ function event(socket: Socket, name: "connect" | "secureConnect"): Promise<void>
     socket.once("error", reject);
     socket.once("close", closed);
   });
-}
-
-function hostOf(place: Place): string {
-  return place.kind === "tcp" ? place.host : "localhost";
 }
 
 function unreachable(address: LinkAddress, error: unknown): PolarityError {

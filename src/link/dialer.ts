@@ -6,6 +6,8 @@
  */
 import type { LinkAddress } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import type { Destination } from "../socket/connection-race.ts";
+import { formatDestination, type NameResolver } from "../socket/name-resolver.ts";
 import { dialTransport, type TlsClientOptions } from "./dial-transport.ts";
 import { JoinedLink } from "./joined-link.ts";
 import type { LinkContext, LinkOwner } from "./link-context.ts";
@@ -15,8 +17,10 @@ import { ReconnectDelay } from "./reconnect-delay.ts";
 
 export interface DialerOptions {
   readonly address: LinkAddress;
-  /** The IP address to go to; left out, the host's name is left to the system. */
-  readonly connectTo?: string | undefined;
+  /** Where to go; left out, wherever the address's name leads. */
+  readonly connectTo?: Destination | undefined;
+  /** Who finds that out. */
+  readonly names: NameResolver;
   /** The router names others that are worth joining, each time all of them. */
   readonly advised?: ((routers: readonly string[]) => void) | undefined;
   /** How many links to keep. */
@@ -171,7 +175,7 @@ class LinkPlace implements LinkOwner {
   async #dial(): Promise<void> {
     if (this.#stopped || this.#attempt !== undefined || this.#joining !== undefined) return;
     clearTimeout(this.#retry);
-    const { address, connectTo, tls, environment, context, token, features, advised } = this.#options;
+    const { address, connectTo, names, tls, environment, context, token, features, advised } = this.#options;
     const { handshakeMs, websocketMessageBytesMax } = context.limits;
     const attempt = new AbortController();
     this.#attempt = attempt;
@@ -181,7 +185,7 @@ class LinkPlace implements LinkOwner {
     try {
       const proxy = proxyFor(address, environment);
       const { signal } = attempt;
-      const options = { address, connectTo, tls, proxy, websocketMessageBytesMax, signal };
+      const options = { address, connectTo, names, tls, proxy, websocketMessageBytesMax, signal };
       const transport = await dialTransport(options);
       this.#attempt = undefined;
       if (attempt.signal.aborted) {
@@ -237,7 +241,10 @@ class DialReport {
   /** For people. */
   get where(): string {
     const { address, connectTo } = this.#options;
-    return connectTo === undefined ? address.url : `${address.url} (${connectTo})`;
+    if (connectTo === undefined) return address.url;
+    const { place } = address;
+    const isPlain = place.kind === "tcp" && place.records === undefined;
+    return `${address.url} (${isPlain ? connectTo.host : formatDestination(connectTo)})`;
   }
 
   get failure(): string | undefined {

@@ -17,6 +17,7 @@ import type { Preamble } from "../link/preamble.ts";
 import { DEFAULT_MUX_LIMITS, WindowBudget } from "../mux/mux-limits.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { NameResolver } from "../socket/name-resolver.ts";
 import { configKey } from "./config-key.ts";
 import { CrankerOffers, waitingForBusy } from "./cranker-offers.ts";
 import type { ObservedLinks } from "./node-observer.ts";
@@ -34,8 +35,7 @@ export interface LinkHubOptions {
   readonly logger: Logger;
   readonly random: () => number;
   readonly limits: LimitsConfig;
-  /** The addresses of a host. */
-  readonly resolve: (host: string) => Promise<readonly string[]>;
+  readonly names: NameResolver;
   /** Routers that this node may ask. */
   readonly relayOffers: RelayOffers;
   /** What others pass on to this node, and what it passes on. */
@@ -359,7 +359,7 @@ export class LinkHub implements LinkEvents {
       everyAddress: config.addresses === "all",
       resolveEveryMs: config.resolveEveryMs,
       discover: config.discover,
-      resolve: this.#options.resolve,
+      names: this.#options.names,
       cost: config.cost,
       features: () => this.#features(config.relay, this.#options.wantsPaths()),
       token: config.token?.text.trim(),

@@ -9,6 +9,7 @@ import type { Announcement } from "../registry/announcement.ts";
 import { LOCAL_IDENTITY, type Registry } from "../registry/registry.ts";
 import { DatagramCounters } from "../registry/datagram-counters.ts";
 import { ServerTallies } from "../registry/server-tallies.ts";
+import type { NameResolver } from "../socket/name-resolver.ts";
 import { HTTP2_ALPN, HTTP_ALPN } from "../socket/tls-settings.ts";
 import { AnalyzedTarget } from "../target/analyzed-target.ts";
 import { AppTls } from "../target/app-tls.ts";
@@ -35,6 +36,7 @@ export interface LocalServicesOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly names: NameResolver;
   readonly analyses: Analyses;
   readonly events: AnnouncementEvents;
 }
@@ -241,14 +243,15 @@ export class LocalServices {
   }
 
   #createOne(address: TargetAddress, config: ServiceConfig, tls: AppTls | undefined): Target {
-    const context: TargetContext = { clock: this.#coarse };
+    const { names } = this.#options;
+    const context: TargetContext = { clock: this.#coarse, names };
     const { connectTimeoutMs, responseTimeoutMs, stallTimeoutMs, keepAlive, proxyProtocol } = config;
     if (config.protocol === "udp") {
       const counters = (): DatagramCounters =>
         this.#options.registry.statistics(config.name)?.datagrams ?? new DatagramCounters();
       return new UdpTarget(context, { address, ...config.udp, counters });
     }
-    if (config.protocol !== "http/1.1") return new TcpTarget({ address, tls, connectTimeoutMs, proxyProtocol });
+    if (config.protocol !== "http/1.1") return new TcpTarget({ address, tls, names, connectTimeoutMs, proxyProtocol });
     const Served = config.http2 ? Http2Target : HttpTarget;
     return new Served(context, {
       address,
@@ -265,7 +268,7 @@ export class LocalServices {
   }
 
   #createHealth(config: ServiceConfig, tls: AppTls | undefined): Health | undefined {
-    const { clock, logger, random } = this.#options;
+    const { clock, logger, random, names } = this.#options;
     const check = config.health;
     if (check === undefined) return undefined;
     const health: Health = new Health(
@@ -274,8 +277,9 @@ export class LocalServices {
         probe: () => {
           const { http2, proxyProtocol } = config;
           const { path, timeoutMs } = check;
+          const common = { names, http2, path, timeoutMs, proxyProtocol };
           const checks = config.targets.map((address) =>
-            checkHealth({ address, tls: usesTls(address) ? tls : undefined, http2, path, timeoutMs, proxyProtocol }),
+            checkHealth({ address, tls: usesTls(address) ? tls : undefined, ...common }),
           );
           // One that is well will do.
           void Promise.all(checks).then((failures) => {

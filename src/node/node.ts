@@ -12,7 +12,7 @@ import { DenseSet } from "../base/dense-set.ts";
 import { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
-import { lookUpHost } from "../link/host-lookup.ts";
+import { NameResolver } from "../socket/name-resolver.ts";
 import { OfferWaiters } from "../registry/offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "../registry/registry.ts";
 import type { Copy, ExchangeContext } from "../session/exchange-contract.ts";
@@ -106,6 +106,7 @@ class Node implements PolarityNode, ExchangeContext {
   readonly #report: NodeReport;
   readonly #startedAt: number;
   readonly #dialled: DialledStreams;
+  readonly #names: NameResolver;
   #config: NodeConfig;
   #noConnector: boolean | undefined;
   #state: NodeState = "starting";
@@ -113,13 +114,14 @@ class Node implements PolarityNode, ExchangeContext {
   #draining: Promise<{ cutOff: number }> | undefined;
   readonly #waits = new IdleWaits();
 
-  constructor(config: NodeConfig, { logger, clock, version, observer, resolve = lookUpHost }: NodeEnvironment) {
+  constructor(config: NodeConfig, { logger, clock, version, observer, resolve }: NodeEnvironment) {
     const instance = randomUUID();
     const { name } = config.node;
     const { random } = this;
     this.#config = config;
     this.#logger = logger;
     this.clock = clock;
+    this.#names = new NameResolver({ ...config.resolver, random, now: () => clock.now(), lookUp: resolve });
     this.#alarm = new Alarm(clock);
     this.#startedAt = clock.now();
     this.registry = new Registry({
@@ -140,6 +142,7 @@ class Node implements PolarityNode, ExchangeContext {
       clock,
       logger,
       random,
+      names: this.#names,
       analyses: this.#analyses,
       events: {
         announced: (announcement) => this.#hub.announce(announcement),
@@ -165,7 +168,7 @@ class Node implements PolarityNode, ExchangeContext {
       logger,
       random,
       limits: config.limits,
-      resolve,
+      names: this.#names,
       services: () => this.#services,
       relayOffers: this.#relayOffers,
       pathOffers: new PathOffers(pathOptions),
@@ -306,6 +309,7 @@ class Node implements PolarityNode, ExchangeContext {
   }
 
   async #apply(config: NodeConfig): Promise<void> {
+    this.#names.configure(config.resolver);
     await this.#analyses.prepare(config);
     await this.#accessLogs.open(config);
     await this.#listeners.configure(config.listeners);

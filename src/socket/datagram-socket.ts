@@ -72,13 +72,13 @@ export class DatagramSocket {
     }
   }
 
-  /** Connects, so that it hears one app only, and of its refusals. `connected` or `broken` follows, not within the call. */
+  /** Connects to an IP address, so that it hears one app only, and of its refusals. `connected` or `broken` follows, not within the call. */
   static connect(
-    { host, port }: HostAndPort,
+    found: HostAndPort | Promise<HostAndPort>,
     events: DatagramEvents & Required<Pick<DatagramEvents, "connected" | "broken">>,
   ): { close(): void; send(datagram: Buffer): boolean } {
     const connecting = new Connecting(events);
-    const connect = (address: string): void => {
+    const connect = ({ host: address, port }: HostAndPort): void => {
       if (connecting.closed) return;
       try {
         const socket = new DatagramSocket(isIPv6(address) ? 6 : 4, events);
@@ -88,12 +88,9 @@ export class DatagramSocket {
         events.broken(error as Error);
       }
     };
-    if (isIP(host) !== 0) queueMicrotask(() => connect(host));
-    else {
-      resolved(host).then(connect, (error: unknown) => {
-        if (!connecting.closed) events.broken(error as Error);
-      });
-    }
+    Promise.resolve(found).then(connect, (error: unknown) => {
+      if (!connecting.closed) events.broken(error as Error);
+    });
     return connecting;
   }
 

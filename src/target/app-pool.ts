@@ -6,6 +6,7 @@
  *
  * take and give: O(1); with PROXY headers O(idle connections). sweep: O(idle connections).
  */
+import { AppAddresses } from "./app-addresses.ts";
 import { AppConnection } from "./app-connection.ts";
 import { type ProxyProtocol, prefaceFor } from "./app-preface.ts";
 import { type AppPlace, connectApp } from "./app-socket.ts";
@@ -25,11 +26,14 @@ const KEEP_ALIVE_MARGIN_MS = 1_000;
 
 export class AppPool {
   readonly #options: AppPoolOptions;
+  /** Undefined where the app has no name. */
+  readonly #addresses: AppAddresses | undefined;
   #idle: AppConnection[] = [];
   #open = 0;
 
   constructor(options: AppPoolOptions) {
     this.#options = options;
+    this.#addresses = AppAddresses.of(options.app, () => this.#letGo());
   }
 
   /** Connections, idle and busy. */
@@ -79,7 +83,8 @@ export class AppPool {
         : Math.min(this.#options.idleMs, Math.max(0, appKeepsMs - KEEP_ALIVE_MARGIN_MS));
     // What one client may use alone is worth less than what the next request may be.
     if (!this.#shared && keepMs > 0 && this.#idle.length >= this.#options.idleMax) this.#idle[0]?.destroy();
-    if (keepMs === 0 || this.#idle.length >= this.#options.idleMax) {
+    const elsewhere = this.#addresses !== undefined && !this.#addresses.has(connection.stream.socket);
+    if (elsewhere || keepMs === 0 || this.#idle.length >= this.#options.idleMax) {
       connection.destroy();
       return;
     }
@@ -90,6 +95,7 @@ export class AppPool {
 
   /** Closes the connections that have been idle too long. */
   sweep(now: number): void {
+    if (this.#open > 0) this.#addresses?.sweep(now);
     // Apps may keep each of them for a time of its own. From the end, because those that go leave the list.
     for (let at = this.#idle.length - 1; at >= 0; at--) {
       const connection = this.#idle[at]!;
@@ -99,6 +105,13 @@ export class AppPool {
 
   close(): void {
     for (const connection of this.#idle.slice()) connection.destroy();
+  }
+
+  /** Ends idle connections to where the app is no more. */
+  #letGo(): void {
+    for (const connection of this.#idle.slice()) {
+      if (!this.#addresses!.has(connection.stream.socket)) connection.destroy();
+    }
   }
 
   #gone(connection: AppConnection): void {

@@ -1,6 +1,8 @@
 /** Connecting to an app: a socket that may be written to at once, and that says why it could not connect. */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Place } from "../base/address.ts";
+import type { NameResolver } from "../socket/name-resolver.ts";
+import { connectPlace } from "../socket/place-connection.ts";
 import { SHARED_READ } from "../socket/shared-read.ts";
 import { QUIET_PROBE_MS } from "../socket/socket-stream.ts";
 import type { AppTls } from "./app-tls.ts";
@@ -14,11 +16,13 @@ export interface AppPlace {
   readonly place: Place;
   /** For apps that speak TLS. */
   readonly tls: AppTls | undefined;
+  /** Who finds out where it is. */
+  readonly names: NameResolver;
 }
 
 /** What is written meanwhile is sent once connected, behind the `preface`, which is never encrypted. */
-export function connectApp({ place, tls }: AppPlace, timeoutMs: number, preface?: Buffer): Socket {
-  const socket = tls === undefined ? connectPlain(place) : tls.connect(place, preface);
+export function connectApp({ place, tls, names }: AppPlace, timeoutMs: number, preface?: Buffer): Socket {
+  const socket = tls === undefined ? connectPlace(place, names, PLAIN) : tls.connect(place, names, preface);
   if (tls === undefined && preface !== undefined) socket.write(preface);
   const timer = setTimeout(() => {
     socket.destroy(new ConnectTimeout(`no connection within ${timeoutMs} ms`));
@@ -34,17 +38,10 @@ export function onceConnected(socket: Socket, connected: () => void): void {
   socket.once("encrypted" in socket ? "secureConnect" : "connect", connected);
 }
 
-/** Both address families are tried where a name has both. */
-function connectPlain(place: Place): Socket {
-  if (place.kind === "unix") return connect({ path: place.path, allowHalfOpen: true, onread: SHARED_READ });
-  return connect({
-    host: place.host,
-    port: place.port,
-    allowHalfOpen: true,
-    autoSelectFamily: true,
-    // An app whose machine vanished says nothing more, also in the middle of an answer without end.
-    keepAlive: true,
-    keepAliveInitialDelay: QUIET_PROBE_MS,
-    onread: SHARED_READ,
-  });
-}
+const PLAIN = {
+  allowHalfOpen: true,
+  // An app whose machine vanished says nothing more, also in the middle of an answer without end.
+  keepAlive: true,
+  keepAliveInitialDelay: QUIET_PROBE_MS,
+  onread: SHARED_READ,
+} as const;

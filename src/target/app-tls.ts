@@ -12,8 +12,11 @@ import {
   type SecureContext,
   type TLSSocket,
 } from "node:tls";
-import type { Place } from "../base/address.ts";
+import { certificateName, type Place } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { RACING, raceInto } from "../socket/connection-race.ts";
+import type { NameResolver } from "../socket/name-resolver.ts";
+import { needsRace } from "../socket/place-connection.ts";
 import { secureSettings } from "../socket/tls-settings.ts";
 import { QUIET_PROBE_MS } from "../socket/socket-stream.ts";
 
@@ -56,8 +59,11 @@ export class AppTls {
   }
 
   /** A socket that says `secureConnect`, or why not. `preface` goes ahead of TLS, in clear. */
-  connect(place: Place, preface: Buffer | undefined): TLSSocket {
-    const socket = connect({ ...this.#settings(place), ...underlying(place, preface), ...HALF_OPEN });
+  connect(place: Place, names: NameResolver, preface: Buffer | undefined): TLSSocket {
+    const races = needsRace(place);
+    const under = races ? { host: place.host, port: place.port, ...RACING } : underlying(place, preface);
+    const socket = connect({ ...this.#settings(place), ...under, ...HALF_OPEN });
+    if (races) raceInto(socket, names.destinations(place), { preface });
     socket.setKeepAlive(true, QUIET_PROBE_MS);
     socket.on("session", (session) => {
       this.#session = session;
@@ -67,7 +73,7 @@ export class AppTls {
 
   #settings(place: Place): ConnectionOptions {
     const { serverName, insecureSkipVerify, protocols } = this.#options;
-    const expected = serverName ?? (place.kind === "tcp" ? place.host : "localhost");
+    const expected = serverName ?? certificateName(place);
     return {
       secureContext: this.#context,
       rejectUnauthorized: !insecureSkipVerify,
@@ -83,8 +89,8 @@ export class AppTls {
 function underlying(place: Place, preface: Buffer | undefined): ConnectionOptions {
   if (place.kind === "unix") return { path: place.path };
   const { host, port } = place;
-  // Both address families are tried where a name has both, except behind a preface, which needs a socket of its own.
   if (preface === undefined) return { host, port, ...AUTO_SELECT };
+  // A preface needs a socket of its own.
   const socket = connectSocket({ host, port, allowHalfOpen: true, autoSelectFamily: false });
   socket.write(preface);
   return { socket };

@@ -1,8 +1,10 @@
 /** One active check of an app: a GET that is answered with 2xx or 3xx, or a connection that is accepted. */
-import { connect, type Socket } from "node:net";
-import { formatPlace, type Place, type TargetAddress } from "../base/address.ts";
+import type { Socket } from "node:net";
+import { certificateName, formatPlace, type TargetAddress } from "../base/address.ts";
+import type { NameResolver } from "../socket/name-resolver.ts";
 import { http } from "../socket/node-http.ts";
 import { ownPreface, type ProxyProtocol } from "./app-preface.ts";
+import { connectPlace } from "../socket/place-connection.ts";
 import { tlsReason } from "../socket/tls-settings.ts";
 import { connectApp, onceConnected } from "./app-socket.ts";
 import type { AppTls } from "./app-tls.ts";
@@ -11,6 +13,7 @@ import { checkGetHttp2 } from "./health-check-http2.ts";
 export interface HealthCheckOptions {
   readonly address: TargetAddress;
   readonly tls: AppTls | undefined;
+  readonly names: NameResolver;
   /** The app speaks HTTP/2. */
   readonly http2: boolean;
   /** What to GET; undefined: being able to connect is enough. */
@@ -22,18 +25,26 @@ export interface HealthCheckOptions {
 
 /** Resolves with how the check failed, or undefined when it passed; never rejects. */
 export function checkHealth(options: HealthCheckOptions): Promise<string | undefined> {
-  const { address, tls, path, timeoutMs } = options;
+  const { address, tls, names, path, timeoutMs } = options;
   if (path === undefined) return checkConnect(options);
   if (!options.http2) return checkGet(options, path);
-  const authority = address.place.kind === "unix" ? "localhost" : formatPlace(address.place);
-  return checkGetHttp2({ place: address.place, tls }, authority, path, timeoutMs);
+  const { place } = address;
+  const isPlain = place.kind === "tcp" && place.records === undefined;
+  const authority = isPlain ? formatPlace(place) : certificateName(place);
+  return checkGetHttp2({ place, tls, names }, authority, path, timeoutMs);
 }
 
-function checkConnect({ address, tls, timeoutMs, proxyProtocol }: HealthCheckOptions): Promise<string | undefined> {
+function checkConnect({
+  address,
+  tls,
+  names,
+  timeoutMs,
+  proxyProtocol,
+}: HealthCheckOptions): Promise<string | undefined> {
   return new Promise((resolve) => {
     // An app would call a connection without its header broken.
     const preface = proxyProtocol === "none" ? undefined : ownPreface(proxyProtocol);
-    const socket = connectApp({ place: address.place, tls }, timeoutMs, preface);
+    const socket = connectApp({ place: address.place, tls, names }, timeoutMs, preface);
     onceConnected(socket, () => {
       socket.destroySoon();
       resolve(undefined);
@@ -43,20 +54,20 @@ function checkConnect({ address, tls, timeoutMs, proxyProtocol }: HealthCheckOpt
 }
 
 function checkGet(options: HealthCheckOptions, path: string): Promise<string | undefined> {
-  const { address, tls, timeoutMs, proxyProtocol } = options;
+  const { address, tls, timeoutMs } = options;
   const { place } = address;
-  const where = place.kind === "unix" ? { socketPath: place.path } : { host: place.host, port: place.port };
+  // For the Host field; the connection is made below.
+  const port = place.kind === "tcp" && place.records === undefined ? { port: place.port } : {};
   return new Promise((resolve) => {
     const check = http.request(
       {
-        ...where,
+        host: certificateName(place),
+        ...port,
         path,
         timeout: timeoutMs,
         headers: { "User-Agent": "polarity-health-check" },
         // An agent would make the connection in its own way.
-        ...(proxyProtocol === "none" && tls === undefined
-          ? { agent: false }
-          : { createConnection: () => connectForCheck(place, tls, proxyProtocol) }),
+        createConnection: () => connectForCheck(options),
         ...(tls === undefined ? {} : { defaultPort: 443 }),
       },
       (response) => {
@@ -73,10 +84,10 @@ function checkGet(options: HealthCheckOptions, path: string): Promise<string | u
   });
 }
 
-function connectForCheck(place: Place, tls: AppTls | undefined, proxyProtocol: ProxyProtocol): Socket {
+function connectForCheck({ address: { place }, tls, names, proxyProtocol }: HealthCheckOptions): Socket {
   const preface = proxyProtocol === "none" ? undefined : ownPreface(proxyProtocol);
-  if (tls !== undefined) return tls.connect(place, preface);
-  const socket = connect(place.kind === "unix" ? { path: place.path } : { host: place.host, port: place.port });
+  if (tls !== undefined) return tls.connect(place, names, preface);
+  const socket = connectPlace(place, names, {});
   if (preface !== undefined) socket.write(preface);
   return socket;
 }

@@ -19,7 +19,7 @@ export class HttpTarget implements Target, HttpServingHost {
     this.options = options;
     this.url = options.address.url;
     this.pool = new AppPool({
-      app: { place: options.address.place, tls: options.tls },
+      app: { place: options.address.place, tls: options.tls, names: context.names },
       who: `the app ${this.url}`,
       connectTimeoutMs: options.connectTimeoutMs,
       idleMax: options.idleConnectionsMax,

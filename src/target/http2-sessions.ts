@@ -4,9 +4,11 @@
  * take: O(connections), of which there are few. sweep: the same.
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { http2 } from "../socket/node-http2.ts";
 import { HTTP2_ALPN } from "../socket/tls-settings.ts";
+import { AppAddresses } from "./app-addresses.ts";
 import { type AppPlace, connectApp, onceConnected } from "./app-socket.ts";
 
 export interface Http2SessionsOptions {
@@ -27,6 +29,7 @@ export class AppSession {
   /** Requests on it. */
   active = 0;
   connected = false;
+  readonly socket: Socket;
   /** It takes new requests. */
   usable = true;
   /** It has served before: the app may be closing it just now. */
@@ -38,6 +41,7 @@ export class AppSession {
 
   constructor({ app, connectTimeoutMs }: Http2SessionsOptions, gone: (session: AppSession) => void) {
     const socket = connectApp(app, connectTimeoutMs);
+    this.socket = socket;
     onceConnected(socket, () => {
       if (app.tls !== undefined && (socket as TLSSocket).alpnProtocol !== HTTP2_ALPN) {
         socket.destroy(new Error("it did not agree to HTTP/2"));
@@ -94,9 +98,12 @@ export class AppSession {
 export class Http2Sessions {
   readonly #options: Http2SessionsOptions;
   readonly #sessions = new Set<AppSession>();
+  /** Undefined where the app has no name. */
+  readonly #addresses: AppAddresses | undefined;
 
   constructor(options: Http2SessionsOptions) {
     this.#options = options;
+    this.#addresses = AppAddresses.of(options.app, () => this.#letGo());
   }
 
   /** Connections, idle and busy. */
@@ -127,9 +134,15 @@ export class Http2Sessions {
   }
 
   sweep(now: number): void {
+    if (this.#sessions.size > 0) this.#addresses?.sweep(now);
     for (const session of this.#sessions) {
       if (session.active === 0 && session.reused && now - session.idleSince >= this.#options.idleMs) session.close();
     }
+  }
+
+  /** Gives nothing more to connections to where the app is no more. */
+  #letGo(): void {
+    for (const session of this.#sessions) if (!this.#addresses!.has(session.socket)) session.close();
   }
 
   close(): void {

@@ -19,7 +19,7 @@ export class Http2Target implements Target, Http2ServingHost {
     this.options = options;
     this.url = options.address.url;
     this.sessions = new Http2Sessions({
-      app: { place: options.address.place, tls: options.tls },
+      app: { place: options.address.place, tls: options.tls, names: context.names },
       connectTimeoutMs: options.connectTimeoutMs,
       idleMs: options.idleMs,
     });

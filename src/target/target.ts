@@ -3,10 +3,13 @@ import type { ByteStream } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
+import type { NameResolver } from "../socket/name-resolver.ts";
 import { tlsReason } from "../socket/tls-settings.ts";
 
 export interface TargetContext {
   readonly clock: Clock;
+  /** Who finds out where apps are. */
+  readonly names: NameResolver;
 }
 
 export interface Target {

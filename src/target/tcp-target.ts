@@ -2,6 +2,7 @@
 import type { TargetAddress } from "../base/address.ts";
 import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
+import type { NameResolver } from "../socket/name-resolver.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
 import { type ProxyProtocol, prefaceFor } from "./app-preface.ts";
 import { connectApp, onceConnected } from "./app-socket.ts";
@@ -12,6 +13,7 @@ export interface TcpTargetOptions {
   readonly address: TargetAddress;
   /** Of a tls target. */
   readonly tls: AppTls | undefined;
+  readonly names: NameResolver;
   readonly connectTimeoutMs: number;
   readonly proxyProtocol: ProxyProtocol;
 }
@@ -31,10 +33,10 @@ export class TcpTarget implements Target {
   }
 
   accept(stream: ByteStream, client: string): void {
-    const { address, tls, connectTimeoutMs, proxyProtocol } = this.#options;
+    const { address, tls, names, connectTimeoutMs, proxyProtocol } = this.#options;
     const { place } = address;
     const preface = proxyProtocol === "none" ? undefined : prefaceFor(proxyProtocol, client, place);
-    const socket = connectApp({ place, tls }, connectTimeoutMs, preface);
+    const socket = connectApp({ place, tls, names }, connectTimeoutMs, preface);
     const app = new SocketStream(socket, { code: "TARGET_FAILED", who: `the app ${this.url}` }, NO_SINK);
     const serving = new TcpServing(this.url, stream, app, () => this.#serving.delete(serving));
     this.#serving.add(serving);

@@ -6,6 +6,7 @@ import { DatagramOutlet, type DatagramQueueLimit } from "../base/datagram-queue.
 import { PolarityError } from "../base/errors.ts";
 import type { DatagramCounters, DatagramDrop } from "../registry/datagram-counters.ts";
 import { type DatagramEvents, DatagramSocket } from "../socket/datagram-socket.ts";
+import { needsRace } from "../socket/place-connection.ts";
 import { type Target, type TargetContext, unreachable } from "./target.ts";
 
 export interface UdpTargetSettings {
@@ -89,7 +90,8 @@ class UdpServing implements ByteSink, FrameSink, DatagramEvents {
     this.#answers = new DatagramOutlet(stream, queue);
     this.#lastAt = target.context.clock.now();
     stream.sink = this;
-    this.#socket = DatagramSocket.connect(place, this);
+    const { names } = target.context;
+    this.#socket = DatagramSocket.connect(needsRace(place) ? names.first(place) : place, this);
   }
 
   abort(error: PolarityError): void {

@@ -19,6 +19,7 @@ import { encodeHeader, FLAG_SYN, TYPE_DATA } from "../../src/mux/frame.ts";
 import { TestAuthority } from "../support/certificates.ts";
 import { testCertificates } from "../support/link-media.ts";
 import { LinkNode, openStream } from "../support/link-node.ts";
+import { systemNames } from "../support/names.ts";
 
 const TEST_OPTIONS = { timeout: 20_000 };
 const LOOPBACK: Place = { kind: "tcp", host: "127.0.0.1", port: 0 };
@@ -303,6 +304,7 @@ function dial(t: TestContext, url: string, options: Partial<DialerOptions> = {},
     token: undefined,
     tls: {},
     environment: {},
+    names: systemNames,
     random: () => 0.01,
     context: node.context,
     ...options,

@@ -9,6 +9,7 @@ import { Acceptor } from "../../src/link/acceptor.ts";
 import { Dialer, type DialerOptions } from "../../src/link/dialer.ts";
 import { testCertificates } from "../support/link-media.ts";
 import { LinkNode, openStream } from "../support/link-node.ts";
+import { systemNames } from "../support/names.ts";
 
 const TEST_OPTIONS = { timeout: 20_000 };
 const CLOSED = new PolarityError("NODE_STOPPED", "the test is over");
@@ -218,6 +219,7 @@ function dial(
     token: undefined,
     tls: {},
     environment: {},
+    names: systemNames,
     random: () => 0.01,
     context: node.context,
     ...options,

@@ -14,6 +14,7 @@ import { TokenSet } from "../../src/link/tokens.ts";
 import { createMemoryTransportPair, type Split } from "../../src/link/transport-memory.ts";
 import { type Certificate, TestAuthority } from "./certificates.ts";
 import type { LinkNode } from "./link-node.ts";
+import { systemNames } from "./names.ts";
 
 export interface JoinOptions {
   readonly token?: string;
@@ -151,6 +152,7 @@ function sockets(transport: "tcp" | "unix" | "tls" | "ws" | "wss"): Medium {
         token: options.token,
         tls: { ca: authority.cert },
         environment: {},
+        names: systemNames,
         random: () => 0.01,
         context: connector.context,
       });

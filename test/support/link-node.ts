@@ -12,6 +12,7 @@ import type { Link, LinkEvents, LinkState } from "../../src/link/link.ts";
 import type { Preamble } from "../../src/link/preamble.ts";
 import { DEFAULT_MUX_LIMITS, type MuxLimits, WindowBudget } from "../../src/mux/mux-limits.ts";
 import type { Announcement } from "../../src/registry/announcement.ts";
+import { systemNames } from "./names.ts";
 
 export interface LinkNodeOptions {
   readonly offers?: readonly Announcement[];
@@ -123,6 +124,7 @@ export async function joinAs(context: TestContext, name: string, url: string): P
     token: undefined,
     tls: {},
     environment: {},
+    names: systemNames,
     random: Math.random,
     context: node.context,
   });

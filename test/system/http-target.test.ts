@@ -9,6 +9,7 @@ import { HttpTarget } from "../../src/target/http-target.ts";
 import { startWireApp } from "../support/apps.ts";
 import { until } from "../support/patience.ts";
 import { RecordingStream } from "../support/recording-stream.ts";
+import { systemNames } from "../support/names.ts";
 
 interface Options {
   readonly idleConnectionsMax?: number;
@@ -21,7 +22,7 @@ async function setUp(t: TestContext, answer: (head: string, socket: Socket) => v
   const app = await startWireApp(t, answer);
   const time = { now: 0 };
   const target = new HttpTarget(
-    { clock: { now: () => time.now } },
+    { clock: { now: () => time.now }, names: systemNames },
     {
       address: parseTargetAddress(app.url),
       tls: undefined,

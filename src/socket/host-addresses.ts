@@ -1,0 +1,62 @@
+/**
+ * The addresses of a host in the order in which RFC 8305 wants them tried: the families take turns, IPv6 first, and nobody
+ * waits for a family that the name servers are slow about.
+ */
+export type Family = 4 | 6;
+
+/** The addresses of a host, of one family. */
+export type AddressLookup = (host: string, family: Family) => Promise<readonly string[]>;
+
+/** How long the IPv4 addresses wait for the IPv6 ones. */
+export const RESOLUTION_DELAY_MS = 50;
+
+/** Throws why there is no address. The families are asked for at once, and what is not there yet is not waited for in vain. */
+export async function* addressesInOrder(host: string, lookUp: AddressLookup): AsyncGenerator<string> {
+  const six = new Answer(lookUp(host, 6));
+  const four = new Answer(lookUp(host, 4));
+  await Promise.race([six.settled, four.settled]);
+  if (six.pending && four.untried.length > 0) await within(RESOLUTION_DELAY_MS, six.settled);
+  let found = false;
+  let [turn, other] = [six, four];
+  while (turn.pending || other.pending || turn.untried.length + other.untried.length > 0) {
+    if (turn.untried.length + other.untried.length === 0) {
+      await Promise.race([turn, other].filter(({ pending }) => pending).map(({ settled }) => settled));
+      continue;
+    }
+    const family = turn.untried.length > 0 ? turn : other;
+    const address = family.untried.shift()!;
+    [turn, other] = family === six ? [four, six] : [six, four];
+    found = true;
+    yield address;
+  }
+  if (!found) throw six.error ?? four.error ?? new Error(`${host} has no address`);
+}
+
+/** What has come of one question. */
+class Answer {
+  pending = true;
+  untried: string[] = [];
+  error: unknown;
+  /** Never rejects. */
+  readonly settled: Promise<void>;
+
+  constructor(asked: Promise<readonly string[]>) {
+    this.settled = asked.then(
+      (addresses) => {
+        this.pending = false;
+        this.untried = [...addresses];
+      },
+      (error: unknown) => {
+        this.pending = false;
+        this.error = error;
+      },
+    );
+  }
+}
+
+async function within(ms: number, settled: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([settled, late.promise]);
+  clearTimeout(timer);
+}
