@@ -49,6 +49,7 @@ export class UdpAssociation implements ByteStream, Associated, FrameSink {
   sink: ByteSink = NO_SINK;
   #answered = false;
   #over = false;
+  #restMs: number | undefined;
   lastAt: number;
 
   constructor(
@@ -66,13 +67,22 @@ export class UdpAssociation implements ByteStream, Associated, FrameSink {
     this.lastAt = host.now();
   }
 
+  get over(): boolean {
+    return this.#over;
+  }
+
   get idleMs(): number {
+    if (this.#restMs !== undefined) return this.#restMs;
     return this.#answered ? this.#settings.idleTimeoutMs : this.#settings.unansweredTimeoutMs;
   }
 
   /** The client sent a datagram. */
   receive(datagram: Buffer): void {
     const { counters, room } = this.#host;
+    if (this.#over) {
+      counters.countDrop("unserved");
+      return;
+    }
     this.lastAt = this.#host.now();
     this.#budget.received(datagram.length);
     const frame = frameInto(room, datagram);
@@ -94,6 +104,12 @@ export class UdpAssociation implements ByteStream, Associated, FrameSink {
     if (this.#over) return;
     this.#over = true;
     this.sink.end();
+  }
+
+  /** It failed at once: for a moment, what its client sends is dropped instead of failing again. */
+  rest(ms: number): void {
+    this.#restMs = ms;
+    this.lastAt = this.#host.now();
   }
 
   // ── ByteStream: the service's side ──

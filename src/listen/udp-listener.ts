@@ -44,6 +44,8 @@ const LOG_EVERY_MS = 10_000;
 const SWEEP_MS = 200;
 /** While the listener drains, who is silent for so long has nothing to finish. */
 const DRAIN_QUIET_MS = 1_000;
+/** An association that failed sooner than this is not begun again sooner than this. */
+const FAILS_FAST_MS = 200;
 /** How long the service's side may take to end once the client's has. */
 const ENDING_MS = 10_000;
 
@@ -192,6 +194,7 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
     this.#ending.delete(association);
     this.#table.remove(association);
     association.release();
+    if (error !== undefined) this.#restIfFast(session, association);
     this.statistics.connectionsOpen--;
     const { accessLog, trusted } = this.#options;
     if (accessLog !== undefined) {
@@ -257,8 +260,17 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
     this.#refusals.log("warn", { listener: this.url, client, reason }, message);
   }
 
+  /** Nobody is to look for an app for each datagram of a client in haste. */
+  #restIfFast({ startedAt, bytesOut }: StreamSession, association: UdpAssociation): void {
+    const { host, port } = association;
+    if (bytesOut > 0 || this.now() - startedAt >= FAILS_FAST_MS || this.#table.find(host, port) !== undefined) return;
+    association.rest(FAILS_FAST_MS);
+    this.#table.add(association);
+  }
+
   #expire(association: UdpAssociation): void {
     this.#table.remove(association);
+    if (association.over) return;
     if (!this.#ending.has(association)) this.#ending.set(association, this.now());
     association.expire();
   }

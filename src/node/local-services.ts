@@ -6,6 +6,7 @@ import { Health } from "../balance/health.ts";
 import type { TargetAddress } from "../base/address.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
 import type { Announcement } from "../registry/announcement.ts";
+import { QuietLog } from "../link/quiet-log.ts";
 import { LOCAL_IDENTITY, type Registry } from "../registry/registry.ts";
 import { DatagramCounters } from "../registry/datagram-counters.ts";
 import { ServerTallies } from "../registry/server-tallies.ts";
@@ -61,6 +62,9 @@ interface LocalService {
 /** What apps may send as a head; the same bounds as for clients. */
 const HEAD_BYTES_MAX = 64 * 1024;
 const HEAD_LIMITS = { targetBytesMax: 64 * 1024, fieldCountMax: 1000 };
+
+/** Apps of datagrams that are not there. */
+const REFUSALS_SAID_EVERY_MS = 10_000;
 
 export class LocalServices {
   readonly #options: LocalServicesOptions;
@@ -249,7 +253,12 @@ export class LocalServices {
     if (config.protocol === "udp") {
       const counters = (): DatagramCounters =>
         this.#options.registry.statistics(config.name)?.datagrams ?? new DatagramCounters();
-      return new UdpTarget(context, { address, ...config.udp, counters });
+      const quiet = new QuietLog(this.#options.logger, this.#options.clock, REFUSALS_SAID_EVERY_MS);
+      const refused = (): void => {
+        const message = `nobody listens at ${address.url}: datagrams for service "${config.name}" are lost`;
+        quiet.log("warn", { service: config.name, target: address.url }, message);
+      };
+      return new UdpTarget(context, { address, ...config.udp, counters, refused });
     }
     if (config.protocol !== "http/1.1") return new TcpTarget({ address, tls, names, connectTimeoutMs, proxyProtocol });
     const Served = config.http2 ? Http2Target : HttpTarget;

@@ -198,7 +198,8 @@ function asItIs(
 function resolved(host: string): Promise<string> {
   if (isIP(host) !== 0) return Promise.resolve(host);
   return new Promise((resolve, reject) => {
-    lookup(host, (error, address) => {
+    // Of datagrams nobody knows whether somebody is there, so there is no trying one family after the other.
+    lookup(host, { order: "ipv4first" }, (error, address) => {
       if (error === null) resolve(address);
       else reject(error);
     });

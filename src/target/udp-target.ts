@@ -19,10 +19,13 @@ export interface UdpTargetSettings {
 export interface UdpTargetOptions extends UdpTargetSettings {
   readonly address: TargetAddress;
   readonly counters: () => DatagramCounters;
+  /** Nobody listens where the app should. */
+  readonly refused: () => void;
 }
 
 /** While the node drains, who is silent for so long has nothing to finish. */
 const DRAIN_QUIET_MS = 1_000;
+const SWEEP_MS = 200;
 /** How long the far side may take to end its half of what is over. */
 const ENDING_MS = 10_000;
 
@@ -34,6 +37,7 @@ export class UdpTarget implements Target {
   readonly room = frameRoom();
   readonly #serving = new Set<UdpServing>();
   idleTimeoutMs: number;
+  #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(context: TargetContext, options: UdpTargetOptions) {
     this.context = context;
@@ -55,6 +59,8 @@ export class UdpTarget implements Target {
   }
 
   sweep(now: number): void {
+    if (now - this.#sweptAt < SWEEP_MS) return;
+    this.#sweptAt = now;
     for (const serving of this.#serving) serving.sweep(now);
   }
 
@@ -173,6 +179,7 @@ class UdpServing implements ByteSink, FrameSink, DatagramEvents {
   /** Also where the app's machine refuses: it may be started in a moment, and the next datagram then finds it. */
   dropped(reason: DatagramDrop): void {
     this.#counters.countDrop(reason);
+    if (reason === "refused") this.#target.options.refused();
   }
 
   broken(error: Error): void {

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { NO_SINK } from "../../src/base/byte-stream.ts";
+import { forEachDatagram, frameInto, frameRoom } from "../../src/base/datagram-frames.ts";
+import { StreamRequest } from "../../src/base/upstream.ts";
 import { configOf, offered, portOf, startConnector, startNode, startRouter } from "../support/cluster.ts";
 import { DatagramClient, echoDatagrams, silentApp, startDatagramApp } from "../support/datagrams.ts";
 import { ask } from "../support/http-client.ts";
@@ -228,4 +230,43 @@ test("a port that is taken is said with its address", async (context) => {
     assert.match(error.message, new RegExp(`^cannot listen on ${app.url}: .*EADDRINUSE`));
     return "code" in error && error.code === "ADDRESS_IN_USE";
   });
+});
+
+test("an app that cannot be reached is not looked for with each datagram of a client in haste", async (context) => {
+  // Never a name, says RFC 6761.
+  const { node, port, dropped } = await startLocal(context, "udp://nobody.invalid:53", {});
+  const client = await DatagramClient.open(context, port);
+  let sent = 0;
+  const startedAt = performance.now();
+  await until("hundreds are dropped", () => {
+    for (let each = 0; each < 10; each++, sent++) client.send("?");
+    return dropped("unserved") > 500;
+  });
+  const { connectionsTotal, errors } = node.view().listeners[0]!;
+  const most = 2 + (performance.now() - startedAt) / 200;
+  assert.ok(connectionsTotal <= most, `${connectionsTotal} associations, at most ${most}`);
+  assert.ok((errors["TARGET_UNREACHABLE"] ?? 0) > 0);
+});
+
+test("frames that no network carries are dropped at the target, and the next ones pass", async (context) => {
+  const app = await echoDatagrams(context);
+  const { node } = await startLocal(context, app.url, {});
+  const heard: string[] = [];
+  const sink = {
+    ...NO_SINK,
+    data: (chunk: Buffer): void => {
+      forEachDatagram(chunk, (datagram) => heard.push(datagram.toString()));
+      stream.consumed(chunk.length);
+    },
+  };
+  const stream = node.dial(new StreamRequest("app", "udp", "", undefined, 1000), sink);
+  stream.write(frameInto(frameRoom(), Buffer.alloc(65_535)));
+  stream.write(frameInto(frameRoom(), Buffer.from("small")));
+  await until("the small one is answered", () => heard.length === 1);
+  assert.deepEqual(heard, ["small"]);
+  assert.deepEqual(node.view().services[0]!.datagrams!.dropped, { "too-large": 1 });
+  // The beginning of a datagram that never comes.
+  stream.write(Buffer.from([0, 5, 1]));
+  stream.end();
+  await until("its socket is closed", () => node.view().services[0]!.requestsActive === 0);
 });
