@@ -37,8 +37,8 @@ export function listenerUdpSection() {
     associations: integer(
       1,
       1_000_000,
-      16_384,
-      "Client addresses and ports at once; datagrams of others are dropped. Stops made-up addresses taking every stream and descriptor.",
+      8192,
+      "Client addresses and ports at once; datagrams of others are dropped. Each takes a stream of a link and a descriptor of its app's node, so stay below `limits.streams` and what that node has. Stops made-up addresses taking all of them.",
     ),
     associationsPerClient: integer(
       0,
