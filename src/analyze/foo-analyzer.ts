@@ -66,36 +66,40 @@ class FooAnalyzer implements Analyzer {
 
 class FooTap implements Tap {
   readonly #analyzer: FooAnalyzer;
+  readonly #counts = new FooCounts();
+  readonly #durations = new LatencyHistogram();
   readonly #client: FooScanner;
   readonly #server: FooScanner;
-  readonly #outstanding = new Outstanding();
-  readonly #durations = new LatencyHistogram();
-  readonly #counts = { req: 0, ack: 0, nak: 0, other: 0 };
-  #now = 0;
+  readonly #fromClient: FooSide;
+  readonly #fromServer: FooSide;
 
   constructor(analyzer: FooAnalyzer) {
     this.#analyzer = analyzer;
-    const other = (): void => this.#other();
-    const client: FooSink = { message: (type, seq) => this.#fromClient(type, seq), other };
-    const server: FooSink = { message: (type, seq) => this.#fromServer(type, seq), other };
-    this.#client = new FooScanner(client);
-    this.#server = new FooScanner(server);
+    const outstanding = new Outstanding();
+    this.#fromClient = new FooSide(analyzer, outstanding, this.#durations, true);
+    this.#fromServer = new FooSide(analyzer, outstanding, this.#durations, false);
+    this.#client = new FooScanner(this.#fromClient);
+    this.#server = new FooScanner(this.#fromServer);
   }
 
   fromClient(bytes: Buffer, now: number): void {
-    this.#now = now;
+    this.#fromClient.now = now;
     this.#client.push(bytes);
+    this.#take(this.#fromClient.counts, now);
   }
 
   fromServer(bytes: Buffer, now: number): void {
-    this.#now = now;
+    this.#fromServer.now = now;
     this.#server.push(bytes);
+    this.#fromServer.flush();
+    this.#take(this.#fromServer.counts, now);
   }
 
   closed(now: number): void {
-    this.#now = now;
     this.#client.end();
     this.#server.end();
+    this.#take(this.#fromClient.counts, now);
+    this.#take(this.#fromServer.counts, now);
   }
 
   statistics(): Statistics {
@@ -103,42 +107,84 @@ class FooTap implements Tap {
     return { msg_req: req, msg_ack: ack, msg_nak: nak, other_lines: other, answer_ms: percentiles(this.#durations) };
   }
 
-  #fromClient(type: FooType, seq: number): void {
-    if (type === REQ) this.#outstanding.asked(seq, this.#now);
-    this.#count(type);
-  }
-
-  #fromServer(type: FooType, seq: number): void {
-    if (type !== REQ) {
-      const took = this.#outstanding.answered(seq, this.#now);
-      if (took !== undefined) {
-        this.#durations.record(took);
-        this.#analyzer.durations.record(took);
-      }
-    }
-    this.#count(type);
-  }
-
-  #count(type: FooType): void {
+  /** Once for each slice, as a message costs little more than to be found. */
+  #take(found: FooCounts, now: number): void {
+    const { req, ack, nak, other } = found;
+    const counts = this.#counts;
     const analyzer = this.#analyzer;
-    const now = this.#now;
+    if (req > 0) {
+      counts.req += req;
+      analyzer.requests.add(now, req);
+    }
+    if (ack + nak > 0) {
+      counts.ack += ack;
+      counts.nak += nak;
+      analyzer.responses.add(now, ack + nak);
+      analyzer.acks.total += ack;
+      analyzer.naks.total += nak;
+    }
+    counts.other += other;
+    analyzer.others.total += other;
+    found.clear();
+  }
+}
+
+class FooCounts {
+  req = 0;
+  ack = 0;
+  nak = 0;
+  other = 0;
+
+  clear(): void {
+    this.req = 0;
+    this.ack = 0;
+    this.nak = 0;
+    this.other = 0;
+  }
+}
+
+/** What one side says within a slice. */
+class FooSide implements FooSink {
+  readonly counts = new FooCounts();
+  now = 0;
+  #took = 0;
+  #tookTimes = 0;
+  readonly #analyzer: FooAnalyzer;
+  readonly #outstanding: Outstanding;
+  readonly #durations: LatencyHistogram;
+  readonly #isClient: boolean;
+
+  constructor(analyzer: FooAnalyzer, outstanding: Outstanding, durations: LatencyHistogram, isClient: boolean) {
+    this.#analyzer = analyzer;
+    this.#outstanding = outstanding;
+    this.#durations = durations;
+    this.#isClient = isClient;
+  }
+
+  message(type: FooType, seq: number): void {
     if (type === REQ) {
-      this.#counts.req++;
-      analyzer.requests.add(now);
+      this.counts.req++;
+      if (this.#isClient) this.#outstanding.asked(seq, this.now);
       return;
     }
-    analyzer.responses.add(now);
-    if (type === ACK) {
-      this.#counts.ack++;
-      analyzer.acks.total++;
-    } else {
-      this.#counts.nak++;
-      analyzer.naks.total++;
-    }
+    if (type === ACK) this.counts.ack++;
+    else this.counts.nak++;
+    if (this.#isClient) return;
+    const took = this.#outstanding.answered(seq, this.now);
+    if (took === undefined) return;
+    if (took !== this.#took) this.flush();
+    this.#took = took;
+    this.#tookTimes++;
   }
 
-  #other(): void {
-    this.#counts.other++;
-    this.#analyzer.others.total++;
+  /** Requests that came together are mostly answered together: durations that are the same are recorded as one. */
+  flush(): void {
+    this.#durations.recordMany(this.#took, this.#tookTimes);
+    this.#analyzer.durations.recordMany(this.#took, this.#tookTimes);
+    this.#tookTimes = 0;
+  }
+
+  other(): void {
+    this.counts.other++;
   }
 }

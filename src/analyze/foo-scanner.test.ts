@@ -137,3 +137,30 @@ test("long data with characters of every length is the same whole and cut anywhe
     assert.deepEqual(scan([bytes.subarray(0, cut), bytes.subarray(cut)]), ["REQ 1", "NAK 2"]);
   }
 });
+
+const usual = fc
+  .tuple(fc.constantFrom(...TYPES), fc.nat(), fc.integer({ min: 0, max: 90 }))
+  .map(([type, seq, length]) => `${type} ${seq} ${"d".repeat(length)}\n`);
+const odd = fc.constantFrom(
+  "x\n",
+  "\n",
+  "REQ 1 é\n",
+  "ACK 2\r\n",
+  "NAK\t3\n",
+  "REQ 99999999999999999 x\n",
+  `REQ 4 ${"é".repeat(200)}\n`,
+);
+
+test("many lines at once say what they say one by one, odd ones among them too", () => {
+  const lines = fc.array(fc.oneof({ weight: 20, arbitrary: usual }, { weight: 1, arbitrary: odd }), { maxLength: 400 });
+  fc.assert(
+    fc.property(lines, fc.nat(), (lines, cut) => {
+      const bytes = Buffer.from(lines.join(""));
+      const says = expected(bytes);
+      assert.deepEqual(scan([bytes]), says);
+      const place = cut % (bytes.length + 1);
+      assert.deepEqual(scan([bytes.subarray(0, place), bytes.subarray(place)]), says);
+    }),
+    { numRuns: 60 },
+  );
+});

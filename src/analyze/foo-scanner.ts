@@ -5,8 +5,10 @@
  *
  * Blanks are one or more of space, tab, vertical tab, form feed and carriage return; an integer may have a sign. A line that
  * is anything else is told as `other`. Of a line no byte is kept, only how far it has come: one of ten megabytes costs no
- * more memory than an empty one. Each byte is looked at once; long data is skipped natively.
+ * more memory than an empty one. Each byte is looked at once; long data is skipped natively, and so is that of lines which come
+ * many at a time.
  */
+import { isAscii } from "node:buffer";
 import { Utf8Check } from "./utf8-check.ts";
 
 export const REQ = 0;
@@ -55,6 +57,11 @@ const TYPES: readonly string[] = ["REQ", "ACK", "NAK"];
 const TYPE_BYTES = Buffer.from(TYPES.join(""), "latin1");
 const TYPE_BYTES_EACH = 3;
 
+/** With less to look at, to begin with text costs more than it saves. */
+const TEXT_BYTES_MIN = 256;
+/** So much is made text at a time. */
+const TEXT_BYTES_MAX = 8 * 1024;
+
 /** Data is searched in place up to here; beyond, a native search is cheaper than it costs to begin one. */
 const NEAR_BYTES = 128;
 
@@ -73,9 +80,15 @@ export class FooScanner {
   push(chunk: Buffer): void {
     const end = chunk.length;
     let at = 0;
+    // Once: where lines are odd, text would be made of what is behind each of them.
+    let asText = end >= TEXT_BYTES_MIN;
     while (at < end) {
-      if (this.#phase === 0) at = this.#usual(chunk, at, end);
-      if (at >= end) return;
+      if (this.#phase === 0) {
+        if (asText) at = this.#text(chunk, at, end);
+        asText = false;
+        at = this.#usual(chunk, at, end);
+        if (at >= end) return;
+      }
       at = this.#phase < DATA ? this.#head(chunk, at, end) : this.#skip(chunk, at, end);
       if (at >= end) return;
       this.#line();
@@ -87,6 +100,43 @@ export class FooScanner {
   end(): void {
     if (this.#phase !== 0) this.#sink.other();
     this.#begin();
+  }
+
+  /** As `#usual`, for many lines at once: in text their ends are found natively, and that all of it is plain is known before. */
+  #text(chunk: Buffer, start: number, end: number): number {
+    let at = start;
+    while (end - at >= TEXT_BYTES_MIN) {
+      const textEnd = Math.min(end, at + TEXT_BYTES_MAX);
+      const bytes = at === 0 && textEnd === end ? chunk : chunk.subarray(at, textEnd);
+      if (!isAscii(bytes)) return at;
+      const stopped = this.#textLines(bytes.latin1Slice());
+      if (stopped === 0) return at;
+      at += stopped;
+    }
+    return at;
+  }
+
+  /** Returns where in the text the first line begins that is not a usual one, or not all there. */
+  #textLines(text: string): number {
+    const sink = this.#sink;
+    for (let lineStart = 0; ;) {
+      const lineEnd = text.indexOf("\n", lineStart);
+      if (lineEnd - lineStart < USUAL_BYTES_MIN - 1) return lineStart;
+      const type = typeIn(text, lineStart);
+      if (type < 0) return lineStart;
+      let at = lineStart + USUAL_BYTES_MIN - 2;
+      const digitsStart = at;
+      let seq = 0;
+      let code = text.charCodeAt(at);
+      while (code >= ZERO && code <= NINE) {
+        seq = seq * 10 + (code - ZERO);
+        code = text.charCodeAt(++at);
+      }
+      const digits = at - digitsStart;
+      if (digits === 0 || digits > DIGITS_MAX || (code !== SPACE && code !== LF)) return lineStart;
+      sink.message(type as FooType, seq);
+      lineStart = lineEnd + 1;
+    }
   }
 
   /**
@@ -208,10 +258,15 @@ export class FooScanner {
 
 /** The type that stands here with a space behind it, or -1. */
 function typeAt(chunk: Buffer, at: number): number {
-  if (chunk[at + 3] !== SPACE) return -1;
-  const first = chunk[at];
-  const second = chunk[at + 1];
-  const third = chunk[at + 2];
+  return chunk[at + 3] === SPACE ? typeOf(chunk[at]!, chunk[at + 1]!, chunk[at + 2]!) : -1;
+}
+
+function typeIn(text: string, at: number): number {
+  if (text.charCodeAt(at + 3) !== SPACE) return -1;
+  return typeOf(text.charCodeAt(at), text.charCodeAt(at + 1), text.charCodeAt(at + 2));
+}
+
+function typeOf(first: number, second: number, third: number): number {
   if (first === 0x52) return second === 0x45 && third === 0x51 ? REQ : -1;
   if (first === 0x41) return second === 0x43 && third === 0x4b ? ACK : -1;
   return first === 0x4e && second === 0x41 && third === 0x4b ? NAK : -1;

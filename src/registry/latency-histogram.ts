@@ -33,6 +33,16 @@ export class LatencyHistogram {
     this.#sumMs += durationMs;
   }
 
+  /** As if that duration were recorded so many times. */
+  recordMany(durationMs: number, times: number): void {
+    if (times === 0) return;
+    this.record(durationMs);
+    const more = times - 1;
+    this.#counts![bucketOf(Math.min(Math.max(durationMs * 1000, 0), MICROSECONDS_MAX))]! += more;
+    this.#count += more;
+    this.#sumMs += durationMs * more;
+  }
+
   /** The duration in milliseconds that a `fraction` (0 to 1) of the records do not exceed; undefined without records. */
   quantile(fraction: number): number | undefined {
     if (this.#counts === undefined) return undefined;
