@@ -56,8 +56,7 @@ async function measure(bench: Bench, sheet: Sheet, hops: readonly Hop[]): Promis
   for (const load of LOADS) {
     const what = `${load.connections} connections, ${load.depth} under way on each`;
     bench.log(what);
-    if (load.depth === 1)
-      sheet.bar(what, "CPU µs/message", { subject: "polarity + foo", atMost: 1.15, of: "polarity" });
+    sheet.bar(what, "CPU µs/message", { subject: "polarity + foo", atMost: 1.15, of: "polarity" });
     for (let round = 0; round < bench.options.rounds; round++) {
       for (let turn = 0; turn < hops.length; turn++) {
         const hop = hops[(round + turn) % hops.length]!;

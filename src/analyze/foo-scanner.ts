@@ -109,31 +109,31 @@ export class FooScanner {
       const textEnd = Math.min(end, at + TEXT_BYTES_MAX);
       const bytes = at === 0 && textEnd === end ? chunk : chunk.subarray(at, textEnd);
       if (!isAscii(bytes)) return at;
-      const stopped = this.#textLines(bytes.latin1Slice());
+      const stopped = this.#textLines(bytes, bytes.latin1Slice());
       if (stopped === 0) return at;
       at += stopped;
     }
     return at;
   }
 
-  /** Returns where in the text the first line begins that is not a usual one, or not all there. */
-  #textLines(text: string): number {
+  /** Returns where the first line begins that is not a usual one, or not all there. `text` says the same as `bytes`. */
+  #textLines(bytes: Buffer, text: string): number {
     const sink = this.#sink;
     for (let lineStart = 0; ;) {
       const lineEnd = text.indexOf("\n", lineStart);
       if (lineEnd - lineStart < USUAL_BYTES_MIN - 1) return lineStart;
-      const type = typeIn(text, lineStart);
+      const type = typeAt(bytes, lineStart);
       if (type < 0) return lineStart;
       let at = lineStart + USUAL_BYTES_MIN - 2;
       const digitsStart = at;
       let seq = 0;
-      let code = text.charCodeAt(at);
-      while (code >= ZERO && code <= NINE) {
-        seq = seq * 10 + (code - ZERO);
-        code = text.charCodeAt(++at);
+      let byte = bytes[at]!;
+      while (byte >= ZERO && byte <= NINE) {
+        seq = seq * 10 + (byte - ZERO);
+        byte = bytes[++at]!;
       }
       const digits = at - digitsStart;
-      if (digits === 0 || digits > DIGITS_MAX || (code !== SPACE && code !== LF)) return lineStart;
+      if (digits === 0 || digits > DIGITS_MAX || (byte !== SPACE && byte !== LF)) return lineStart;
       sink.message(type as FooType, seq);
       lineStart = lineEnd + 1;
     }
@@ -258,15 +258,10 @@ export class FooScanner {
 
 /** The type that stands here with a space behind it, or -1. */
 function typeAt(chunk: Buffer, at: number): number {
-  return chunk[at + 3] === SPACE ? typeOf(chunk[at]!, chunk[at + 1]!, chunk[at + 2]!) : -1;
-}
-
-function typeIn(text: string, at: number): number {
-  if (text.charCodeAt(at + 3) !== SPACE) return -1;
-  return typeOf(text.charCodeAt(at), text.charCodeAt(at + 1), text.charCodeAt(at + 2));
-}
-
-function typeOf(first: number, second: number, third: number): number {
+  if (chunk[at + 3] !== SPACE) return -1;
+  const first = chunk[at];
+  const second = chunk[at + 1];
+  const third = chunk[at + 2];
   if (first === 0x52) return second === 0x45 && third === 0x51 ? REQ : -1;
   if (first === 0x41) return second === 0x43 && third === 0x4b ? ACK : -1;
   return first === 0x4e && second === 0x41 && third === 0x4b ? NAK : -1;
