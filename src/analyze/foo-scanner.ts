@@ -109,7 +109,7 @@ export class FooScanner {
       const textEnd = Math.min(end, at + TEXT_BYTES_MAX);
       const bytes = at === 0 && textEnd === end ? chunk : chunk.subarray(at, textEnd);
       if (!isAscii(bytes)) return at;
-      const stopped = this.#textLines(bytes, bytes.latin1Slice());
+      const stopped = this.#textLines(bytes, bytes.toString("latin1"));
       if (stopped === 0) return at;
       at += stopped;
     }
