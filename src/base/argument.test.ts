@@ -3,6 +3,7 @@ import { test } from "node:test";
 import {
   checkNodeName,
   checkServiceName,
+  parseAnalyzeArgument,
   parseListenArgument,
   parseRouterArgument,
   parseServiceReference,
@@ -82,4 +83,12 @@ test("names have bounds", () => {
     assert.throws(() => checkServiceName(name));
   for (const name of ["a", "edge-1", "A_b", "x".repeat(63)]) assert.equal(checkNodeName(name), name);
   for (const name of ["", "a.b", "-a", "a-", "x".repeat(64), "ü"]) assert.throws(() => checkNodeName(name));
+});
+
+test("an analyzer has its service in front", () => {
+  assert.deepEqual(parseAnalyzeArgument("db=postgres"), { service: "db", analyzer: "postgres" });
+  assert.deepEqual(parseAnalyzeArgument("db=./a=b.ts"), { service: "db", analyzer: "./a=b.ts" });
+  for (const text of ["postgres", "=postgres", "db="]) {
+    assert.throws(() => parseAnalyzeArgument(text), { code: "USAGE", message: /expected SERVICE=ANALYZER/ });
+  }
 });

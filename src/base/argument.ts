@@ -45,6 +45,20 @@ export function parseListenArgument(text: string): ListenArgument {
   return { address, service: parseServiceReference(text.slice(equals + 1)) };
 }
 
+export interface AnalyzeArgument {
+  readonly service: string;
+  /** As the key `analyze` of a configuration takes it. */
+  readonly analyzer: string;
+}
+
+/** `SERVICE=ANALYZER`. */
+export function parseAnalyzeArgument(text: string): AnalyzeArgument {
+  const equals = text.indexOf("=");
+  if (equals <= 0 || equals === text.length - 1)
+    throw usage(`expected SERVICE=ANALYZER such as db=postgres (got ${text})`);
+  return { service: text.slice(0, equals), analyzer: text.slice(equals + 1) };
+}
+
 export interface RouterArgument {
   readonly address: LinkAddress;
   /** Undefined where the argument leaves it to the flags. */

@@ -1,6 +1,6 @@
 /** What the flags of each command are parsed to; what was given neither as a flag nor as a variable is left out. */
 import type { LinkAddress } from "../base/address.ts";
-import type { ListenArgument, RouterArgument } from "../base/argument.ts";
+import type { AnalyzeArgument, ListenArgument, RouterArgument } from "../base/argument.ts";
 import type { OutputFormat } from "./client-output.ts";
 
 /** Called with the exit code of the command that ran. */
@@ -31,6 +31,7 @@ export interface DialFlags extends NodeFlags {
 export interface RouterFlags extends DialFlags {
   readonly link?: readonly LinkAddress[];
   readonly listen?: readonly ListenArgument[];
+  readonly analyze?: readonly AnalyzeArgument[];
   readonly tokensFile?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -41,7 +42,13 @@ export interface RouterFlags extends DialFlags {
   readonly relay?: boolean;
 }
 
+/** Of `forward`. */
+export interface ForwardFlags extends DialFlags {
+  readonly analyze?: readonly AnalyzeArgument[];
+}
+
 export interface ConnectFlags extends DialFlags {
+  readonly analyze?: readonly AnalyzeArgument[];
   readonly weight?: number;
 }
 

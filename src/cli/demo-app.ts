@@ -1,13 +1,14 @@
-/** The demo's app: a plain HTTP server that knows nothing of Polarity. */
+/** The demo's app: a plain HTTP server, and one of the Foo Protocol, that know nothing of Polarity. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { WebSocketServer } from "ws";
 import { http } from "../socket/node-http.ts";
 import { messageOf } from "../base/errors.ts";
 import { DEMO_PAGE } from "./demo-page.ts";
 import { EXIT } from "./exit-code.ts";
+import { createFooServer } from "./foo-server.ts";
 import { announceReady } from "./parent.ts";
 
 export const DEMO_SERVER = "polarity-demo-app";
@@ -30,15 +31,24 @@ export async function runDemoApp(port: number): Promise<number> {
   const stopped = Promise.withResolvers<void>();
   server.on("error", stopped.reject);
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopped.resolve());
-  server.listen(port, "127.0.0.1", () => {
-    const { port: bound } = server.address() as AddressInfo;
-    announceReady({ links: [], listeners: [`http://127.0.0.1:${bound}`], admin: undefined });
-  });
+  const foo = createFooServer().on("error", stopped.reject);
+  const [web, tcp] = await Promise.race([
+    Promise.all([listen(server, port), listen(foo, 0)]),
+    stopped.promise.then(() => [0, 0]),
+  ]);
+  announceReady({ links: [], listeners: [`http://127.0.0.1:${web}`, `tcp://127.0.0.1:${tcp}`], admin: undefined });
   await stopped.promise;
   for (const client of sockets.clients) client.terminate();
   server.close();
   server.closeAllConnections();
   return EXIT.done;
+}
+
+/** Resolves with the port. */
+function listen(server: Server, port: number): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  server.listen(port, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+  return promise;
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

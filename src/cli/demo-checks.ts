@@ -1,10 +1,19 @@
 /** The demo's requests: each goes through the router and straight to the app, and both answers must be the same. */
 import { createHash, randomBytes } from "node:crypto";
+import { connect } from "node:net";
+import { AdminClient } from "../admin/client.ts";
+import { fooFigures } from "../admin/foo-endpoints.ts";
+
+/** Where the demo's nodes are. */
+export interface DemoPlaces {
+  readonly foo: string;
+  readonly admin: string;
+}
 
 export interface Check {
   readonly name: string;
   /** Resolves with what to tell about it; rejects when the answer is not right. */
-  run(router: string, app: string): Promise<string>;
+  run(router: string, app: string, places: DemoPlaces): Promise<string>;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -86,7 +95,12 @@ export const CHECKS: readonly Check[] = [
     },
   },
   { name: "a websocket talks to the app", run: (router) => webSocketEcho(router) },
+  { name: "messages of the Foo Protocol get their answers", run: (_router, _app, { foo }) => fooAnswers(foo) },
+  { name: "the router's analyzer has counted them", run: (_router, _app, { admin }) => fooCounts(admin) },
 ];
+
+const FOO_ASKED = "REQ 1 Hey\nREQ 5 Hey\n";
+const FOO_ANSWERED = "ACK 1 f2e400a9bdc463dc10aa3596e0fe036a\nNAK 5 2375d78ba68f41491c19f88c91d73dc5\n";
 
 interface Answer {
   readonly status: number;
@@ -136,6 +150,33 @@ function webSocketEcho(router: string): Promise<string> {
     clearTimeout(timer);
     socket.close();
   });
+}
+
+function fooAnswers(url: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port), timeout: TIMEOUT_MS });
+  let said = "";
+  socket.setEncoding("utf8");
+  socket.on("connect", () => socket.write(FOO_ASKED));
+  socket.on("data", (text: string) => {
+    said += text;
+    if (said === FOO_ANSWERED) resolve("ACK 1, NAK 5");
+    else if (!FOO_ANSWERED.startsWith(said)) reject(new Error(`the answers were ${JSON.stringify(said)}`));
+  });
+  socket.on("timeout", () => reject(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+  socket.on("error", reject);
+  socket.on("close", () => reject(new Error("the connection ended before the answers")));
+  return promise.finally(() => socket.destroy());
+}
+
+/** By the admin API of the router, which has them before the client gets an answer. */
+async function fooCounts(admin: string): Promise<string> {
+  const { analyses } = await new AdminClient({ url: admin, token: undefined, timeoutMs: TIMEOUT_MS }).view();
+  const figures = fooFigures(analyses[0]?.statistics ?? {});
+  const counted = ["msg_req", "msg_ack", "msg_nak"].map((key) => `${key}=${figures[key]}`).join(" ");
+  expect(counted === "msg_req=2 msg_ack=1 msg_nak=1", `it counted ${counted}`);
+  return counted;
 }
 
 function formOf(content: Buffer): FormData {

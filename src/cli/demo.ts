@@ -15,13 +15,16 @@ import { StopRequests } from "./stop-requests.ts";
 const APP_PORT = 8003;
 const LINK_PORT = 8000;
 const HTTP_PORT = 8001;
+const FOO_PORT = 8002;
 const ADMIN_PORT = 8088;
 const SERVICE = "web";
+const FOO_SERVICE = "foo";
 
 interface DemoUrls {
   readonly app: string;
   readonly link: string;
   readonly clients: string;
+  readonly foo: string;
   readonly admin: string;
 }
 
@@ -82,7 +85,7 @@ Requests to ${urls.clients}, each compared with the same request straight to the
     for (const check of CHECKS) {
       const startedAt = performance.now();
       try {
-        const detail = await check.run(urls.clients, urls.app);
+        const detail = await check.run(urls.clients, urls.app, urls);
         right++;
         const took = paint("2", `${(performance.now() - startedAt).toFixed(1)} ms`);
         say(`  ${paint("32", "✓")} ${check.name.padEnd(48)} ${paint("2", detail)}  ${took}`);
@@ -97,8 +100,8 @@ Requests to ${urls.clients}, each compared with the same request straight to the
   }
 
   async #start(): Promise<DemoUrls> {
-    const [appPort, linkPort, httpPort, adminPort] = await Promise.all(
-      [APP_PORT, LINK_PORT, HTTP_PORT, ADMIN_PORT].map((port) => portOrAny(port)),
+    const [appPort, linkPort, httpPort, fooPort, adminPort] = await Promise.all(
+      [APP_PORT, LINK_PORT, HTTP_PORT, FOO_PORT, ADMIN_PORT].map((port) => portOrAny(port)),
     );
     const app = this.#spawn("app", ["demo-app", "--port", `${appPort}`]);
     const listen = `http://127.0.0.1:${httpPort}=${SERVICE}`;
@@ -107,6 +110,7 @@ Requests to ${urls.clients}, each compared with the same request straight to the
       [
         ["router", "--name", "demo-router", "--log-level", "warn"],
         ["--link", `tcp://127.0.0.1:${linkPort}`, "--listen", listen, "--admin", `http://127.0.0.1:${adminPort}`],
+        ["--listen", `tcp://127.0.0.1:${fooPort}=${FOO_SERVICE}`, "--analyze", `${FOO_SERVICE}=foo`],
       ].flat(),
     );
     const [appAt, routerAt] = await Promise.all([app.ready(), router.ready()]);
@@ -114,19 +118,20 @@ Requests to ${urls.clients}, each compared with the same request straight to the
       app: appAt.listeners[0] ?? "",
       link: routerAt.links[0] ?? "",
       clients: routerAt.listeners[0] ?? "",
+      foo: routerAt.listeners[1] ?? "",
       admin: routerAt.admin ?? "",
     };
     line("app", app, urls.app);
-    line("router", router, `clients ${urls.clients}   links ${urls.link}   admin ${urls.admin}`);
+    line("router", router, `clients ${urls.clients} and ${urls.foo}   links ${urls.link}   admin ${urls.admin}`);
     const connector = this.#spawn(
       "connector",
       [
         ["connect", "--name", "demo-connector", "--log-level", "warn"],
-        ["--router", urls.link, `${SERVICE}=${urls.app}`],
+        ["--router", urls.link, `${SERVICE}=${urls.app}`, `${FOO_SERVICE}=${appAt.listeners[1]}`],
       ].flat(),
     );
     await connector.ready();
-    line("connector", connector, `offers ${SERVICE}, dials ${urls.link}`);
+    line("connector", connector, `offers ${SERVICE} and ${FOO_SERVICE}, dials ${urls.link}`);
     return urls;
   }
 
@@ -155,17 +160,21 @@ async function routeIsThere(admin: string): Promise<void> {
   const deadline = performance.now() + ROUTE_WITHIN_MS;
   while (performance.now() < deadline) {
     const services = await client.services();
-    if (services.some(({ name, usable }) => name === SERVICE && usable)) return;
+    const usable = services.filter((service) => service.usable).map(({ name }) => name);
+    if (usable.includes(SERVICE) && usable.includes(FOO_SERVICE)) return;
     await delay(ASK_EVERY_MS);
   }
   throw new Error(`the connector did not join the router within ${ROUTE_WITHIN_MS} ms`);
 }
 
-function suggestions({ app, link, clients, admin }: DemoUrls): string {
+function suggestions({ app, link, clients, foo, admin }: DemoUrls): string {
+  const { hostname, port } = new URL(foo);
   return `Try it:
   ${clients}/                                   in a browser: the app's page, forms and a websocket
   curl -d 'a=1&b=2' ${clients}/echo
   curl -F file=@package.json ${clients}/upload
+  printf 'REQ 1 Hey\\n' | nc ${hostname} ${port}    the Foo Protocol
+  polarity get analyses --node ${admin}    what its analyzer counted there
   polarity status --node ${admin}
   polarity connect ${SERVICE}=${app} --router ${link}    a second connector; the work is shared
 `;

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseLinkListenerAddress } from "../base/address.ts";
-import { parseListenArgument, parseRouterArgument, parseTargetArgument } from "../base/argument.ts";
+import {
+  parseAnalyzeArgument,
+  parseListenArgument,
+  parseRouterArgument,
+  parseTargetArgument,
+} from "../base/argument.ts";
 import { connectConfig, forwardConfig, routerConfig } from "./flag-config.ts";
 
 test("a router without flags listens on this machine only", () => {
@@ -80,6 +85,20 @@ test("forward listens here and dials the router", () => {
   assert.equal(config.links.dial[0]?.address.url, "tcp://127.0.0.1:8000");
 });
 
+test("--analyze is for the listeners of a service, or for the service itself", () => {
+  const analyze = ["db=bytes", "db=postgres", "cache=redis"].map((text) => parseAnalyzeArgument(text));
+  const listen = ["tcp://:1=db", "tcp://:2=phone0.db", "tcp://:3=cache", "tcp://:4=other"].map((text) =>
+    parseListenArgument(text),
+  );
+  const targets = ["db=tcp://127.0.0.1:1", "cache=tcp://127.0.0.1:2", "3000"].map((text) => parseTargetArgument(text));
+  const names = (places: readonly { readonly analyze: { readonly name: string } | undefined }[]) =>
+    places.map((place) => place.analyze?.name);
+  const expected = ["postgres", "postgres", "redis", undefined];
+  assert.deepEqual(names(routerConfig({ listen, analyze }).listeners), expected);
+  assert.deepEqual(names(forwardConfig(listen, { analyze }).listeners), expected);
+  assert.deepEqual(names(connectConfig(targets, { analyze }).services), ["postgres", "redis", undefined]);
+});
+
 test("problems are reported under the flag that brought them", () => {
   const link = [parseLinkListenerAddress("tcp://0.0.0.0:8000")];
   const cases: readonly (readonly [() => unknown, string, RegExp])[] = [
@@ -110,6 +129,16 @@ test("problems are reported under the flag that brought them", () => {
         ),
       "USAGE",
       /^the service "a" has two targets/,
+    ],
+    [
+      () => connectConfig([parseTargetArgument("3000")], { analyze: [{ service: "db", analyzer: "foo" }] }),
+      "USAGE",
+      /^--analyze: nothing here has the service "db" by that name$/,
+    ],
+    [
+      () => connectConfig([parseTargetArgument("a=3000")], { analyze: [{ service: "a", analyzer: "fo" }] }),
+      "CONFIG_INVALID",
+      /^--analyze: expected foo, http, /,
     ],
     [
       () => connectConfig([], { ca: "/nope", router: [parseRouterArgument("tls://a:1")] }),

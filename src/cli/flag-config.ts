@@ -3,14 +3,15 @@
  * A problem is reported under the flag that brought it.
  */
 import { resolve } from "node:path";
-import type { ListenArgument, TargetArgument } from "../base/argument.ts";
+import { parseListenerAddress } from "../base/address.ts";
+import type { AnalyzeArgument, ListenArgument, TargetArgument } from "../base/argument.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { ConfigOverrides } from "../config/file.ts";
 import type { NodeConfig } from "../config/node-config.ts";
 import type { ConfigPath } from "../config/problems.ts";
 import { formatPath } from "../config/problems.ts";
 import { defaultNodeName, resolveConfig } from "../config/resolution.ts";
-import type { ConnectFlags, DialFlags, NodeFlags, RouterFlags } from "./command-flags.ts";
+import type { ConnectFlags, DialFlags, ForwardFlags, NodeFlags, RouterFlags } from "./command-flags.ts";
 
 const DEFAULT_LINK = "tcp://127.0.0.1:8000";
 const DEFAULT_LISTENER = "http://127.0.0.1:8001";
@@ -41,23 +42,33 @@ export function routerConfig(flags: RouterFlags): NodeConfig {
       // A router that names no other is not dialled.
       dial: given(flags.router) === undefined ? [] : dialsOf(flags).map((dial) => ({ ...dial, relay })),
     },
-    listeners: listenersOf(given(flags.listen)) ?? [{ url: DEFAULT_LISTENER }],
+    listeners: analyzed(flags.analyze, listenersOf(given(flags.listen))),
   });
 }
 
 export function connectConfig(targets: readonly TargetArgument[], flags: ConnectFlags): NodeConfig {
-  const services: Record<string, unknown> = {};
-  for (const { service, address } of targets) {
-    if (Object.hasOwn(services, service)) {
+  const named = new Set<string>();
+  for (const { service } of targets) {
+    if (named.has(service)) {
       throw new PolarityError("USAGE", `the service ${JSON.stringify(service)} has two targets; one is possible`);
     }
-    services[service] = { target: address.url, weight: flags.weight };
+    named.add(service);
   }
-  return resolveFlags({ ...nodeSections(flags), links: { dial: dialsOf(flags) }, services });
+  const list = targets.map(({ service, address }) => ({ service, target: address.url, weight: flags.weight }));
+  const services = analyzed(flags.analyze, list).map(({ service, ...settings }) => [service, settings] as const);
+  return resolveFlags({
+    ...nodeSections(flags),
+    links: { dial: dialsOf(flags) },
+    services: Object.fromEntries(services),
+  });
 }
 
-export function forwardConfig(listeners: readonly ListenArgument[], flags: DialFlags): NodeConfig {
-  return resolveFlags({ ...nodeSections(flags), links: { dial: dialsOf(flags) }, listeners: listenersOf(listeners) });
+export function forwardConfig(listeners: readonly ListenArgument[], flags: ForwardFlags): NodeConfig {
+  return resolveFlags({
+    ...nodeSections(flags),
+    links: { dial: dialsOf(flags) },
+    listeners: analyzed(flags.analyze, listenersOf(listeners)),
+  });
 }
 
 export function dialConfig(flags: DialFlags): NodeConfig {
@@ -118,11 +129,28 @@ function dialsOf(flags: DialFlags): readonly Record<string, unknown>[] {
   }));
 }
 
-function listenersOf(listeners: readonly ListenArgument[] | undefined) {
-  return listeners?.map(({ address, service }) => ({
+function listenersOf(
+  listeners: readonly ListenArgument[] = [{ address: parseListenerAddress(DEFAULT_LISTENER), service: undefined }],
+) {
+  return listeners.map(({ address, service }) => ({
     url: address.url,
     service: service?.service,
     node: service?.node,
+  }));
+}
+
+/** With `analyze` where a flag names the service. */
+function analyzed<Place extends { readonly service: string | undefined }>(
+  analyzers: readonly AnalyzeArgument[] = [],
+  places: readonly Place[],
+) {
+  for (const { service } of analyzers) {
+    if (places.some((place) => place.service === service)) continue;
+    throw new PolarityError("USAGE", `--analyze: nothing here has the service ${JSON.stringify(service)} by that name`);
+  }
+  return places.map((place) => ({
+    ...place,
+    analyze: analyzers.findLast(({ service }) => service === place.service)?.analyzer,
   }));
 }
 
@@ -150,6 +178,7 @@ const FLAGS: readonly (readonly [RegExp, string])[] = [
   [/^links\.dial.*\.cost$/, "--cost"],
   [/^links\.dial.*\.links$/, "--links"],
   [/^links\.dial/, "--router"],
+  [/^(?:listeners|services).*\.analyze$/, "--analyze"],
   [/^listeners/, "--listen"],
   [/^analysis/, "--recovery-path"],
   [/^services.*\.weight$/, "--weight"],

@@ -6,7 +6,7 @@ import type { NodeConfig } from "../config/node-config.ts";
 import { configJsonSchema } from "../config/resolution.ts";
 import type { RunOptions } from "./node-runner.ts";
 import { EXIT } from "./exit-code.ts";
-import type { ConnectFlags, DialFlags, FileFlags, NodeFlags, RouterFlags } from "./command-flags.ts";
+import type { ConnectFlags, FileFlags, ForwardFlags, NodeFlags, RouterFlags } from "./command-flags.ts";
 import { connectConfig, fileOverrides, forwardConfig, routerConfig } from "./flag-config.ts";
 
 export async function runFromFile(flags: NodeFlags & FileFlags): Promise<number> {
@@ -25,7 +25,7 @@ export function runConnect(targets: readonly TargetArgument[], flags: ConnectFla
   return runFromFlags(connectConfig(targets, flags));
 }
 
-export function runForward(listeners: readonly ListenArgument[], flags: DialFlags): Promise<number> {
+export function runForward(listeners: readonly ListenArgument[], flags: ForwardFlags): Promise<number> {
   return runFromFlags(forwardConfig(listeners, flags));
 }
 

@@ -1,7 +1,7 @@
 /** The flags that several commands share. */
 import type { Command } from "commander";
 import { parseLinkListenerAddress, parseListenerAddress, parseTargetAddress } from "../base/address.ts";
-import { checkNodeName, parseListenArgument, parseRouterArgument } from "../base/argument.ts";
+import { checkNodeName, parseAnalyzeArgument, parseListenArgument, parseRouterArgument } from "../base/argument.ts";
 import { PolarityError } from "../base/errors.ts";
 import { parseDuration } from "../config/fields.ts";
 import { choiceFlag, listFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
@@ -67,6 +67,17 @@ export function addDialFlags(command: Command, router = ANY_ROUTER): Command {
     .addOption(valueFlag("--ca <path>", "authority to trust for tls:// and wss://, PEM", text))
     .addOption(valueFlag("--cert <path>", "client certificate for tls:// and wss://, PEM", text))
     .addOption(valueFlag("--key <path>", "its private key, PEM", text));
+}
+
+/** `where`: what of this command has services. */
+export function addAnalyzeFlag(command: Command, where: string): Command {
+  return command.addOption(
+    listFlag(
+      "--analyze <service=analyzer>",
+      `keep statistics of a service's protocol ${where}: foo, http, redis, postgres, bytes, or the path of a module; repeatable`,
+      parseAnalyzeArgument,
+    ),
+  );
 }
 
 /** For the commands that talk to a running node. */

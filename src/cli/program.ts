@@ -7,11 +7,11 @@ import { addClientCommands } from "./client-command-tree.ts";
 import type {
   ConnectFlags,
   DemoFlags,
-  DialFlags,
   FileFlags,
   CloudbusFlags,
   FooProxyFlags,
   Finish,
+  ForwardFlags,
   NodeFlags,
   RouterFlags,
   WaitFlags,
@@ -19,7 +19,7 @@ import type {
 import { SHELLS } from "./completion.ts";
 import type { Shell } from "./completion.ts";
 import { checked, choiceFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
-import { addAcceptFlags, addDialFlags, addNodeFlags, NEXT_ROUTER } from "./node-flags.ts";
+import { addAcceptFlags, addAnalyzeFlag, addDialFlags, addNodeFlags, NEXT_ROUTER } from "./node-flags.ts";
 import { packageVersion } from "../sdk/version.ts";
 
 export function createProgram(finish: Finish): Command {
@@ -58,25 +58,31 @@ function addNodeCommands(program: Command, finish: Finish): void {
 
   addNodeFlags(
     addDialFlags(
-      addAcceptFlags(program.command("router").description("run a router: connectors join it, clients come in")),
+      addAnalyzeFlag(
+        addAcceptFlags(program.command("router").description("run a router: connectors join it, clients come in")),
+        "where its clients come in",
+      ),
       NEXT_ROUTER,
     ),
   ).action(async (flags: RouterFlags) => finish(await (await commands()).runRouter(flags)));
 
   addNodeFlags(
     addDialFlags(
-      program
-        .command("connect")
-        .description("offer services to routers: NAME=TARGET, or a target alone for whatever nobody else serves")
-        .addArgument(
-          new Argument(
-            "<target...>",
-            "such as web=http://127.0.0.1:3000 or db=tcp://127.0.0.1:5432; a port alone is http",
-          ).argParser(variadic(parseTargetArgument)),
-        )
-        .addOption(
-          valueFlag("--weight <number>", "share of the work relative to other connectors (1)", wholeNumber(1, 1000)),
-        ),
+      addAnalyzeFlag(
+        program
+          .command("connect")
+          .description("offer services to routers: NAME=TARGET, or a target alone for whatever nobody else serves")
+          .addArgument(
+            new Argument(
+              "<target...>",
+              "such as web=http://127.0.0.1:3000 or db=tcp://127.0.0.1:5432; a port alone is http",
+            ).argParser(variadic(parseTargetArgument)),
+          )
+          .addOption(
+            valueFlag("--weight <number>", "share of the work relative to other connectors (1)", wholeNumber(1, 1000)),
+          ),
+        "at its target",
+      ),
     ),
   ).action(async (targets: TargetArgument[], flags: ConnectFlags) =>
     finish(await (await commands()).runConnect(targets, flags)),
@@ -84,16 +90,20 @@ function addNodeCommands(program: Command, finish: Finish): void {
 
   addNodeFlags(
     addDialFlags(
-      program
-        .command("forward")
-        .description("listen here for a service that only the link reaches")
-        .addArgument(
-          new Argument("<listener...>", "URL=SERVICE or URL=NODE.SERVICE, such as tcp://127.0.0.1:15432=db").argParser(
-            variadic(parseListenArgument),
+      addAnalyzeFlag(
+        program
+          .command("forward")
+          .description("listen here for a service that only the link reaches")
+          .addArgument(
+            new Argument(
+              "<listener...>",
+              "URL=SERVICE or URL=NODE.SERVICE, such as tcp://127.0.0.1:15432=db",
+            ).argParser(variadic(parseListenArgument)),
           ),
-        ),
+        "where its clients come in",
+      ),
     ),
-  ).action(async (listeners: ListenArgument[], flags: DialFlags) =>
+  ).action(async (listeners: ListenArgument[], flags: ForwardFlags) =>
     finish(await (await commands()).runForward(listeners, flags)),
   );
 

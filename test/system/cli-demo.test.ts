@@ -17,7 +17,9 @@ test("demo --once sends its requests through three processes, exits 0 and leaves
   assert.match(stdout, /✓ POST a=1&b=2 is echoed +a=1&b=2/);
   assert.match(stdout, /✓ a multipart upload of a 5,000-byte file arrives/);
   assert.match(stdout, /✓ a websocket talks to the app/);
-  assert.match(stdout, /8 of 8 right\./);
+  assert.match(stdout, /✓ messages of the Foo Protocol get their answers +ACK 1, NAK 5/);
+  assert.match(stdout, /✓ the router's analyzer has counted them +msg_req=2 msg_ack=1 msg_nak=1/);
+  assert.match(stdout, /10 of 10 right\./);
   // No terminal, no colours.
   assert.ok(!stdout.includes("\u001b"));
   const pids = pidsIn(stdout);
@@ -31,6 +33,7 @@ test("demo takes the ports that Cranker had, where they are free", async (t) => 
   for (const [what, usual] of [
     [/app +http:\S+:(\d+) /, 8003],
     [/clients http:\S+:(\d+) /, 8001],
+    [/clients \S+ and tcp:\S+:(\d+) /, 8002],
     [/links tcp:\S+:(\d+) /, 8000],
     [/admin http:\S+:(\d+) /, 8088],
   ] as const) {
