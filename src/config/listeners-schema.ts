@@ -158,7 +158,7 @@ function listenerLimitsSection() {
       1,
       1_000_000,
       65_536,
-      "Client connections at once; further ones are closed at once. Stops taking every descriptor.",
+      "Client connections at once; further ones are closed at once. Of a udp listener see `udp.associations`. Stops taking every descriptor.",
     ),
     connectionsPerClient: integer(
       0,
@@ -174,7 +174,7 @@ function listenerLimitsSection() {
     ),
     rate: maybe(
       rateSection(
-        "How often each client address (of IPv6, each /64 network) may ask; behind `trustedProxies`, each that X-Forwarded-For names. Beyond it requests get 429, and connections of a tcp or unix listener are closed. Left out: no limit.",
+        "How often each client address (of IPv6, each /64 network) may ask; behind `trustedProxies`, each that X-Forwarded-For names. Beyond it requests get 429, connections of a tcp or unix listener are closed, and associations of a udp listener do not begin. Left out: no limit.",
       ),
     ),
     rateTotal: maybe(rateSection("The same for all clients of this listener together.")),

@@ -5,6 +5,7 @@
  * - `associations`, `client-associations`, `rate`: it would have begun an association past a limit.
  * - `draining`: the same, while the listener takes nothing new.
  * - `unserved`: nobody served the association that it waited in.
+ * - `no-port`: it bears no port that could be answered.
  * - `queue`: the way to the app, or back, is too slow for what is sent.
  * - `socket-queue`: the same of the system's socket.
  * - `amplification`: more than a client may be answered that has not shown that it is there.
@@ -18,6 +19,7 @@ export type DatagramDrop =
   | "rate"
   | "draining"
   | "unserved"
+  | "no-port"
   | "queue"
   | "socket-queue"
   | "amplification"

@@ -48,7 +48,10 @@ export class DatagramSocket {
     this.#events = events;
     this.#socket = createSocket({ type: family === 6 ? "udp6" : "udp4", lookup: asItIs });
     this.#socket.on("message", (datagram: Buffer, from: RemoteInfo) => {
-      if (!this.#closed) events.received(datagram, from.address, from.port);
+      if (this.#closed) return;
+      // Allowed to who wants no answer (RFC 768), and nobody to send to.
+      if (from.port === 0) events.dropped("no-port");
+      else events.received(datagram, from.address, from.port);
     });
   }
 
@@ -108,8 +111,14 @@ export class DatagramSocket {
       return false;
     }
     const copy = Buffer.from(datagram);
-    if (port === undefined) this.#socket.send(copy, this.#sent);
-    else this.#socket.send(copy, port, host, this.#sent);
+    try {
+      if (port === undefined) this.#socket.send(copy, this.#sent);
+      else this.#socket.send(copy, port, host, this.#sent);
+    } catch (error) {
+      // What can be wrong with an address is for the system to say, and it may say it in either way.
+      this.#failed(error);
+      return false;
+    }
     return true;
   }
 
@@ -124,7 +133,7 @@ export class DatagramSocket {
     if (error !== null) this.#failed(error);
   };
 
-  #failed(error: Error): void {
+  #failed(error: unknown): void {
     if (!this.#closed) this.#events.dropped(REASONS[codeOf(error)] ?? "send-failed");
   }
 
@@ -153,8 +162,13 @@ export class DatagramSocket {
       this.#events.broken?.(error);
     };
     socket.once("error", failed);
-    socket.connect(port, address, () => {
+    // The callback is told of a failure too, whatever its type says.
+    socket.connect(port, address, (error?: Error) => {
       if (this.#closed) return;
+      if (error !== undefined && error !== null) {
+        failed(error);
+        return;
+      }
       socket.off("error", failed);
       socket.on("error", (error) => this.#failed(error));
       this.#events.connected?.();

@@ -162,6 +162,22 @@ test("a server that comes while an association lasts takes part from then on, an
   assert.equal(router.node.view().listeners[0]!.connectionsTotal, 1);
 });
 
+test("when the one that keeps an association goes, the client's next datagrams find another", async (context) => {
+  const apps = [await namedApp(context, "a"), await namedApp(context, "b")];
+  const router = await startRouter(context, [listener("half-duplex")]);
+  const nodes = new Map<string, PolarityNode>();
+  for (const [index, name] of ["a", "b"].entries()) {
+    const services = { bus: { target: apps[index]!.url } };
+    nodes.set(name, await startConnector(context, router.link, services, { name }));
+  }
+  await offered(router.node, "bus", 2);
+  const client = await DatagramClient.open(context, router.port);
+  const winner = String(await client.ask("who?"))[0]!;
+  await nodes.get(winner)!.stop();
+  await client.persist("who now?");
+  assert.equal(client.texts.at(-1), `${winner === "a" ? "b" : "a"} who now?`);
+});
+
 test("join: no keeps servers that come later for associations that begin later", async (context) => {
   const [first, second] = [await namedApp(context, "first"), await namedApp(context, "second")];
   const router = await startRouter(context, [{ ...listener("full-duplex"), join: false }]);

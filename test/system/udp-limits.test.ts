@@ -248,6 +248,15 @@ test("an app that cannot be reached is not looked for with each datagram of a cl
   assert.ok((errors["TARGET_UNREACHABLE"] ?? 0) > 0);
 });
 
+test("an address that the system does not let us send to is said to be unreachable", async (context) => {
+  const { node, port, lines } = await startLocal(context, "udp://255.255.255.255:9", { amplification: 0 });
+  const client = await DatagramClient.open(context, port);
+  client.send("to everybody?");
+  await until("the reason is said", () => lines.length > 0);
+  assert.match(lines[0]!, /^cannot reach udp:\/\/255\.255\.255\.255:9: .*EACCES/);
+  assert.deepEqual(node.view().listeners[0]!.errors, { TARGET_UNREACHABLE: 1 });
+});
+
 test("frames that no network carries are dropped at the target, and the next ones pass", async (context) => {
   const app = await echoDatagrams(context);
   const { node } = await startLocal(context, app.url, {});

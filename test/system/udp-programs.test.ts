@@ -102,3 +102,44 @@ test("a connector that drains alone waits for no flow that has fallen silent", a
   assert.deepEqual(await connector.drain(), { cutOff: 0 });
   assert.ok(performance.now() - startedAt < 15_000, "well before the 60 s that an association may be idle");
 });
+
+test(
+  "a connector that freezes is left within a second or two, and one that wakes up serves again",
+  { timeout: 60_000 },
+  async (context) => {
+    const app = await echoDatagrams(context);
+    const router = await startRouter(context, [{ url: "udp://127.0.0.1:0", service: "app" }]);
+    const args = [`app=${app.url}`, "--router", router.link];
+    const frozen = new PolarityProcess(context, ["connect", ...args, "--name", "frozen"]);
+    await offered(router.node, "app");
+    const client = await DatagramClient.open(context, router.port);
+    const traffic = setInterval(() => client.send("tick"), 20);
+    context.after(() => clearInterval(traffic));
+    await client.gets(10);
+    const other = new PolarityProcess(context, ["connect", ...args, "--name", "other"]);
+    await offered(router.node, "app", 2);
+    frozen.signal("SIGSTOP");
+    context.after(() => frozen.signal("SIGCONT"));
+    await until("another node serves", () => router.node.view().sessions.some(({ node }) => node === "other"));
+    await client.gets(client.received.length + 10);
+    frozen.signal("SIGCONT");
+    await offered(router.node, "app", 2);
+    other.signal("SIGKILL");
+    await client.gets(client.received.length + 10);
+  },
+);
+
+test("datagrams take a chain of routers", async (context) => {
+  const app = await echoDatagrams(context);
+  const edge = await startRouter(context, [{ url: "udp://127.0.0.1:0", service: "app", udp: { amplification: 0 } }]);
+  const inner = await startRouter(context, [], {
+    node: { name: "inner" },
+    links: { accept: [{ url: "tcp://127.0.0.1:0" }], dial: [{ url: edge.link, relay: true }] },
+  });
+  await startConnector(context, inner.link, { app: { target: app.url } }, { name: "shed" });
+  await offered(edge.node, "app");
+  const [offer] = edge.node.view().services[0]!.offers;
+  assert.deepEqual([offer!.protocol, offer!.path], ["udp", ["inner", "shed"]]);
+  const client = await DatagramClient.open(context, edge.port);
+  for (const bytes of [0, 100, 65_507]) assert.equal((await client.ask(Buffer.alloc(bytes))).length, bytes);
+});
