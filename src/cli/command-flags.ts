@@ -63,6 +63,9 @@ export interface CloudbusFlags extends NodeFlags, FileFlags {
   readonly tokenFile?: string;
   readonly tokensFile?: string;
   readonly insecure?: boolean;
+  readonly ca?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
 }
 
 export interface FileFlags {

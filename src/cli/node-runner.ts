@@ -10,6 +10,7 @@ import { systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import type { LoadedConfig } from "../config/file.ts";
 import type { NodeConfig } from "../config/node-config.ts";
+import type { NodeObserver } from "../node/node-observer.ts";
 import { EXIT } from "./exit-code.ts";
 import { createLogger } from "./log.ts";
 import { announceReady } from "./parent.ts";
@@ -24,6 +25,8 @@ export interface RunOptions {
   readonly warnings: readonly string[];
   /** What the command shows of its node, beside the admin API. */
   readonly face?: NodeFace;
+  /** Who is told of links and offers. */
+  readonly observe?: (logger: Logger) => NodeObserver;
 }
 
 export interface NodeFace {
@@ -60,11 +63,17 @@ class NodeRunner {
   #started = false;
   readonly #stops = new StopRequests(systemClock);
 
-  constructor({ config, load, face }: RunOptions, logger: Logger) {
+  constructor({ config, load, face, observe }: RunOptions, logger: Logger) {
     this.#config = config;
     this.#face = face;
     this.#logger = logger;
-    this.#node = new RunningNode({ config, load, logger, drainAsked: () => this.#stop() });
+    this.#node = new RunningNode({
+      config,
+      load,
+      logger,
+      observer: observe?.(logger),
+      drainAsked: () => this.#stop(),
+    });
     this.#handlers = [
       ["SIGTERM", () => this.#stop("SIGTERM")],
       ["SIGINT", () => this.#stop("SIGINT")],

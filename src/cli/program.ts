@@ -168,7 +168,8 @@ function addCloudbusCommands(program: Command, finish: Finish): void {
       .command("controller")
       .description("Cloudbus: take clients, and spread each session over segments, as controller.ini says")
       .addOption(ini("controller"))
-      .addOption(valueFlag("--token-file <path>", "file with the token to show to segments", text)),
+      .addOption(valueFlag("--token-file <path>", "file with the token to show to segments", text))
+      .addOption(valueFlag("--ca <path>", "authority to trust for tls:// and wss:// segments, PEM", text)),
   ).action(async (flags: CloudbusFlags) => finish(await (await cloudbus()).runCloudbus("controller", flags)));
 
   addNodeFlags(
@@ -177,6 +178,8 @@ function addCloudbusCommands(program: Command, finish: Finish): void {
       .description("Cloudbus: take links of controllers, and connect their sessions, as segment.ini says")
       .addOption(ini("segment"))
       .addOption(valueFlag("--tokens-file <path>", "who may link: YAML, `name: token` a line", text))
+      .addOption(valueFlag("--tls-cert <path>", "certificate chain for TLS links, PEM", text))
+      .addOption(valueFlag("--tls-key <path>", "its private key, PEM", text))
       .addOption(switchFlag("--insecure", "let anybody link, even beyond this machine")),
   ).action(async (flags: CloudbusFlags) => finish(await (await cloudbus()).runCloudbus("segment", flags)));
 
@@ -189,6 +192,9 @@ function addCloudbusCommands(program: Command, finish: Finish): void {
     .addOption(choiceFlag("--as <role>", "what the file is for (segment if it is so named, else controller)", ROLES))
     .addOption(valueFlag("--token-file <path>", "file with the token to show to segments", text))
     .addOption(valueFlag("--tokens-file <path>", "who may link to a segment", text))
+    .addOption(valueFlag("--ca <path>", "authority to trust for tls:// and wss:// segments, PEM", text))
+    .addOption(valueFlag("--tls-cert <path>", "certificate chain of a segment, PEM", text))
+    .addOption(valueFlag("--tls-key <path>", "its private key, PEM", text))
     .addOption(switchFlag("--insecure", "let anybody link to a segment, even beyond this machine"))
     .action(async (file: string, flags: CloudbusFlags & { readonly as?: (typeof ROLES)[number] }) => {
       const role = flags.as ?? (/segment/i.test(file) ? "segment" : "controller");

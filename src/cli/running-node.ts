@@ -8,6 +8,7 @@ import { systemClock } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import type { LoadedConfig } from "../config/file.ts";
 import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
+import type { NodeObserver } from "../node/node-observer.ts";
 import type { PolarityNode } from "../node/node.ts";
 import { createNode } from "../node/node.ts";
 import type { AnalysisView, NodeView } from "../node/view.ts";
@@ -19,6 +20,7 @@ export interface RunningNodeOptions {
   readonly logger: Logger;
   /** Reads the configuration again; undefined when it did not come from a file. */
   readonly load: (() => LoadedConfig) | undefined;
+  readonly observer?: NodeObserver | undefined;
   /** The admin API was asked to drain this process. */
   readonly drainAsked: () => void;
 }
@@ -31,9 +33,9 @@ export class RunningNode implements AdminSource {
   readonly #kept: KeptServices | undefined;
 
   constructor(options: RunningNodeOptions) {
-    const { config, logger } = options;
+    const { config, logger, observer } = options;
     this.#options = options;
-    this.#node = createNode(config, { logger, clock: systemClock, version: packageVersion() });
+    this.#node = createNode(config, { logger, clock: systemClock, version: packageVersion(), observer });
     if (config.state !== undefined) this.#kept = new KeptServices(config.state.folder, logger);
   }
 

@@ -5,7 +5,7 @@ import { type CloudbusRole, parseCloudbus } from "./cloudbus.ts";
 const parse = (role: CloudbusRole, text: string) => parseCloudbus(role, text, "c.ini");
 
 test("a controller listens for clients and links to each of its segments once", () => {
-  const { raw, warnings } = parse(
+  const { raw, warnings, expected } = parse(
     "controller",
     `\uFEFF[Cloudbus]\r\nanything = goes\r\n
 ; two services that share a segment
@@ -23,7 +23,7 @@ full_duplex = YES
 bind=tcp://[::1]:4
 server=tcp://host.name:5`,
   );
-  const token = { token: undefined, tokenFile: undefined };
+  const token = { identity: "segments", token: undefined, tokenFile: undefined, tls: undefined };
   assert.deepEqual(raw, {
     links: {
       dial: [
@@ -40,6 +40,17 @@ server=tcp://host.name:5`,
     ],
   });
   assert.deepEqual(warnings, []);
+  assert.deepEqual(expected, [["echo", "log"], ["echo"], ["log"], ["solo"]]);
+});
+
+test("what vouches for segments goes to those that are dialled over TLS", () => {
+  const text = "[a]\nbind=tcp://127.0.0.1:1\nserver=tls://s:2\nserver=srv+tls://_a._tcp.s\nserver=tcp://127.0.0.1:3\n";
+  const { raw } = parseCloudbus("controller", text, "c.ini", { ca: "ca.pem" });
+  const dial = (raw["links"] as { dial: { tls: unknown }[] }).dial;
+  assert.deepEqual(
+    dial.map(({ tls }) => tls),
+    [{ ca: "ca.pem" }, { ca: "ca.pem" }, undefined],
+  );
 });
 
 test("several servers without a mode are half duplex, whichever key says otherwise", () => {
@@ -58,7 +69,7 @@ test("several servers without a mode are half duplex, whichever key says otherwi
 test("a segment takes links and has one server for each service", () => {
   const { raw } = parse("segment", "[Echo]\nbind=tcp://127.0.0.1:1\nserver=tcp://127.0.0.1:2\n");
   assert.deepEqual(raw, {
-    links: { accept: [{ url: "tcp://127.0.0.1:1", auth: undefined, insecure: false, relay: false }] },
+    links: { accept: [{ url: "tcp://127.0.0.1:1", tls: undefined, auth: undefined, insecure: false, relay: false }] },
     services: { echo: { target: "tcp://127.0.0.1:2" } },
   });
 });

@@ -6,6 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { formatPlace } from "../base/address.ts";
 import { PolarityError } from "../base/errors.ts";
 import { type ConfigOverrides, type LoadedConfig, override } from "./file.ts";
 import { type IniEntry, type IniSection, parseIni } from "./ini.ts";
@@ -19,6 +20,11 @@ export interface CloudbusLinks {
   /** What a controller shows to its segments. */
   readonly token?: string | undefined;
   readonly tokenFile?: string | undefined;
+  /** Whom a controller trusts to vouch for its segments, besides the system's authorities. */
+  readonly ca?: string | undefined;
+  /** Certificate chain of a segment, and its key. */
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
   /** Who may link to a segment. */
   readonly tokensFile?: string | undefined;
   readonly insecure?: boolean | undefined;
@@ -30,23 +36,41 @@ export interface CloudbusConfig {
   readonly warnings: readonly string[];
   /** The line that a path of `raw` comes from. */
   readonly lines: ReadonlyMap<string, number>;
+  /** The services that a controller's segments are to have, in the order of `links.dial`. */
+  readonly expected: readonly (readonly string[])[];
+}
+
+export interface LoadedCloudbus extends LoadedConfig {
+  /** The services that a controller's segments are to have, by the segment's address as links tell it. */
+  readonly expected: ReadonlyMap<string, readonly string[]>;
 }
 
 const KEYS: ReadonlySet<string> = new Set(["bind", "server", "backend", "mode", "full_duplex"]);
 const IGNORED = "cloudbus";
+/** Who a controller's segments are, as owners of services. */
+const SEGMENTS = "segments";
 
 export function loadCloudbusFile(
   role: CloudbusRole,
   path: string,
   links: CloudbusLinks,
   overrides: ConfigOverrides,
-): LoadedConfig {
+): LoadedCloudbus {
   const file = path;
-  const { raw, warnings, lines } = parseCloudbus(role, readIni(path), file, links);
+  const { raw, warnings, lines, expected } = parseCloudbus(role, readIni(path), file, links);
   const options = { folder: dirname(resolve(path)), defaultName: defaultNodeName() };
   const resolution = resolveConfig(override(raw, overrides), options);
   if (resolution.kind === "resolved") {
-    return { config: resolution.config, file, warnings: [...warnings, ...resolution.warnings] };
+    const { config } = resolution;
+    const places = config.links.dial.map(
+      ({ address }, index) => [formatPlace(address.place), expected[index]] as const,
+    );
+    return {
+      config,
+      file,
+      warnings: [...warnings, ...resolution.warnings],
+      expected: new Map(places.flatMap(([place, services]) => (services === undefined ? [] : [[place, services]]))),
+    };
   }
   const problems = resolution.problems.map(({ path: at, message }) => {
     const line = lineOf(formatPath(at), lines);
@@ -87,29 +111,38 @@ export function parseCloudbus(
     const inOrder = reading.faults.toSorted((left, right) => left[0] - right[0]);
     throw new PolarityError("CONFIG_INVALID", inOrder.map(([line, message]) => at(line, message)).join("\n"));
   }
-  return { raw, lines: reading.lines, warnings: reading.warnings.map(([line, message]) => at(line, message)) };
+  const warnings = reading.warnings.map(([line, message]) => at(line, message));
+  return { raw, lines: reading.lines, warnings, expected: reading.expected };
 }
 
-function controller(sections: readonly IniSection[], reading: Reading, { token, tokenFile }: CloudbusLinks) {
-  const dials = new Map<string, number>();
+function controller(sections: readonly IniSection[], reading: Reading, { token, tokenFile, ca }: CloudbusLinks) {
+  const dials = new Map<string, { readonly line: number; readonly services: string[] }>();
   const listeners: unknown[] = [];
   for (const section of sections) {
     const { bind, servers, mode } = reading.service(section);
-    for (const { value, line } of servers) if (!dials.has(value)) dials.set(value, line);
+    for (const { value, line } of servers) {
+      const dial = dials.get(value) ?? { line, services: [] };
+      dials.set(value, dial);
+      if (!dial.services.includes(section.name)) dial.services.push(section.name);
+    }
     if (bind === undefined) continue;
     reading.lines.set(`listeners[${listeners.length}]`, bind.line);
     // Several servers are half duplex unless the file says otherwise; one is neither.
     const spread = servers.length > 1 ? (mode ?? "half-duplex") : "one";
     listeners.push({ url: bind.value, service: section.name, mode: spread });
   }
-  const dial = [...dials].map(([url, line], index) => {
+  const dial = [...dials].map(([url, { line, services }], index) => {
+    reading.expected.push(services);
     reading.lines.set(`links.dial[${index}]`, line);
-    return { url, token, tokenFile };
+    const tls = ca !== undefined && /^(\w+\+)?(tls|wss):/i.test(url) ? { ca } : undefined;
+    // The file names all of them, so what they offer has one owner, whatever their certificates say.
+    return { url, identity: SEGMENTS, token, tokenFile, tls };
   });
   return { links: { dial }, listeners };
 }
 
-function segment(sections: readonly IniSection[], reading: Reading, { tokensFile, insecure }: CloudbusLinks) {
+function segment(sections: readonly IniSection[], reading: Reading, links: CloudbusLinks) {
+  const { tokensFile, insecure, tlsCert, tlsKey } = links;
   const binds = new Map<string, number>();
   const services: Record<string, unknown> = {};
   for (const section of sections) {
@@ -122,9 +155,10 @@ function segment(sections: readonly IniSection[], reading: Reading, { tokensFile
     services[section.name] = { target: server.value };
   }
   const auth = tokensFile === undefined ? undefined : { tokensFile };
+  const tls = tlsCert === undefined && tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
   const accept = [...binds].map(([url, line], index) => {
     reading.lines.set(`links.accept[${index}]`, line);
-    return { url, auth, insecure: insecure === true, relay: false };
+    return { url, tls, auth, insecure: insecure === true, relay: false };
   });
   return { links: { accept }, services };
 }
@@ -134,6 +168,7 @@ class Reading {
   readonly faults: [number, string][] = [];
   readonly warnings: [number, string][] = [];
   readonly lines = new Map<string, number>();
+  readonly expected: (readonly string[])[] = [];
 
   fault(line: number, message: string): void {
     this.faults.push([line, message]);

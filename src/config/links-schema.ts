@@ -123,11 +123,20 @@ function dialSection(read: ReadFile) {
       false,
       "Pass on to it what other nodes offer to this one, and its streams to them: for routers in a chain.",
     ),
+    identity: maybe(
+      text(
+        "a name",
+        "Who the node that is dialled is to this one, as the owner of the services that it offers: nodes that are dialled with one identity may offer the same service. Left out: the name in its certificate, or `anonymous`.",
+      ),
+    ),
     token: maybe(text("a token", "The token to show. Better kept in a file, or written as `${VARIABLE}`.")),
     tokenFile: maybe(secretFile(read, "A file that holds the token to show.")),
     tls: clientTlsSection(read).prefault({}).describe("For `tls://` and `wss://`."),
   }).transform(
-    ({ url, cost, links, addresses, resolveEvery, discover, relay, token, tokenFile, tls: trust }, context) => {
+    (
+      { url, cost, links, addresses, resolveEvery, discover, relay, identity, token, tokenFile, tls: trust },
+      context,
+    ) => {
       if (token !== undefined && tokenFile !== undefined) {
         context.issues.push({ code: "custom", input: undefined, message: "give token or tokenFile, not both" });
       }
@@ -149,6 +158,7 @@ function dialSection(read: ReadFile) {
         resolveEveryMs: resolveEvery,
         discover,
         relay,
+        identity,
         token: given ?? tokenFile,
         tls: trust,
       };

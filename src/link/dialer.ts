@@ -30,6 +30,8 @@ export interface DialerOptions {
   /** What this side can do beyond the first version of the protocol; read for each link. */
   readonly features?: () => readonly string[];
   readonly token: string | undefined;
+  /** Who the node that is dialled is to this one; undefined: whoever its certificate says. */
+  readonly identity?: string | undefined;
   readonly tls: TlsClientOptions;
   /** Where HTTPS_PROXY and the like are looked up. */
   readonly environment: Environment;
@@ -175,7 +177,7 @@ class LinkPlace implements LinkOwner {
   async #dial(): Promise<void> {
     if (this.#stopped || this.#attempt !== undefined || this.#joining !== undefined) return;
     clearTimeout(this.#retry);
-    const { address, connectTo, names, tls, environment, context, token, features, advised } = this.#options;
+    const { address, connectTo, names, tls, environment, context, token, identity, features, advised } = this.#options;
     const { handshakeMs, websocketMessageBytesMax } = context.limits;
     const attempt = new AbortController();
     this.#attempt = attempt;
@@ -194,7 +196,8 @@ class LinkPlace implements LinkOwner {
           this.#failed(new PolarityError("LINK_UNREACHABLE", `cannot reach ${address.url}: too late`));
         return;
       }
-      const side = { kind: "dialler", token, cost: this.#price.cost, features: features?.() ?? [], advised } as const;
+      const { cost } = this.#price;
+      const side = { kind: "dialler", token, identity, cost, features: features?.() ?? [], advised } as const;
       const link = new JoinedLink(transport, side, context, this, handshakeMs);
       this.#joining = link;
       link.start();

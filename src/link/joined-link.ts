@@ -244,7 +244,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
       case "hello":
         return this.#hello(message);
       case "welcome":
-        return this.#joined(message, this.#transport.certificateIdentity ?? ANONYMOUS);
+        return this.#joined(message, this.#acceptorIdentity);
       case "reject":
         return this.close(
           peerError(message.code, "LINK_PROTOCOL", `${this.#who} rejected the link: ${message.message}`),
@@ -327,6 +327,11 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.#control?.send(formatWelcome(this.#introduction, side.routers ?? []));
     this.#cost = hello.cost;
     this.#joined(hello, identity);
+  }
+
+  get #acceptorIdentity(): string {
+    const given = this.#side.kind === "dialler" ? this.#side.identity : undefined;
+    return given ?? this.#transport.certificateIdentity ?? ANONYMOUS;
   }
 
   #joined(from: Hello | Welcome, identity: string): void {

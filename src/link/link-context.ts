@@ -40,6 +40,8 @@ export type LinkSide =
   | {
       readonly kind: "dialler";
       readonly token: string | undefined;
+      /** Who the acceptor is to us; undefined: whoever its certificate says. */
+      readonly identity?: string | undefined;
       readonly cost: number;
       /** The acceptor names other routers. */
       readonly advised?: ((routers: readonly string[]) => void) | undefined;

@@ -363,6 +363,7 @@ export class LinkHub implements LinkEvents {
       cost: config.cost,
       features: () => this.#features(config.relay, this.#options.wantsPaths()),
       token: config.token?.text.trim(),
+      identity: config.identity,
       tls: {
         ca: tls.ca?.text,
         cert: tls.cert?.text,

@@ -1,11 +1,15 @@
 /** Cloudbus's INI files, run as processes by the commands that are named after them. */
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import { test, type TestContext } from "node:test";
 import { parse } from "yaml";
+import { testCertificates } from "../support/link-media.ts";
+import { authorityFile, certificateFiles } from "../support/tls-files.ts";
 import { portOf } from "../support/cluster.ts";
 import { until } from "../support/patience.ts";
 import { PolarityProcess, run } from "../support/polarity-process.ts";
@@ -105,6 +109,92 @@ test(
     assert.equal(String((await once(sockets[1]!, "data"))[0]), "on");
     sockets[1]!.end("late");
     assert.equal(await client.readAll(), "late");
+  },
+);
+
+/** Writes controller.ini and as many segments' files as there are sections for, and runs them. */
+async function startFiles(
+  context: TestContext,
+  folder: string,
+  segments: readonly { readonly section: string; readonly bind: string; readonly server: string }[],
+  options: { scheme?: string; mode?: string; segmentFlags?: (index: number) => string[]; flags?: string[] } = {},
+): Promise<{ port: number; controller: PolarityProcess }> {
+  const { scheme = "tcp", mode = "full_duplex = yes", segmentFlags = () => [], flags = [] } = options;
+  const servers: string[] = [];
+  for (const [index, { section, bind, server }] of segments.entries()) {
+    const file = join(folder, `segment-${index}.ini`);
+    writeFileSync(file, `[Cloudbus]\n[${section}]\nbind = ${bind}\nbackend = ${server}\n`);
+    // Flags name files where the command is given, and not beside the INI file.
+    const segment = new PolarityProcess(context, ["segment", "-c", file, ...segmentFlags(index)], { cwd: tmpdir() });
+    const [link = ""] = (await segment.ready()).links;
+    servers.push(link.replace(/^tcp:/, `${scheme}:`));
+  }
+  const lines = servers.map((server) => `server = ${server}\n`).join("");
+  const file = join(folder, "controller.ini");
+  writeFileSync(file, `[Cloudbus]\n[Echo]\nbind = tcp://127.0.0.1:0\n${lines}${mode}\n`);
+  const controller = new PolarityProcess(context, ["controller", "-c", file, ...flags], { cwd: tmpdir() });
+  const { listeners } = await controller.ready();
+  await until("all segments are linked", () => controller.stderr.split("joined node").length > segments.length);
+  return { port: portOf(listeners[0] ?? ""), controller };
+}
+
+test(
+  "segments with certificates of their own are one owner of what they offer",
+  { timeout: 110_000 },
+  async (context) => {
+    const folder = temporaryFolder(context);
+    const { authority } = await testCertificates();
+    const answers = await Promise.all(["one", "two"].map((text) => serve(context, (socket) => socket.end(text))));
+    const names = ["first.segment.test", "second.segment.test"];
+    for (const name of names) await certificateFiles(folder, authority, name, { ips: ["127.0.0.1"] });
+    const here = (name: string): string => relative(tmpdir(), join(folder, name));
+    const segments = answers.map((port) => ({
+      section: "Echo",
+      bind: "tcp://127.0.0.1:0",
+      server: `tcp://127.0.0.1:${port}`,
+    }));
+    const { port, controller } = await startFiles(context, folder, segments, {
+      scheme: "tls",
+      segmentFlags: (index) => ["--tls-cert", here(`${names[index]}.crt`), "--tls-key", here(`${names[index]}.key`)],
+      flags: ["--ca", relative(tmpdir(), authorityFile(folder, authority))],
+    });
+    const client = new WireClient(context, port);
+    assert.match(await client.halfClose().readAll(), /^(onetwo|twoone)$/);
+    assert.doesNotMatch(controller.stderr, /NAME_TAKEN/);
+  },
+);
+
+test(
+  "a segment whose section has another name takes no part, and the log says so",
+  { timeout: 110_000 },
+  async (context) => {
+    const server = `tcp://127.0.0.1:${await serve(context, (socket) => socket.end("heard"))}`;
+    const segments = ["ECHO", "other"].map((section) => ({ section, bind: "tcp://127.0.0.1:0", server }));
+    const { port, controller } = await startFiles(context, temporaryFolder(context), segments);
+    const said = await controller.until("the difference is said", () =>
+      /the segment at \S+ has no .*both files/.exec(controller.stderr),
+    );
+    assert.match(
+      said[0],
+      /at 127\.0\.0\.1:\d+ has no section \[echo\], only \[other\]: it takes part where the names are the same/,
+    );
+    assert.equal(controller.stderr.split("has no section").length, 2);
+    assert.equal(await new WireClient(context, port).halfClose().readAll(), "heard");
+  },
+);
+
+test(
+  "abstract sockets, both families and names in the files",
+  { timeout: 110_000, skip: process.platform === "linux" ? false : "only Linux has abstract unix sockets" },
+  async (context) => {
+    const server = await serve(context, (socket) => socket.end("heard "));
+    const segments = [
+      { section: "Echo", bind: `unix:@polarity-test-${randomUUID()}`, server: `tcp://localhost:${server}` },
+      { section: "Echo", bind: "tcp://[::1]:0", server: `tcp://127.0.0.1:${server}` },
+    ];
+    const folder = temporaryFolder(context);
+    const { port } = await startFiles(context, folder, segments, { scheme: "tcp" });
+    assert.equal(await new WireClient(context, port).halfClose().readAll(), "heard heard ");
   },
 );
 
