@@ -4,7 +4,7 @@
  *   node examples/cranker/main.ts
  *
  * Two load balancers (`edge-1`, `edge-2`), two data centres (`near`, `far`, dearer), two services (`web`, `orders`), every
- * link a websocket. Each command is printed as one would type it.
+ * link a websocket; then connectors that speak cranker themselves. Each command is printed as one would type it.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -16,6 +16,7 @@ import { WebSocket } from "ws";
 
 import { freePort, until, walk } from "../support/walk.ts";
 import { hashOf, hashOfBytes, startApp } from "./app.ts";
+import { takeTodaysConnectors } from "./today.ts";
 
 const BIG = 32 * 1024 * 1024;
 
@@ -124,6 +125,8 @@ await walk("Cranker: the load balancer's requests travel over the apps' own webs
     await Promise.all(Array.from({ length: 200 }, (_, index) => talk(index % 2 === 0 ? first : second)));
     return "each heard its own echo";
   });
+
+  await takeTodaysConnectors(walk, edge1.links[0]!, first, nearPort);
 
   walk.part("Near and far");
   await walk.check("while near is there, far gets nothing", async () => {

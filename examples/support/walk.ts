@@ -5,8 +5,9 @@
  * An example that passes prints `N of N right.` and exits 0; whatever it started has ended by then. The processes are
  * tethered: they end too when the example itself is killed.
  */
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { Command, type Finished, type RunningNode, startNode } from "./command.ts";
@@ -81,14 +82,20 @@ export async function until<Value>(what: string, find: () => Promise<Value | fal
   }
 }
 
-/** A port that nobody has now, for what is dialled before it listens. */
+/** A port that nobody has now, for what is dialled before it listens; below those that systems give to connections. */
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 30_000);
+    const probe = createServer().listen(port, "127.0.0.1");
+    const free = await once(probe, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!free) continue;
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
 }
 
 async function inTime<Value>(promise: Promise<Value>): Promise<Value> {

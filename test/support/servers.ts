@@ -1,8 +1,9 @@
 /** Servers of other projects, for tests: started in a folder of their own, gone when the test ends. */
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -45,15 +46,23 @@ export async function listens(port: number): Promise<void> {
   });
 }
 
-/** A port that was free a moment ago, for servers that cannot choose one and say which. */
+/** Systems give ports above these to connections and to whoever leaves the choice to them. */
+const PORTS = { from: 10_000, to: 30_000 } as const;
+
+/** A port that was free a moment ago, for servers that cannot choose one and say which; nobody gets it by chance. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = randomInt(PORTS.from, PORTS.to);
+    const server = createServer().listen(port, "127.0.0.1");
+    const free = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!free) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** Ends with the test, whatever is left in it: hooks run in the order in which they were asked for. */
