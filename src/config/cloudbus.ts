@@ -57,11 +57,13 @@ export function loadCloudbusFile(
   overrides: ConfigOverrides,
 ): LoadedCloudbus {
   const file = path;
-  const { raw, warnings, lines, expected } = parseCloudbus(role, readIni(path), file, links);
+  const reading = new Reading();
+  const raw = reading.file(role, readIni(path), links);
   const options = { folder: dirname(resolve(path)), defaultName: defaultNodeName() };
   const resolution = resolveConfig(override(raw, overrides), options);
-  if (resolution.kind === "resolved") {
+  if (resolution.kind === "resolved" && reading.faults.length === 0) {
     const { config } = resolution;
+    const { warnings, expected } = reading.checked(raw, file);
     const places = config.links.dial.map(
       ({ address }, index) => [formatPlace(address.place), expected[index]] as const,
     );
@@ -72,11 +74,15 @@ export function loadCloudbusFile(
       expected: new Map(places.flatMap(([place, services]) => (services === undefined ? [] : [[place, services]]))),
     };
   }
-  const problems = resolution.problems.map(({ path: at, message }) => {
-    const line = lineOf(formatPath(at), lines);
-    return line === undefined ? `${file}: ${formatPath(at)}: ${message}` : `${file}:${line}: ${message}`;
-  });
-  throw new PolarityError("CONFIG_INVALID", [...new Set(problems)].join("\n"));
+  const elsewhere: string[] = [];
+  for (const { path: at, message } of resolution.kind === "resolved" ? [] : resolution.problems) {
+    const line = lineOf(formatPath(at), reading.lines);
+    if (line !== undefined) reading.fault(line, message);
+    // What is no value of a line follows from what is wrong with the lines, where anything is.
+    else elsewhere.push(`${file}: ${formatPath(at)}: ${message}`);
+  }
+  if (reading.faults.length === 0) throw new PolarityError("CONFIG_INVALID", elsewhere.join("\n"));
+  throw reading.error(file);
 }
 
 export function readIni(path: string): string {
@@ -94,25 +100,8 @@ export function parseCloudbus(
   file: string,
   links: CloudbusLinks = {},
 ): CloudbusConfig {
-  const { sections, faults } = parseIni(text);
   const reading = new Reading();
-  for (const { line, message } of faults) reading.fault(line, message);
-  const services = sections.filter(({ name }) => name !== IGNORED);
-  if (services.length === 0 && faults.length === 0) reading.fault(1, "there is no [Service]");
-  const seen = new Map<string, number>();
-  for (const { name, line } of services) {
-    const first = seen.get(name);
-    if (first !== undefined) reading.fault(line, `[${name}] is there since line ${first}`);
-    else seen.set(name, line);
-  }
-  const raw = role === "controller" ? controller(services, reading, links) : segment(services, reading, links);
-  const at = (line: number, message: string): string => `${file}:${line}: ${message}`;
-  if (reading.faults.length > 0) {
-    const inOrder = reading.faults.toSorted((left, right) => left[0] - right[0]);
-    throw new PolarityError("CONFIG_INVALID", inOrder.map(([line, message]) => at(line, message)).join("\n"));
-  }
-  const warnings = reading.warnings.map(([line, message]) => at(line, message));
-  return { raw, lines: reading.lines, warnings, expected: reading.expected };
+  return reading.checked(reading.file(role, text, links), file);
 }
 
 function controller(sections: readonly IniSection[], reading: Reading, { token, tokenFile, ca }: CloudbusLinks) {
@@ -169,6 +158,35 @@ class Reading {
   readonly warnings: [number, string][] = [];
   readonly lines = new Map<string, number>();
   readonly expected: (readonly string[])[] = [];
+
+  /** The shape of the YAML file, as far as it can be made out. */
+  file(role: CloudbusRole, text: string, links: CloudbusLinks): CloudbusConfig["raw"] {
+    const { sections, faults } = parseIni(text);
+    for (const { line, message } of faults) this.fault(line, message);
+    const services = sections.filter(({ name }) => name !== IGNORED);
+    if (services.length === 0 && faults.length === 0) this.fault(1, "there is no [Service]");
+    const seen = new Map<string, number>();
+    for (const { name, line } of services) {
+      const first = seen.get(name);
+      if (first !== undefined) this.fault(line, `[${name}] is there since line ${first}`);
+      else seen.set(name, line);
+    }
+    return role === "controller" ? controller(services, this, links) : segment(services, this, links);
+  }
+
+  /** Throws CONFIG_INVALID where there are faults. */
+  checked(raw: CloudbusConfig["raw"], file: string): CloudbusConfig {
+    if (this.faults.length > 0) throw this.error(file);
+    const warnings = this.warnings.map(([line, message]) => `${file}:${line}: ${message}`);
+    return { raw, lines: this.lines, warnings, expected: this.expected };
+  }
+
+  /** All faults, by line. */
+  error(file: string): PolarityError {
+    const inOrder = this.faults.toSorted((left, right) => left[0] - right[0]);
+    const lines = inOrder.map(([line, message]) => `${file}:${line}: ${message}`);
+    return new PolarityError("CONFIG_INVALID", [...new Set(lines)].join("\n"));
+  }
 
   fault(line: number, message: string): void {
     this.faults.push([line, message]);

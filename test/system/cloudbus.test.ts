@@ -198,6 +198,63 @@ test(
   },
 );
 
+test("all that is wrong with a file is said at once, in order, with lines", { timeout: 110_000 }, async (context) => {
+  const file = join(temporaryFolder(context), "wrong.ini");
+  const lines = [
+    "[Cloudbus]",
+    "anything = goes here",
+    "[Echo]",
+    "bind = tcp://127.0.0.1:0",
+    "server = tcp://127.0.0.1:x",
+    "mode = quarter",
+    "server =",
+    "[Log",
+    "server = unix:@",
+  ];
+  writeFileSync(file, lines.join("\n"));
+  const { code, stderr } = await run(context, ["controller", "-c", file]);
+  assert.equal(code, 1);
+  const told = stderr
+    .trim()
+    .split("\n")
+    .map((line) => /wrong\.ini:(\d+): .*?(?:: )?([^:]*)$/.exec(line)?.slice(1, 3));
+  assert.deepEqual(
+    told.map((found) => found?.[0]),
+    ["5", "6", "7", "8", "9"],
+    stderr,
+  );
+});
+
+test("a controller and a segment exit in order when they are told to", { timeout: 110_000 }, async (context) => {
+  const server = await serve(context, (socket) => socket.pipe(socket));
+  const folder = temporaryFolder(context);
+  const file = (name: string, bind: string, to: string): string => {
+    writeFileSync(join(folder, name), `[Echo]\nbind=${bind}\nserver=${to}\n`);
+    return join(folder, name);
+  };
+  const segment = new PolarityProcess(context, [
+    "segment",
+    "-c",
+    file("segment.ini", "tcp://127.0.0.1:0", `tcp://127.0.0.1:${server}`),
+  ]);
+  const [link = ""] = (await segment.ready()).links;
+  const controller = new PolarityProcess(context, [
+    "controller",
+    "-c",
+    file("controller.ini", "tcp://127.0.0.1:0", link),
+  ]);
+  const { listeners } = await controller.ready();
+  await until("the segment is linked", () => controller.stderr.includes("joined node"));
+  const client = new WireClient(context, portOf(listeners[0] ?? ""));
+  assert.equal(await client.send("hello").read(5), "hello");
+  client.halfClose();
+  assert.equal(await client.ended, "end");
+  for (const process of [controller, segment]) {
+    process.signal("SIGTERM");
+    assert.equal((await process.exited).code, 0);
+  }
+});
+
 test("the example files are imported as YAML that a node takes", { timeout: 110_000 }, async (context) => {
   const folder = temporaryFolder(context);
   for (const role of ["controller", "segment"]) {

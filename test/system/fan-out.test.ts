@@ -58,7 +58,7 @@ interface Server {
   received(): string;
 }
 
-async function startServer(context: TestContext, serve: (socket: Socket) => void): Promise<Server> {
+async function startServer(context: TestContext, serve: (socket: Socket) => void, host = "127.0.0.1"): Promise<Server> {
   const sockets: Socket[] = [];
   const received: Buffer[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -67,7 +67,7 @@ async function startServer(context: TestContext, serve: (socket: Socket) => void
     socket.on("data", (chunk: Buffer) => received.push(Buffer.from(chunk)));
     serve(socket);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(0, host);
   await once(server, "listening");
   context.after(() => {
     server.close();
@@ -191,6 +191,15 @@ test("a server that joins an open session gets all of it; one that comes without
     if (join === "yes") await until("the second hears all", () => second.received() === "from the beginning on");
     else assert.equal(second.sockets.length, 0);
   }
+});
+
+test("a session may be with a hundred servers", async (context) => {
+  const servers = await startServer(context, (socket) => socket.pipe(socket), "0.0.0.0");
+  const targets = Array.from({ length: 100 }, (_, index) => `tcp://127.0.1.${index + 1}:${servers.port}`);
+  const services = { bus: { targets, mode: "full-duplex" as const } };
+  const { port } = await startRouter(context, [listener()], { services });
+  const answers = await new WireClient(context, port).send("x").halfClose().readAll();
+  assert.equal(answers, "x".repeat(100));
 });
 
 test("a server that stops reading stalls its own session and no other on the same link", async (context) => {
