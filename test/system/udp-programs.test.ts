@@ -1,12 +1,15 @@
 /** Datagrams through the commands, with a resolver as the client. */
 import assert from "node:assert/strict";
 import { Resolver } from "node:dns/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { offered, portOf, startConnector, startNode, startRouter } from "../support/cluster.ts";
 import { DatagramClient, echoDatagrams } from "../support/datagrams.ts";
 import { startDnsServer } from "../support/dns-server.ts";
 import { until } from "../support/patience.ts";
 import { PolarityProcess, run } from "../support/polarity-process.ts";
+import { temporaryFolder } from "../support/servers.ts";
 
 const lookUp = (port: number, name: string): Promise<string[]> => {
   const resolver = new Resolver({ timeout: 500, tries: 20 });
@@ -128,6 +131,21 @@ test(
     await client.gets(client.received.length + 10);
   },
 );
+
+test("an association that is over is a line of the access log", async (context) => {
+  const [app, path] = [await echoDatagrams(context), join(temporaryFolder(context), "access.log")];
+  const udp = { idleTimeout: "200ms" };
+  const router = await startRouter(context, [{ url: "udp://127.0.0.1:0", service: "app", udp, accessLog: { path } }]);
+  await startConnector(context, router.link, { app: { target: app.url } }, { name: "shed" });
+  await offered(router.node, "app");
+  const client = await DatagramClient.open(context, router.port);
+  await client.ask("123456");
+  const text = () => (existsSync(path) ? readFileSync(path, "utf8") : "");
+  await until("a line is written", () => text().endsWith("\n"));
+  const { protocol, peer, service, node, bytesIn, bytesOut, error } = JSON.parse(text()) as Record<string, unknown>;
+  assert.deepEqual([protocol, peer, service, node], ["udp", `127.0.0.1:${client.port}`, "app", "shed"]);
+  assert.deepEqual([bytesIn, bytesOut, error], [8, 8, null], "with the two bytes of each datagram's length");
+});
 
 test("datagrams take a chain of routers", async (context) => {
   const app = await echoDatagrams(context);
