@@ -7,6 +7,7 @@
 import { PolarityError } from "../base/errors.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import { ruledResponse } from "../http/header-rules.ts";
+import { lastHopAnswer, mayCountHops, withHopCounted } from "../http/max-forwards.ts";
 import { type Redirect, redirectLocation, redirectResponse } from "../http/redirect.ts";
 import { forwardedEnding, forwardedStart, type ForwardingContext } from "../http/request-forwarding.ts";
 import { trustedRequestId } from "../http/request-identity.ts";
@@ -104,7 +105,9 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
   }
 
   /** The next request. `problem`: why its body cannot be taken. */
-  start(head: RequestHead, problem: PolarityError | undefined): void {
+  start(received: RequestHead, problem: PolarityError | undefined): void {
+    const counted = mayCountHops(received) ? withHopCounted(received) : received;
+    const head = counted ?? received;
     this.#head = head;
     this.#startedAt = this.#host.context.clock.now();
     this.#responseBegun = false;
@@ -119,6 +122,10 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     if (limited !== undefined) {
       this.#host.statistics.countError(limited.code);
       this.#refuse(limited, !this.#connection.bodyComplete);
+      return;
+    }
+    if (counted === undefined) {
+      this.#answer(head, lastHopAnswer(head.method));
       return;
     }
     const resolution = this.#host.routes.resolve(head);
@@ -310,17 +317,21 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
       this.#refuseRequest(new PolarityError("BAD_REQUEST", "the request names no host to redirect it to"));
       return true;
     }
-    this.#host.statistics.countStatus(redirect.status);
-    const answer = this.#ruled(redirectResponse(redirect.status, location, head.method));
+    this.#answer(head, this.#ruled(redirectResponse(redirect.status, location, head.method)));
+    return true;
+  }
+
+  /** Nobody was asked, and nothing is wrong. */
+  #answer(head: RequestHead, answer: ResponseHead): void {
+    this.#host.statistics.countStatus(answer.status);
     // Whoever has not sent its body whole may go on sending it, and it must not be taken for the next request.
     this.#writer.response(head, answer, EMPTY, !this.#connection.bodyComplete);
     if (this.#record !== undefined) {
-      this.#record.status = redirect.status;
+      this.#record.status = answer.status;
       this.#closeRecord(undefined);
     }
     this.#head = undefined;
     this.#connection.answered();
-    return true;
   }
 
   #ruled(head: ResponseHead): ResponseHead {

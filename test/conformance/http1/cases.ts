@@ -5,6 +5,7 @@ import { lengthCases } from "./content-length.ts";
 import { contentCases } from "./contents.ts";
 import { conversationCases } from "./conversations.ts";
 import { fieldCases } from "./fields.ts";
+import { maxForwardsCases } from "./max-forwards.ts";
 import { requestLineCases } from "./request-line.ts";
 import { responseCases } from "./responses.ts";
 import { smugglingCases } from "./smuggling.ts";
@@ -16,6 +17,7 @@ export const CASES: readonly Case[] = [
   lengthCases,
   chunkCases,
   connectionCases,
+  maxForwardsCases,
   conversationCases,
   responseCases,
   contentCases,
