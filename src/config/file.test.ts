@@ -238,6 +238,10 @@ test("each problem is one line with its place, its key and what was expected", (
       "polarity.yaml:1:48: links.dial[0].tls.ca: cannot read missing.pem: no such file",
     ],
     [
+      'links: { dial: [{ url: "tcp://a:1", identity: local }] }',
+      'polarity.yaml:1:47: links.dial[0].identity: "local" is who this node itself is: take another name',
+    ],
+    [
       "links: { dial: [{ url: 'tcp://a:1', tls: { serverName: b } }] }\n",
       "polarity.yaml:1:42: links.dial[0].tls: tls settings need a tls:// or wss:// URL, and tcp://a:1 is neither",
     ],

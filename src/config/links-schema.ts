@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { isLocalPlace, parseLinkAddress, parseLinkListenerAddress } from "../base/address.ts";
 import { ofThisSystem } from "../socket/abstract-socket.ts";
+import { LOCAL_IDENTITY } from "../registry/registry.ts";
 import { ROUTERS_MAX } from "../link/link-limits.ts";
 import { parseTokens, TokenSet } from "../link/tokens.ts";
 import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
@@ -127,7 +128,9 @@ function dialSection(read: ReadFile) {
       text(
         "a name",
         "Who the node that is dialled is to this one, as the owner of the services that it offers: nodes that are dialled with one identity may offer the same service. Left out: the name in its certificate, or `anonymous`.",
-      ),
+      ).refine((name) => name !== LOCAL_IDENTITY, {
+        error: `"${LOCAL_IDENTITY}" is who this node itself is: take another name`,
+      }),
     ),
     token: maybe(text("a token", "The token to show. Better kept in a file, or written as `${VARIABLE}`.")),
     tokenFile: maybe(secretFile(read, "A file that holds the token to show.")),

@@ -1,12 +1,17 @@
 /** Who a verified certificate says that its holder is. */
 import type { TLSSocket } from "node:tls";
+import { LOCAL_IDENTITY } from "../registry/registry.ts";
 
-/** The subject's common name, else its first alternative name; undefined without a certificate that was verified. */
+/**
+ * The subject's common name, else its first alternative name; undefined without a certificate that was verified, and for one
+ * that would pass for this node itself.
+ */
 export function certificateIdentity(socket: TLSSocket): string | undefined {
   if (!socket.authorized) return undefined;
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return undefined;
-  return commonName(certificate.subject) ?? alternativeName(certificate.subjectAltName);
+  const name = commonName(certificate.subject) ?? alternativeName(certificate.subjectAltName);
+  return name === LOCAL_IDENTITY ? undefined : name;
 }
 
 /** `subject` is one attribute a line: `O=Example`, `CN=phone0`. */

@@ -22,6 +22,7 @@ for (const [text, words] of [
   ['a: ""', /entry 1 \(a\): expected a token/],
   ["a: [x]", /entry 1 \(a\): expected a token/],
   ["- secret", /entry 1: expected a name/],
+  ["local: 'secret'", /entry 1: "local" is who this node itself is; take another name/],
   ["a: same\nb: same", /entry 2 \(b\): the token is also that of a/],
   ["a: 'open", /not YAML/],
 ] as const) {
@@ -31,7 +32,7 @@ for (const [text, words] of [
 }
 
 test("a tokens file with an error does not print its tokens", () => {
-  for (const text of ["a: same-secret\nb: same-secret", "a: 'secret", "- secret"]) {
+  for (const text of ["a: same-secret\nb: same-secret", "a: 'secret", "- secret", "local: secret"]) {
     assert.throws(
       () => parseTokens(text, "tokens.yaml"),
       (error: Error) => !error.message.includes("secret"),

@@ -10,6 +10,7 @@ import { parse as parseYaml } from "yaml";
 
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { NAME_LENGTH_MAX, TOKEN_LENGTH_MAX } from "./link-limits.ts";
+import { LOCAL_IDENTITY } from "../registry/registry.ts";
 
 export interface TokenEntry {
   /** The identity that the token proves. */
@@ -73,6 +74,9 @@ export function parseTokens(text: string, where: string): readonly TokenEntry[] 
     const at = `${where}: entry ${index + 1}`;
     if (typeof name !== "string" || name === "" || name.length > NAME_LENGTH_MAX) {
       throw new PolarityError("CONFIG_INVALID", `${at}: expected a name`);
+    }
+    if (name === LOCAL_IDENTITY) {
+      throw new PolarityError("CONFIG_INVALID", `${at}: "${name}" is who this node itself is; take another name`);
     }
     if (typeof token !== "string" || token === "" || token.length > TOKEN_LENGTH_MAX) {
       throw new PolarityError(

@@ -165,6 +165,8 @@ describe("an acceptor", { concurrency: false }, () => {
     const unnamed = await clients.issue({ dns: ["phone1.example"] });
     const foreign = await authority.issue({ commonName: "phone2" });
     const expired = await clients.issue({ commonName: "phone3", days: -1 });
+    // Who the acceptor is to itself.
+    const itself = await clients.issue({ commonName: "local" });
     for (const scheme of ["tls", "wss"]) {
       await dial(t, `${scheme}://127.0.0.1:${port}`, { tls: { ca, ...named } }).joinedOnce();
       assert.equal(node.link.peer.identity, "phone0");
@@ -176,9 +178,14 @@ describe("an acceptor", { concurrency: false }, () => {
       await dial(t, `tls://127.0.0.1:${port}`, { tls }, lines).logged(1);
       assert.match(lines[0] ?? "", /^warn waiting for tls:\/\/127\.0\.0\.1/);
     }
-    const lines: string[] = [];
-    await dial(t, `tcp://127.0.0.1:${port}`, {}, lines).logged(1);
-    assert.match(lines[0] ?? "", /a client certificate is needed here/);
+    for (const [scheme, tls] of [
+      ["tcp", {}],
+      ["tls", { ca, ...itself }],
+    ] as const) {
+      const lines: string[] = [];
+      await dial(t, `${scheme}://127.0.0.1:${port}`, { tls }, lines).logged(1);
+      assert.match(lines[0] ?? "", /a client certificate is needed here/);
+    }
     assert.equal(node.links.size, 4);
   });
 

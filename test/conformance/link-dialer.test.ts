@@ -9,7 +9,9 @@ import { Acceptor } from "../../src/link/acceptor.ts";
 import { Dialer, type DialerOptions } from "../../src/link/dialer.ts";
 import { testCertificates } from "../support/link-media.ts";
 import { LinkNode, openStream } from "../support/link-node.ts";
-import { systemNames } from "../support/names.ts";
+import { NAMES, systemNames } from "../support/names.ts";
+import { NameServer } from "../support/name-server.ts";
+import { NameResolver } from "../../src/socket/name-resolver.ts";
 
 const TEST_OPTIONS = { timeout: 20_000 };
 const CLOSED = new PolarityError("NODE_STOPPED", "the test is over");
@@ -41,6 +43,23 @@ describe("a dialler", { concurrency: false }, () => {
       for (const lines of proxy.requests) assert.ok(lines.includes(`Proxy-Authorization: Basic ${credentials}`));
     },
   );
+
+  test("asks the proxy for each server that records name, until one is reached", TEST_OPTIONS, async (t) => {
+    const router = await accept(t);
+    const proxy = await TunnelProxy.start(t, router.port, ["dead.test"]);
+    const record = (priority: number, name: string) => ({ priority, weight: 0, port: 8000, name });
+    const dns = await NameServer.start(t, {
+      "SRV _link._tcp.test": { records: [record(2, "live.test"), record(1, "dead.test")] },
+    });
+    const names = new NameResolver({ ...NAMES, servers: [dns.address] });
+    const environment = { all_proxy: `http://127.0.0.1:${proxy.port}` };
+    const { node } = dial(t, "srv+tcp://_link._tcp.test", { environment, names });
+    await node.joinedOnce();
+    const asked = proxy.requests.map(([line]) => line);
+    assert.deepEqual(asked, ["CONNECT dead.test:8000 HTTP/1.1", "CONNECT live.test:8000 HTTP/1.1"]);
+    // The proxy finds the hosts.
+    assert.deepEqual(dns.asked, ["SRV _link._tcp.test"]);
+  });
 
   test("goes straight where NO_PROXY says so", TEST_OPTIONS, async (t) => {
     const router = await accept(t);
@@ -267,11 +286,16 @@ class TunnelProxy {
     this.requests = requests;
   }
 
-  static async start(t: TestContext, target: number): Promise<TunnelProxy> {
+  /** It cannot reach the `dead`. */
+  static async start(t: TestContext, target: number, dead: readonly string[] = []): Promise<TunnelProxy> {
     const requests: string[][] = [];
     const port = await serve(t, (near) => {
       near.once("data", (head: Buffer) => {
         requests.push(head.toString("latin1").split("\r\n"));
+        if (dead.some((name) => requests.at(-1)![0]!.includes(name))) {
+          near.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+          return;
+        }
         const far = connect({ port: target, host: "127.0.0.1" }, () => {
           near.write("HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n");
           near.pipe(far).pipe(near);
