@@ -51,10 +51,10 @@ export class RecoveryFile {
     } catch (error) {
       return this.setAside(`it cannot be read: ${messageOf(error)}`);
     }
-    const now = this.#wallClock();
-    const decoded = decodeRecovery(text, now);
+    const decoded = decodeRecovery(text, this.#wallClock());
     if (decoded.kind === "bad") return this.setAside(decoded.reason);
-    return { analyses: decoded.analyses, ageMs: now - decoded.savedAt };
+    // Understanding it took time too.
+    return { analyses: decoded.analyses, ageMs: Math.max(0, this.#wallClock() - decoded.savedAt) };
   }
 
   /** Keeps a file that cannot be used, so that somebody can look at it; an older one of these gives way. */
@@ -71,9 +71,11 @@ export class RecoveryFile {
   /** Whether it is on the disk. Calls may not overlap. */
   async save(analyses: SavedAnalyses): Promise<boolean> {
     const temporary = `${this.path}.tmp`;
+    // Dated before anything is waited for: windows are as old as they were when they were handed over.
+    const text = encodeRecovery(analyses, this.#wallClock());
     try {
       await mkdir(dirname(this.path), { recursive: true });
-      await writeThrough(temporary, encodeRecovery(analyses, this.#wallClock()));
+      await writeThrough(temporary, text);
       await rename(temporary, this.path);
       await syncFolder(dirname(this.path));
     } catch (error) {

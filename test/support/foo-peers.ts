@@ -34,8 +34,31 @@ export interface FooCounts {
   nak: number;
 }
 
-/** A conversation of `lines`, each sent when the answer before was right; counts what it saw, and ends the connection. */
-export async function converse(port: number, lines: readonly string[], counts: FooCounts): Promise<void> {
+/** As many conversations as there are lists of lines; none begins before all are connected. */
+export async function converseAtOnce(
+  port: number,
+  all: readonly (readonly string[])[],
+  counts: FooCounts,
+): Promise<void> {
+  let missing = all.length;
+  const connected = Promise.withResolvers<void>();
+  const meet = (): Promise<void> => {
+    if (--missing === 0) connected.resolve();
+    return connected.promise;
+  };
+  await Promise.all(all.map((lines) => converse(port, lines, counts, meet)));
+}
+
+/**
+ * A conversation of `lines`, each sent when the answer before was right; counts what it saw, and ends the connection. `connected`
+ * may put off when it begins.
+ */
+export async function converse(
+  port: number,
+  lines: readonly string[],
+  counts: FooCounts,
+  connected?: () => Promise<void>,
+): Promise<void> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   const done = Promise.withResolvers<void>();
   let at = 0;
@@ -46,7 +69,10 @@ export async function converse(port: number, lines: readonly string[], counts: F
     else socket.write(`${line}\n`);
   };
   socket.setEncoding("utf8");
-  socket.on("connect", ask);
+  socket.on("connect", () => {
+    if (connected === undefined) ask();
+    else void connected().then(ask);
+  });
   socket.on("data", (text: string) => {
     held += text;
     for (let end = held.indexOf("\n"); end >= 0; end = held.indexOf("\n")) {

@@ -8,8 +8,9 @@ import { resolveConfig } from "../../src/config/resolution.ts";
 import type { PolarityNode } from "../../src/node/node.ts";
 import { startHttpApp, startRawApp } from "../support/apps.ts";
 import { configOf, offered, portOf, startConnector, startNode, startRouter } from "../support/cluster.ts";
-import { converse, type FooCounts, startFooServer } from "../support/foo-peers.ts";
+import { converse, converseAtOnce, type FooCounts, startFooServer } from "../support/foo-peers.ts";
 import { until } from "../support/patience.ts";
+import { PolarityProcess, run } from "../support/polarity-process.ts";
 import { temporaryFolder } from "../support/servers.ts";
 import { WireClient } from "../support/wire-client.ts";
 
@@ -22,7 +23,8 @@ test("a thousand clients at once, each checking its answers: both ends of the li
   await offered(router.node, "foo");
   const counts: FooCounts = { req: 0, ack: 0, nak: 0 };
   const lines = (client: number) => [`REQ ${client} Hey`, "x", `REQ ${client + 1} ${"z".repeat(client % 50)}`, "REQ 3"];
-  await Promise.all(Array.from({ length: CLIENTS }, (_, client) => converse(router.port, lines(client), counts)));
+  const conversations = Array.from({ length: CLIENTS }, (_, client) => lines(client));
+  await converseAtOnce(router.port, conversations, counts);
 
   for (const node of [router.node, connector]) {
     const analysis = await until("all connections to end", () => {
@@ -146,6 +148,57 @@ for (const [what, body] of [
     assert.match(said[0]!, /the analyzer .*broken\.js of listener .* failed: .*; the connection goes on without it/);
   });
 }
+
+test("what is analyzed at a router and at a connector shows up in statistics, in metrics and on the command line", async (t) => {
+  const { url } = await startFooServer(t);
+  const module = join(temporaryFolder(t), "broken.js");
+  writeFileSync(module, 'export const createAnalyzer = () => ({ open() { throw new Error("a bug"); } });');
+  const admin = ["--admin", "http://127.0.0.1:0"];
+  const listening = ["--link", "tcp://127.0.0.1:0", "--listen", "tcp://127.0.0.1:0=foo", "--analyze", "foo=foo"];
+  const router = new PolarityProcess(t, ["router", ...listening, ...admin]);
+  const atRouter = await router.ready();
+  const link = atRouter.links[0]!;
+  const connector = new PolarityProcess(t, [
+    "connect",
+    `foo=${url}`,
+    "--router",
+    link,
+    "--analyze",
+    "foo=foo",
+    ...admin,
+  ]);
+  const broken = ["--listen", "tcp://127.0.0.1:0=foo", "--analyze", `foo=${module}`];
+  const other = new PolarityProcess(t, [
+    "router",
+    "--router",
+    link,
+    "--link",
+    "tcp://127.0.0.1:0",
+    ...broken,
+    ...admin,
+  ]);
+  const [atConnector, atOther] = await Promise.all([connector.ready(), other.ready()]);
+  for (const { listeners } of [atRouter, atOther]) {
+    await converse(portOf(listeners[0]!), ["REQ 1 Hey", "REQ 5 Hey"], { req: 0, ack: 0, nak: 0 });
+  }
+  const text = async (address: string | undefined, path: string) => await (await fetch(`${address}${path}`)).text();
+  for (const [address, requests] of [
+    [atRouter.admin, 2],
+    [atConnector.admin, 4],
+  ] as const) {
+    const metrics = await text(address, "/metrics");
+    const statistic = metrics.split("\n").find((line) => line.includes('statistic="msg_req"'));
+    assert.match(statistic ?? "", new RegExp(`^polarity_analysis_statistic\\{.*analyzer="foo".*\\} ${requests}$`));
+    const { analyses } = JSON.parse(await text(address, "/stats")) as {
+      analyses: { statistics: Record<string, number> }[];
+    };
+    assert.equal(analyses[0]?.statistics["msg_req"], requests);
+    assert.match((await run(t, ["get", "analyses", "--node", address!])).stdout, new RegExp(`msg_req=${requests} `));
+  }
+  assert.match(await text(atOther.admin, "/metrics"), /^polarity_analysis_failures_total\{.*broken\.js.*\} 1$/m);
+  assert.match((await run(t, ["get", "analyses", "--node", atOther.admin!])).stdout, /broken\.js +0 +1 +1/);
+  assert.equal(other.stderr.match(/the analyzer .*broken\.js of listener .* failed: a bug/g)?.length, 1);
+});
 
 test("a module that writes to what it is lent changes nothing that passes", async (t) => {
   const source =

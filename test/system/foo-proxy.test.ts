@@ -7,7 +7,7 @@ import { connect } from "node:net";
 import { test, type TestContext } from "node:test";
 import { startRawApp } from "../support/apps.ts";
 import { portOf } from "../support/cluster.ts";
-import { converse, startFooServer } from "../support/foo-peers.ts";
+import { converse, converseAtOnce, startFooServer } from "../support/foo-peers.ts";
 import { soon, until } from "../support/patience.ts";
 import { PolarityProcess, run } from "../support/polarity-process.ts";
 import { freePort, temporaryFolder } from "../support/servers.ts";
@@ -121,6 +121,21 @@ test("the original's flags and variables", async (t) => {
   const bad = await run(t, ["foo-proxy", "-listen", "http://x:1"]);
   assert.equal(bad.code, 64);
   assert.match(bad.stderr, /^polarity: --listen: .*\n$/);
+});
+
+test("a thousand clients at once, each of which checks its answers: the proxy counts each message once", async (t) => {
+  const { port } = await startFooServer(t);
+  const proxy = await startProxy(t, port, temporaryFolder(t));
+  const counts = { req: 0, ack: 0, nak: 0 };
+  const lines = Array.from({ length: 1_000 }, (_, client) => [`REQ ${client} Hey`, "x", `REQ ${client + 1}`]);
+  await converseAtOnce(proxy.port, lines, counts);
+  assert.equal(counts.req, 2_000);
+  const figures = await proxy.stats();
+  const { req, ack, nak } = counts;
+  assert.deepEqual(
+    KEYS.slice(0, 4).map((key) => figures[key]),
+    [req + ack + nak, req, ack, nak],
+  );
 });
 
 test("any bytes pass unchanged: lines of ten megabytes, no line at all, binary", async (t) => {
