@@ -6,6 +6,8 @@ import type { Sheet } from "../sheet.ts";
 import { alternate, CARRIAGES, REFERENCE, withDeployments, type Row } from "./row.ts";
 
 const CONNECTIONS: readonly number[] = [1, 64, 256];
+/** At full speed, beyond what every row's contenders get: a hundred thousand requests, after which code is compiled for good. */
+const FULL_SPEED_WARMUP = { connections: 64, seconds: 6 };
 
 export const requests: Row = {
   name: "requests",
@@ -26,6 +28,10 @@ async function measure(
   deployments: readonly Deployment[],
 ): Promise<void> {
   setBars(sheet, carriage);
+  bench.log(`${carriage}, warming`);
+  for (const deployment of deployments) {
+    await runWrk(bench, hopsOf(deployment), { port: deployment.port(carriage), ...FULL_SPEED_WARMUP });
+  }
   for (const connections of CONNECTIONS) {
     const what = nameOf(carriage, connections);
     bench.log(what);
