@@ -43,11 +43,7 @@ export async function runNode(options: RunOptions): Promise<number> {
   for (const warning of options.warnings) logger.warn({}, warning);
   const runner = new NodeRunner(options, logger);
   runner.obeySignals();
-  try {
-    return await runner.run();
-  } finally {
-    runner.ignoreSignals();
-  }
+  return await runner.run();
 }
 
 /** How much longer than its own deadline a drain may take before it counts as stuck. */
@@ -61,6 +57,8 @@ class NodeRunner {
   readonly #ended = Promise.withResolvers<number>();
   readonly #handlers: readonly (readonly [NodeJS.Signals, () => void])[];
   #started = false;
+  /** How the node ended, once nothing is left to stop. */
+  #code: number | undefined;
   readonly #stops = new StopRequests(systemClock);
 
   constructor({ config, load, face, observe }: RunOptions, logger: Logger) {
@@ -82,12 +80,9 @@ class NodeRunner {
     ];
   }
 
+  /** For as long as there is a process: a signal that meets one on its way out must not change what its exit says. */
   obeySignals(): void {
     for (const [signal, handler] of this.#handlers) process.on(signal, handler);
-  }
-
-  ignoreSignals(): void {
-    for (const [signal, handler] of this.#handlers) process.off(signal, handler);
   }
 
   async run(): Promise<number> {
@@ -102,6 +97,7 @@ class NodeRunner {
     const code = await this.#ended.promise;
     await this.#node.stop();
     await this.#face?.stop();
+    this.#code = code;
     return code;
   }
 
@@ -122,6 +118,7 @@ class NodeRunner {
 
   /** `signal` is undefined where the admin API asked. */
   #stop(signal?: NodeJS.Signals): void {
+    if (this.#code !== undefined) process.exit(this.#code);
     const request = this.#stops.receive(signal);
     if (request === "first") {
       const { drainTimeoutMs } = this.#config.node;
