@@ -138,6 +138,31 @@ test("a thousand clients at once, each of which checks its answers: the proxy co
   );
 });
 
+test("the server may speak first, answer late, in any order and at once; only the client ends the conversation", async (t) => {
+  const asked: string[] = [];
+  const app = await startRawApp(t, (socket) => {
+    socket.write("REQ 100 hello\n");
+    socket.on("data", (bytes: Buffer) => {
+      asked.push(bytes.toString());
+      if (asked.join("") === "REQ 1 a\nREQ 2 b\nREQ 3 c\n") socket.write("NAK 3 z\nACK 1 x\nACK 2 y\nACK 2 y\n");
+    });
+    socket.on("end", () => socket.end("ACK 9 after the end\n"));
+  });
+  const proxy = await startProxy(t, app.port, temporaryFolder(t));
+  const client = new WireClient(t, proxy.port);
+  assert.equal(await client.readTo("\n"), "REQ 100 hello\n");
+  for (const line of ["REQ 1 a\n", "REQ 2", " b\nREQ 3 ", "c\n"]) client.send(line);
+  assert.equal(await client.readTo("ACK 2 y\nACK 2 y\n"), "NAK 3 z\nACK 1 x\nACK 2 y\nACK 2 y\n");
+  assert.equal(await client.halfClose().readAll(), "ACK 9 after the end\n");
+  const figures = await proxy.stats();
+  assert.deepEqual(
+    KEYS.slice(0, 4).map((key) => figures[key]),
+    [9, 4, 4, 1],
+  );
+  // Each REQ of the client is answered once; what else comes answers nothing.
+  assert.match((await proxy.get("/metrics", "text/plain")).text, /^foo_answer_seconds_count 3$/m);
+});
+
 test("any bytes pass unchanged: lines of ten megabytes, no line at all, binary", async (t) => {
   const app = await startRawApp(t, (socket) => socket.pipe(socket));
   const proxy = await startProxy(t, app.port, temporaryFolder(t));
