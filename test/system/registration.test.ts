@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { AdminClient } from "../../src/admin/client.ts";
 import { startHttpApp } from "../support/apps.ts";
 import { configOf, type RawConfig, type ServicesInput, startNode, startRouter } from "../support/cluster.ts";
 import { until } from "../support/patience.ts";
@@ -137,9 +138,11 @@ test("a file that cannot be understood is put aside, loudly, and the node starts
     const before = readdirSync(state).length;
     const { connector, admin } = await startKeeping(t, folder, router.link);
     await connector.until("loud", () => /kept services in .*registered-services\.json/.exec(connector.stderr));
-    const { stdout } = await run(t, ["get", "services", "-o", "json", "--node", admin]);
-    const found = (JSON.parse(stdout) as { name: string }[]).map(({ name }) => name);
-    assert.deepEqual(found, names);
+    const services = await new AdminClient({ url: admin, token: undefined, timeoutMs: 5_000 }).services();
+    assert.deepEqual(
+      services.map(({ name }) => name),
+      names,
+    );
     const aside = readdirSync(state).filter((name) => name.includes("corrupt"));
     assert.ok(aside.some((name) => readFileSync(join(state, name), "utf8") === bad));
     assert.ok(readdirSync(state).length >= before);
