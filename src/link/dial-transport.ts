@@ -59,7 +59,7 @@ export async function dialTransport(options: DialOptions): Promise<Transport> {
       socket = openSocket(placeOf(options), names);
       await event(socket, "connect");
     } else {
-      socket = await connectThrough(proxy, address.place, names, (current) => {
+      socket = await connectThrough(proxy, address.place, names, signal, (current) => {
         socket = current;
       });
     }
@@ -86,6 +86,7 @@ async function connectThrough(
   proxy: URL,
   destination: Place,
   names: NameResolver,
+  signal: AbortSignal,
   current: (socket: Socket) => void,
 ): Promise<Socket> {
   if (destination.kind === "unix" || destination.records === undefined) {
@@ -93,13 +94,21 @@ async function connectThrough(
   }
   const failures: unknown[] = [];
   for (const one of await names.hosts(destination)) {
+    // Aborting destroys the socket of the moment, and there must not be another.
+    signal.throwIfAborted();
     if (one instanceof Error) {
       failures.push(one);
       continue;
     }
+    let socket: Socket | undefined;
     try {
-      return await tunnelTo({ kind: "tcp", ...one }, proxy, names, current);
+      return await tunnelTo({ kind: "tcp", ...one }, proxy, names, (opened) => {
+        socket = opened;
+        current(opened);
+      });
     } catch (error) {
+      // The proxy may keep open what it has refused.
+      socket?.destroy();
       failures.push(error);
     }
   }

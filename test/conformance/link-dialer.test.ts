@@ -59,6 +59,7 @@ describe("a dialler", { concurrency: false }, () => {
     assert.deepEqual(asked, ["CONNECT dead.test:8000 HTTP/1.1", "CONNECT live.test:8000 HTTP/1.1"]);
     // The proxy finds the hosts.
     assert.deepEqual(dns.asked, ["SRV _link._tcp.test"]);
+    await proxy.left;
   });
 
   test("goes straight where NO_PROXY says so", TEST_OPTIONS, async (t) => {
@@ -281,19 +282,26 @@ class TunnelProxy {
   /** The lines of each request's head. */
   readonly requests: readonly (readonly string[])[];
 
-  private constructor(port: number, requests: readonly (readonly string[])[]) {
+  /** Who was refused has closed the connection. */
+  readonly left: Promise<void>;
+
+  private constructor(port: number, requests: readonly (readonly string[])[], left: Promise<void>) {
     this.port = port;
     this.requests = requests;
+    this.left = left;
   }
 
   /** It cannot reach the `dead`. */
   static async start(t: TestContext, target: number, dead: readonly string[] = []): Promise<TunnelProxy> {
     const requests: string[][] = [];
+    const left = Promise.withResolvers<void>();
     const port = await serve(t, (near) => {
       near.once("data", (head: Buffer) => {
         requests.push(head.toString("latin1").split("\r\n"));
         if (dead.some((name) => requests.at(-1)![0]!.includes(name))) {
-          near.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+          // As HTTP has it, the connection may be used again.
+          near.write("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+          near.once("close", () => left.resolve());
           return;
         }
         const far = connect({ port: target, host: "127.0.0.1" }, () => {
@@ -304,6 +312,6 @@ class TunnelProxy {
         near.on("close", () => far.destroy());
       });
     });
-    return new TunnelProxy(port, requests);
+    return new TunnelProxy(port, requests, left.promise);
   }
 }
