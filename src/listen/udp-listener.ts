@@ -248,8 +248,9 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
     const full = this.#table.refusal(host, associations);
     if (full !== undefined) return full;
     const now = this.now();
-    if (this.#newAssociations !== undefined && this.#newAssociations.take(now) > 0) return "rate";
-    return this.#rates?.refuses(clientOf(host, 0).host, now) === undefined ? undefined : "rate";
+    // Each client's own rate first: each datagram asks anew, and who asks too often must not use up what is for all.
+    if (this.#rates !== undefined && this.#rates.refuses(clientOf(host, 0).host, now) !== undefined) return "rate";
+    return this.#newAssociations === undefined || this.#newAssociations.take(now) === 0 ? undefined : "rate";
   }
 
   #refuse(reason: DatagramDrop, host: string, port: number): void {

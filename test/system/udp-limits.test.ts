@@ -105,6 +105,18 @@ test("associations begin no faster than they may; those there are send as they l
   await until("it was dropped", () => dropped("rate") === 1);
 });
 
+test("a client that begins too many uses up nothing of what all of them may begin", async (context) => {
+  const app = await echoDatagrams(context);
+  const limits = { rate: { requests: 1, per: "1h" }, connectionRate: 2 };
+  const { port, dropped } = await startLocal(context, app.url, {}, { url: "udp://:0", limits });
+  const [first, second] = [await DatagramClient.open(context, port), await DatagramClient.open(context, port)];
+  await first.ask("one");
+  for (let sent = 0; sent < 20; sent++) second.send("too soon");
+  await until("they were dropped", () => dropped("rate") === 20);
+  const other = await DatagramClient.open(context, port, "::1");
+  assert.equal(String(await other.ask("of another address")), "of another address");
+});
+
 test("what a stuck way does not take is dropped beyond the queue, and it flows again when it is taken", async (context) => {
   const router = await startRouter(context, [
     { url: "udp://127.0.0.1:0", service: "app", udp: { queue: "64KiB", queueDatagrams: 20 } },
