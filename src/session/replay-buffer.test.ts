@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { REPLAY_BYTES_MAX, ReplayBuffer } from "./replay-buffer.ts";
+import { REPLAY_BYTES_MAX, REPLAYED_DATAGRAMS, ReplayBuffer } from "./replay-buffer.ts";
 
 test("what was sent is kept up to the bound, and given up whole beyond it", () => {
   const buffer = new ReplayBuffer();
@@ -27,4 +27,16 @@ test("after giving up nothing is kept", () => {
   buffer.pushSent(Buffer.from("y"));
   assert.ok(!buffer.complete);
   assert.deepEqual(buffer.chunks, []);
+});
+
+test("of datagrams a few are kept, however small they are", () => {
+  const buffer = new ReplayBuffer(REPLAYED_DATAGRAMS);
+  const { bytes, chunks } = REPLAYED_DATAGRAMS;
+  for (let sent = 0; sent < chunks; sent++) buffer.pushSent(Buffer.alloc(2));
+  assert.ok(buffer.complete);
+  buffer.pushSent(Buffer.alloc(2));
+  assert.ok(!buffer.complete);
+  const large = new ReplayBuffer(REPLAYED_DATAGRAMS);
+  large.pushSent(Buffer.alloc(bytes + 1));
+  assert.deepEqual(large.chunks, []);
 });

@@ -2,9 +2,24 @@
 
 export const REPLAY_BYTES_MAX = 64 * 1024;
 
+/** How much is kept. */
+export interface ReplayLimit {
+  readonly bytes: number;
+  readonly chunks: number;
+}
+
+const STREAMED: ReplayLimit = { bytes: REPLAY_BYTES_MAX, chunks: Number.POSITIVE_INFINITY };
+/** Of datagrams: sessions are many and cost their clients nothing, may never be answered, and who misses some begins anew. */
+export const REPLAYED_DATAGRAMS: ReplayLimit = { bytes: 8 * 1024, chunks: 16 };
+
 export class ReplayBuffer {
+  readonly #limit: ReplayLimit;
   #chunks: Buffer[] | undefined = [];
   #bytes = 0;
+
+  constructor(limit = STREAMED) {
+    this.#limit = limit;
+  }
 
   /** True while everything is still here. */
   get complete(): boolean {
@@ -19,7 +34,8 @@ export class ReplayBuffer {
   pushSent(chunk: Buffer): void {
     if (this.#chunks === undefined) return;
     this.#bytes += chunk.length;
-    if (this.#bytes > REPLAY_BYTES_MAX) this.#chunks = undefined;
+    const { bytes, chunks } = this.#limit;
+    if (this.#bytes > bytes || this.#chunks.length >= chunks) this.#chunks = undefined;
     else this.#chunks.push(Buffer.from(chunk));
   }
 

@@ -2,7 +2,7 @@
  * One client's raw byte conversation with one service: mode `one` on a stream listener.
  *
  * Bytes pass through with the credit of whoever reads slower. Until the service says something, what the client sent is
- * kept (up to 64 KiB), and an offer that fails without having reached its app is replaced by another.
+ * kept (up to 64 KiB; of datagrams less), and an offer that fails without having reached its app is replaced by another.
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
@@ -14,7 +14,7 @@ import type { ExchangeJournal } from "./exchange-journal.ts";
 import type { FanOutSession } from "./fan-out-session.ts";
 import type { FanOutSideView } from "./fan-out-side.ts";
 import { OfferSeeker, type OfferSought, type SessionContext } from "./offer-seeker.ts";
-import { ReplayBuffer } from "./replay-buffer.ts";
+import { REPLAYED_DATAGRAMS, ReplayBuffer } from "./replay-buffer.ts";
 import { beginsSafely, MAY_BREAK_UNDER_SAFE } from "./safe-requests.ts";
 
 export interface StreamSessionEvents {
@@ -38,7 +38,7 @@ export class StreamSession implements OfferSought {
   readonly #events: StreamSessionEvents;
   readonly #seeker: OfferSeeker;
   readonly #listener: ListenerStatistics;
-  readonly #replay = new ReplayBuffer();
+  readonly #replay: ReplayBuffer;
   readonly #fanOutChoice: FanOutChoice;
   #fanOut: FanOutSession | undefined;
   #service: ByteStream | undefined;
@@ -71,6 +71,7 @@ export class StreamSession implements OfferSought {
     this.#node = node;
     this.#client = client;
     this.request = request;
+    this.#replay = new ReplayBuffer(request.protocol === "udp" ? REPLAYED_DATAGRAMS : undefined);
     this.#events = events;
     this.#listener = listener;
     this.startedAt = context.clock.now();
