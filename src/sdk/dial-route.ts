@@ -36,7 +36,7 @@ export class DialRoute {
   /** Dials under way, by what ends them. */
   readonly #pending = new Set<(error: PolarityError) => void>();
   /** Dials that wait for the first link. */
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
 
   /** `urls`: the routers that the node links to; with none, only what joins it is reached. */
   constructor(createNode: (observer: Partial<NodeObserver>) => PolarityNode, urls: readonly string[]) {
@@ -45,7 +45,8 @@ export class DialRoute {
       linkUp: ({ id, dialled }) => {
         if (dialled) this.#links.add(id);
         this.#failures.clear();
-        for (const begin of this.#waiting.splice(0)) queueMicrotask(begin);
+        for (const begin of this.#waiting) queueMicrotask(begin);
+        this.#waiting.clear();
       },
       linkDown: ({ id }) => void this.#links.delete(id),
       dialFailed: (url, error) => {
@@ -79,12 +80,22 @@ export class DialRoute {
     };
     duplex.once("connect", settled).once("close", settled);
     const until = systemClock.now() + leftMs;
-    this.#whenLinked(() => this.#dial(duplex, address, protocol, until));
+    this.#whenLinked(duplex, () => this.#dial(duplex, address, protocol, until));
   }
 
-  #whenLinked(begin: () => void): void {
-    if (this.#links.size > 0 || this.#urls.length === 0) begin();
-    else this.#waiting.push(begin);
+  /** Dials still waiting for a link. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  #whenLinked(duplex: StreamDuplex, begin: () => void): void {
+    if (this.#links.size > 0 || this.#urls.length === 0) {
+      begin();
+    } else if (!duplex.destroyed) {
+      this.#waiting.add(begin);
+      // While a router is away for long, dials that have ended must not pile up.
+      duplex.once("close", () => this.#waiting.delete(begin));
+    }
   }
 
   #dial(duplex: StreamDuplex, address: ServiceAddress, protocol: StreamProtocol, until: number): void {
@@ -102,7 +113,7 @@ export class DialRoute {
       reset: (error) => {
         // Nothing was asked of anybody yet: another link may carry it, once the node knows that this one is gone.
         if (LINK_BROKE.has(error.code) && duplex.detach()) {
-          setImmediate(() => this.#whenLinked(() => this.#dial(duplex, address, protocol, until)));
+          setImmediate(() => this.#whenLinked(duplex, () => this.#dial(duplex, address, protocol, until)));
         } else sink.reset(this.#explained(error));
       },
     });
