@@ -85,6 +85,7 @@ class DispatchController {
       this.#send();
     } catch (error) {
       this.#fail(error as Error);
+      this.#request?.destroy();
     }
   }
 
@@ -125,6 +126,7 @@ class DispatchController {
       ...(signal === undefined ? {} : { signal }),
     });
     this.#request = request;
+    request.on("error", (error) => this.#fail(error));
     for (const [name, value] of fieldsOf(headers)) request.appendHeader(name, value);
     if (typeof upgrade === "string" && upgrade !== "") {
       request.setHeader("connection", "upgrade");
@@ -132,7 +134,6 @@ class DispatchController {
     }
     request.on("response", (response) => this.#respond(response));
     request.on("upgrade", (response, socket, head) => this.#upgraded(response, socket, head));
-    request.on("error", (error) => this.#fail(error));
     sendBody(request, body);
   }
 
