@@ -186,3 +186,20 @@ test("3.0: who was told to wait is told when to go on, whichever was in the way"
   tunnel.binary(Buffer.from("08000000000100011170", "hex"));
   assert.deepEqual(happened(), ["drain"]);
 });
+
+test("3.0: a connector that sends and does not read is owed one acknowledgement, not one for each frame", () => {
+  const { socket, owner, sink, host, happened } = setUp();
+  const tunnel = new Tunnel(socket, owner);
+  const stream = new CrankerStream(tunnel.take(), { ...sink, data: (chunk) => stream.consumed(chunk.length) }, host);
+  stream.begin(GET);
+  tunnel.binary(Buffer.concat([Buffer.from("010400000001", "hex"), Buffer.from("HTTP/1.1 200 OK\n")]));
+  happened();
+  socket.writable = false;
+  for (let frame = 0; frame < 1000; frame++) tunnel.binary(Buffer.from("00000000000161", "hex"));
+  assert.deepEqual(happened(), []);
+  socket.writable = true;
+  tunnel.drained();
+  assert.deepEqual(happened(), ["binary 080000000001000003e8"]);
+  tunnel.drained();
+  assert.deepEqual(happened(), []);
+});

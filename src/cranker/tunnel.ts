@@ -159,6 +159,8 @@ class TunnelRequest implements OpenCarrier {
   #sent = false;
   #waits = false;
   #held = 0;
+  /** Bytes that were taken and are not acknowledged yet. */
+  #unsaid = 0;
   /** Of a head that comes in several frames. */
   #headParts: Buffer[] | undefined;
   #headBytes = 0;
@@ -196,7 +198,7 @@ class TunnelRequest implements OpenCarrier {
 
   consumed(payloadBytes: number): void {
     this.#held -= payloadBytes;
-    this.#socket.sendBinary(windowUpdateFrame(this.id, payloadBytes));
+    this.#acknowledge(payloadBytes);
   }
 
   abort(error: PolarityError): void {
@@ -232,6 +234,7 @@ class TunnelRequest implements OpenCarrier {
   }
 
   socketDrained(): void {
+    if (this.#unsaid > 0 && this.#socket.writable) this.#acknowledge(0);
     if (!this.#waits || this.#window.paused || !this.#socket.writable) return;
     this.#waits = false;
     this.#user?.drained();
@@ -263,7 +266,7 @@ class TunnelRequest implements OpenCarrier {
       return this.#breakOff("TARGET_PROTOCOL", `sent a head of more than ${HEAD_BYTES_MAX} bytes`);
     }
     // Heads count towards what is acknowledged, but nobody needs to be held back over them.
-    if (payload.length > 0) this.#socket.sendBinary(windowUpdateFrame(this.id, payload.length));
+    if (payload.length > 0) this.#acknowledge(payload.length);
     if ((flags & FLAG_HEADER_END) === 0) {
       // Empty ones would count towards no limit.
       if (payload.length > 0) (this.#headParts ??= []).push(payload);
@@ -273,6 +276,14 @@ class TunnelRequest implements OpenCarrier {
     this.#headParts = undefined;
     this.#user?.answerHead(head.toString("utf8"));
     if ((flags & FLAG_STREAM_END) !== 0) this.#user?.answerEnd();
+  }
+
+  /** At once, unless the connector does not read: what it is owed would pile up, for each little frame that it sends. */
+  #acknowledge(bytes: number): void {
+    this.#unsaid += bytes;
+    if (!this.#socket.writable) return;
+    this.#socket.sendBinary(windowUpdateFrame(this.id, this.#unsaid));
+    this.#unsaid = 0;
   }
 
   #send(frame: Buffer): void {
