@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createByteStreamPair } from "../base/byte-stream-pair.ts";
 import { type ByteSink, DiscardSink } from "../base/byte-stream.ts";
-import { PolarityError } from "../base/errors.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
 import { Analysis } from "./analysis.ts";
 import type { Analyzer, AnalyzerFactory } from "./analyzer.ts";
 import { createBytesAnalyzer } from "./bytes-analyzer.ts";
 import { createFooAnalyzer } from "./foo-analyzer.ts";
+import type { Meters } from "./meters.ts";
 
 const PLACE = { name: "listener tcp://:1", service: "foo", analyzer: "foo" };
 
@@ -157,6 +158,32 @@ test("totals and windows survive a restart, at their age", () => {
   late.analysis.restore(saved, 3_600_000);
   assert.equal(late.analysis.statistics()["request_rate_10s"], 0);
   assert.equal(late.analysis.statistics()["msg_req"], 50);
+});
+
+test("names that clients filled up survive a restart, and what comes beyond them is still counted", () => {
+  const flooded = (meters: Meters): Analyzer => {
+    meters.meter("asked");
+    return {
+      open: () => ({ fromClient: (name, now) => meters.counter(`name_${name}`).add(now), fromServer: () => {} }),
+    };
+  };
+  const before = analyze(flooded);
+  const { client } = connect(before.analysis);
+  for (let name = 0; name < 300; name++) client.write(Buffer.from(String(name)));
+  const after = analyze(flooded);
+  after.analysis.restore(JSON.parse(JSON.stringify(before.analysis.save())) as Record<string, unknown>, 0);
+  assert.deepEqual(after.analysis.statistics(), before.analysis.statistics());
+  assert.equal(after.analysis.statistics()["other_total"], 45);
+});
+
+test("an analyzer that throws what cannot be said breaks nothing either", () => {
+  const { analysis, failures } = analyze(() => {
+    throw Object.create(null);
+  });
+  const { client, heard } = connect(analysis);
+  client.write(Buffer.from("a"));
+  assert.deepEqual(heard, ["server a"]);
+  assert.deepEqual(failures.map(messageOf), ["an object that says nothing"]);
 });
 
 test("what another analyzer saved, or nobody, is refused", () => {

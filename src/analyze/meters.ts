@@ -104,13 +104,12 @@ export class Meters {
 
   /** Before anything was counted. Throws where the state is not one that `save` gave; some of it may be taken then. */
   restore(state: unknown, ageMs: number, now: number): void {
-    const entries = Object.entries(recordOf(state));
-    if (entries.length > NAMES_MAX) throw new Error(`expected at most ${NAMES_MAX} names`);
-    for (const [name, saved] of entries) {
+    for (const [name, saved] of Object.entries(recordOf(state))) {
       const { total, window } = recordOf(saved);
       const counter = window === undefined ? this.counter(name) : this.meter(name);
       if (window === undefined && counter instanceof Meter) throw new Error(`${name} is a meter, not a counter`);
-      counter.total = integerIn(total, Number.MAX_SAFE_INTEGER);
+      // Of names that are too many, several are one.
+      counter.total += integerIn(total, Number.MAX_SAFE_INTEGER);
       if (counter instanceof Meter && window !== undefined) counter.window.restore(window, ageMs, now);
     }
   }

@@ -132,7 +132,16 @@ export function isErrorCode(code: string): code is ErrorCode {
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : textOf(error);
   // Node says the address of an abstract unix socket as the system has it.
   return text.includes("\0") ? text.replaceAll("\0", "@") : text;
+}
+
+/** Programs throw anything, even what refuses to become a text. */
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return "an object that says nothing";
+  }
 }
