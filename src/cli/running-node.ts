@@ -109,8 +109,14 @@ export class RunningNode implements AdminSource {
   }
 
   unregister(name: string): void {
-    this.#node.unregister(name);
-    this.#kept?.keep(name, undefined);
+    // Before, so that one whose end cannot be written is still there to be ended again.
+    const undo = this.#kept?.keep(name, undefined);
+    try {
+      this.#node.unregister(name);
+    } catch (error) {
+      undo?.();
+      throw error;
+    }
   }
 
   setCost(link: string, cost: number): void {

@@ -1,6 +1,6 @@
 /** Services that are registered while a node runs: their settings, their conflicts, and what is kept of them. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -198,6 +198,21 @@ test("a node that keeps nothing says so, and one that cannot write does not regi
     (JSON.parse(stdout) as { name: string }[]).map(({ name }) => name),
     ["fixed"],
   );
+});
+
+test("what cannot be forgotten is still offered, and can be unregistered once it can", async (t) => {
+  const router = await startRouter(t);
+  const folder = newFolder(t);
+  const { admin } = await startKeeping(t, folder, router.link);
+  await run(t, ["register", "kept", "1", "--node", admin, "--keep"]);
+  const inTheWay = join(folder, "state", `${FILE}.new`);
+  mkdirSync(inTheWay);
+  const refused = await run(t, ["unregister", "kept", "--node", admin]);
+  assert.match(refused.stderr, /cannot write .*registered-services\.json/);
+  rmdirSync(inTheWay);
+  const done = await run(t, ["unregister", "kept", "--node", admin]);
+  assert.equal(done.code, 0, done.stderr);
+  assert.doesNotMatch(readFileSync(join(folder, "state", FILE), "utf8"), /"kept"/);
 });
 
 test("registering needs the token of the admin API where it has one", async (t) => {
