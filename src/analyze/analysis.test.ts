@@ -164,7 +164,10 @@ test("names that clients filled up survive a restart, and what comes beyond them
   const flooded = (meters: Meters): Analyzer => {
     meters.meter("asked");
     return {
-      open: () => ({ fromClient: (name, now) => meters.counter(`name_${name}`).add(now), fromServer: () => {} }),
+      open: () => ({
+        fromClient: (name, now) => meters.counter(`name_${name.toString()}`).add(now),
+        fromServer: () => {},
+      }),
     };
   };
   const before = analyze(flooded);

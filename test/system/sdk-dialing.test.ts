@@ -113,6 +113,28 @@ test("a service that cannot be reached at the machine is an error of the dial", 
   assert.equal((await failure(dialer.connect("phone0.db", { timeoutMs: 2_000 }))).code, "TARGET_UNREACHABLE");
 });
 
+test("a request that cannot be made fails once, and leaves no dial behind that could end the program", async (t) => {
+  const { url } = await startLinkRouter(t);
+  const dialer = startDialer(t, { routers: [url] });
+  const uncaught: unknown[] = [];
+  const note = (error: unknown): void => void uncaught.push(error);
+  process.on("uncaughtException", note);
+  t.after(() => process.off("uncaughtException", note));
+  const errors: Error[] = [];
+  for (const wrong of [{ headers: { "x-odd": "a\nb" } }, { body: 5 }]) {
+    // As undici calls it.
+    const dispatcher = dialer.dispatcher({ timeoutMs: 100 }) as unknown as { dispatch(...call: unknown[]): boolean };
+    const request = { origin: "http://unreachable1.absent", path: "/", method: "POST", ...wrong };
+    dispatcher.dispatch(request, {
+      onRequestStart: () => {},
+      onResponseError: (_controller: unknown, error: Error) => errors.push(error),
+    });
+  }
+  await dialer.connect("unreachable1.absent", { timeoutMs: 300 }).catch(() => {});
+  assert.equal(errors.length, 2);
+  assert.deepEqual(uncaught, []);
+});
+
 test("a signal ends a dial at every stage, and the stream after it", async (t) => {
   const { url } = await startLinkRouter(t);
   const machine = await startMachine(t, "phone0", url);

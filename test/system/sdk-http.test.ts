@@ -320,27 +320,6 @@ test("errors of a dial are the errors of the request", async (t) => {
   );
 });
 
-test("a request that cannot be made fails once, and leaves no dial behind that could end the program", async (t) => {
-  const { dialer } = await startSides(t);
-  const uncaught: unknown[] = [];
-  const note = (error: unknown): void => void uncaught.push(error);
-  process.on("uncaughtException", note);
-  t.after(() => process.off("uncaughtException", note));
-  const errors: Error[] = [];
-  for (const wrong of [{ headers: { "x-odd": "a\nb" } }, { body: 5 }]) {
-    // As undici calls it.
-    const dispatcher = dialer.dispatcher({ timeoutMs: 100 }) as unknown as { dispatch(...call: unknown[]): boolean };
-    const request = { origin: "http://unreachable1.absent", path: "/", method: "POST", ...wrong };
-    dispatcher.dispatch(request, {
-      onRequestStart: () => {},
-      onResponseError: (_controller: unknown, error: Error) => errors.push(error),
-    });
-  }
-  await dialer.connect("unreachable1.absent", { timeoutMs: 300 }).catch(() => {});
-  assert.equal(errors.length, 2);
-  assert.deepEqual(uncaught, []);
-});
-
 test("a response that only its connection's end delimits is whole", async (t) => {
   const { machine, dialer } = await startSides(t);
   machine.serve("old", {
