@@ -59,6 +59,8 @@ const TRIES = 2;
 const DESTINATIONS_MAX = 256;
 /** Of NAPTR records that lead to NAPTR records. */
 const NAPTR_DEPTH_MAX = 5;
+/** Of those together, as each may lead to many. */
+const NAPTR_BRANCHES_MAX = 64;
 
 /** Answers that say that there is nothing, and not that nobody knows. */
 const NEGATIVE = new Set(["ENOTFOUND", "ENODATA"]);
@@ -156,7 +158,7 @@ export class NameResolver {
     const { host, port, records } = place;
     if (records === undefined) return [{ host, port }];
     if (records.kind === "srv") return this.#srv(host);
-    const found = await this.#naptr(host, records.service, port, 1);
+    const found = await this.#naptr(host, records.service, port, 1, { left: NAPTR_BRANCHES_MAX });
     if (found.length > 0) return found;
     const wanted = records.service === "" ? "" : ` for the service ${records.service}`;
     throw new Error(`the NAPTR records of ${host} lead nowhere${wanted}`);
@@ -179,7 +181,13 @@ export class NameResolver {
     return orderSrvRecords(records, this.#options.random).map((record) => ({ host: record.name, port: record.port }));
   }
 
-  async #naptr(name: string, service: string, port: number, depth: number): Promise<(HostAndPort | Error)[]> {
+  async #naptr(
+    name: string,
+    service: string,
+    port: number,
+    depth: number,
+    branches: { left: number },
+  ): Promise<(HostAndPort | Error)[]> {
     const records = await this.#ask<NaptrRecord[]>("NAPTR", name, async () => this.#resolver.resolveNaptr(name));
     const found: (HostAndPort | Error)[] = [];
     for (const step of naptrSteps(records, service)) {
@@ -187,8 +195,9 @@ export class NameResolver {
       try {
         if (step.kind === "srv") found.push(...(await this.#srv(step.name)));
         else if (step.kind === "naptr") {
-          if (depth >= NAPTR_DEPTH_MAX) throw new Error(`the NAPTR records of ${name} lead too far`);
-          found.push(...(await this.#naptr(step.name, service, port, depth + 1)));
+          if (depth >= NAPTR_DEPTH_MAX || branches.left-- <= 0)
+            throw new Error(`the NAPTR records of ${name} lead too far`);
+          found.push(...(await this.#naptr(step.name, service, port, depth + 1, branches)));
         } else if (port > 0) found.push({ host: step.name, port });
         else
           throw new Error(`the NAPTR record of ${name} leads to the host ${step.name}, and the URL has no port for it`);

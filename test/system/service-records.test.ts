@@ -118,6 +118,21 @@ test("what the records lack is told: what was asked, of whom, and what the answe
   );
 });
 
+test("NAPTR records that branch without end keep nobody busy", TIMED, async (t) => {
+  const names = ["a.test", "b.test", "c.test", "d.test", "e.test"];
+  const branches = (to: string) => ({ records: Array.from({ length: 30 }, () => naptr(1, "", "web", to)) });
+  const dns = await NameServer.start(t, {
+    ...Object.fromEntries(names.slice(1).map((to, index) => [`NAPTR ${names[index]}`, branches(to)])),
+    "NAPTR e.test": { records: [naptr(1, "s", "mail", "_mail._tcp.test")] },
+  });
+  const ask = await webAt(t, "naptr+http://a.test:80?service=web", dns, { protocol: "http/1.1" });
+  // 30 to the power of 4 ways, none of which leads anywhere.
+  const startedAt = performance.now();
+  const answer = await ask();
+  assert.ok(answer.startsWith("502 ") && answer.includes("lead too far"), answer);
+  assert.ok(performance.now() - startedAt < 2_000);
+});
+
 test("NAPTR records lead to SRV records, to hosts and to further NAPTR records, by order", TIMED, async (t) => {
   const [viaSrv, viaHost] = [await namedApp(t, "by srv"), await namedApp(t, "by host")];
   const dns = await NameServer.start(t, {
