@@ -65,6 +65,11 @@ test("without any address the reason is told", async () => {
   questions[4].reject(new Error("the server failed"));
   await assert.rejects(all(addressesInOrder("host", questions.lookUp)), { message: "the server failed" });
   await assert.rejects(all(addressesInOrder("host", async () => [])), { message: "host has no address" });
+  const failing = async (_: string, family: number) => {
+    throw new Error(family === 6 ? "there is no AAAA record" : "no answer in time");
+  };
+  const both = "there is no AAAA record, no answer in time";
+  await assert.rejects(all(addressesInOrder("host", failing)), { message: both });
 });
 
 function turn(): Promise<void> {

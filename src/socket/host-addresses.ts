@@ -2,6 +2,8 @@
  * The addresses of a host in the order in which RFC 8305 wants them tried: the families take turns, IPv6 first, and nobody
  * waits for a family that the name servers are slow about.
  */
+import { messageOf } from "../base/errors.ts";
+
 export type Family = 4 | 6;
 
 /** The addresses of a host, of one family. */
@@ -29,7 +31,13 @@ export async function* addressesInOrder(host: string, lookUp: AddressLookup): As
     found = true;
     yield address;
   }
-  if (!found) throw six.error ?? four.error ?? new Error(`${host} has no address`);
+  if (!found) throw whyNone(six.error, four.error) ?? new Error(`${host} has no address`);
+}
+
+/** Both reasons where they differ: that there are none of one family does not say what is wrong with the other. */
+function whyNone(six: unknown, four: unknown): unknown {
+  if (six === undefined || four === undefined || messageOf(six) === messageOf(four)) return six ?? four;
+  return new Error(`${messageOf(six)}, ${messageOf(four)}`, { cause: four });
 }
 
 /** What has come of one question. */
