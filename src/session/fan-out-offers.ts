@@ -17,8 +17,10 @@ interface Open {
   readonly session: FanOutSession;
   readonly request: StreamRequest;
   readonly picked: Offer;
-  /** Offers that took part; one that comes again is another. */
-  readonly offers: Set<Offer>;
+  /** Offers that took part; one that comes again is another, and a session may outlive any number of them. */
+  readonly offers: WeakSet<Offer>;
+  /** Any took part. */
+  begun: boolean;
   /** Nodes that take part now. */
   readonly present: Set<string>;
 }
@@ -65,7 +67,8 @@ export class FanOutOffers {
       }),
       request,
       picked,
-      offers: new Set(),
+      offers: new WeakSet(),
+      begun: false,
       present: new Set(),
     };
     const { session } = open;
@@ -84,7 +87,7 @@ export class FanOutOffers {
   }
 
   /** One offer of each node that is not there yet. */
-  #candidates({ picked, request, offers, present }: Open): Offer[] {
+  #candidates({ picked, request, offers, present, begun }: Open): Offer[] {
     const { service, protocol, node, relay } = request;
     const found = new Map<string, Offer>();
     for (const offer of this.#registry.usableOffers(service, protocol, node, relay === "done")) {
@@ -93,7 +96,7 @@ export class FanOutOffers {
       const other = found.get(origin);
       if (other === undefined || isBetter(offer, other)) found.set(origin, offer);
     }
-    if (found.size === 0 && present.size === 0 && offers.size === 0) return [picked];
+    if (found.size === 0 && !begun) return [picked];
     return [...found.values()];
   }
 
@@ -101,6 +104,7 @@ export class FanOutOffers {
     const { session, picked, offers, present, request } = open;
     const origin = originOf(offer);
     offers.add(offer);
+    open.begun = true;
     const upstreams = offer.upstream.parts?.(request.service) ?? [offer.upstream];
     for (const upstream of upstreams) {
       const counted = offer !== picked;
