@@ -78,7 +78,8 @@ export class ListenerSet {
         }
       }
     } catch (error) {
-      for (const { listener } of opened) listener.drain();
+      // Somebody may have come in meanwhile.
+      for (const { listener } of opened) this.#retire(listener);
       for (const open of evicted) await this.#reopen(open);
       this.#undeclareRest();
       throw error;
