@@ -387,7 +387,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   }
 
   #complained(code: string, message: string): void {
-    this.#context.logger.warn({ link: this.id, node: this.#peer.node, code }, `${this.#who} says: ${message}`);
+    this.#context.complaints.log("warn", { link: this.id, node: this.node, code }, `${this.#who} says: ${message}`);
   }
 
   #move(event: LinkEvent): void {

@@ -6,6 +6,7 @@ import type { Announcement } from "../registry/announcement.ts";
 import type { Hello } from "./control-messages.ts";
 import type { LinkLimits } from "./link-limits.ts";
 import type { Link, LinkEvents } from "./link.ts";
+import type { QuietLog } from "./quiet-log.ts";
 import type { Transport } from "./transport.ts";
 
 /** What all links of a node share. */
@@ -14,6 +15,8 @@ export interface LinkContext {
   readonly instance: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What peers cause to be logged, as often as they like. */
+  readonly complaints: QuietLog;
   readonly limits: LinkLimits;
   readonly muxLimits: MuxLimits;
   readonly nodeWindowBudget: WindowBudget;

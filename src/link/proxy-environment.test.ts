@@ -90,3 +90,21 @@ test("strangers cause one line a second, which counts the rest", () => {
   log.log("warn", {}, "last");
   assert.deepEqual(lines, ["line 0", "later (and 4 like it not shown)", "last"]);
 });
+
+test("a burst of what peers cause is logged line by line, and again after as long a silence", () => {
+  let now = 0;
+  const lines: string[] = [];
+  const write = (_fields: unknown, message: string): void => {
+    lines.push(message);
+  };
+  const log = new QuietLog({ debug: write, info: write, warn: write, error: write }, { now: () => now }, 1_000, 3);
+  const flood = (): string[] => {
+    for (let index = 0; index < 5; index++) log.log("warn", {}, `line ${index}`);
+    return lines.splice(0);
+  };
+  assert.deepEqual(flood(), ["line 0", "line 1", "line 2"]);
+  now = 1_000;
+  assert.deepEqual(flood(), ["line 0 (and 2 like it not shown)"]);
+  now = 10_000;
+  assert.deepEqual(flood(), ["line 0 (and 4 like it not shown)", "line 1", "line 2"]);
+});

@@ -13,6 +13,7 @@ import type { LinkContext } from "../link/link-context.ts";
 import { DEFAULT_LINK_LIMITS } from "../link/link-limits.ts";
 import { PATHS_FEATURE, RELAY_FEATURE } from "../link/features.ts";
 import type { Link, LinkEvents, LinkState } from "../link/link.ts";
+import { QuietLog } from "../link/quiet-log.ts";
 import type { Preamble } from "../link/preamble.ts";
 import { DEFAULT_MUX_LIMITS, WindowBudget } from "../mux/mux-limits.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
@@ -52,6 +53,9 @@ export interface LinkHubOptions {
   suspect(upstream: Upstream): void;
 }
 
+/** Of refused offers and of what peers complain about: a peer may cause any number of them. */
+const COMPLAINTS_BURST = 50;
+
 interface AcceptorEntry {
   readonly acceptor: Acceptor;
   /** Other routers that it names to who joins. */
@@ -79,6 +83,7 @@ export class LinkHub implements LinkEvents {
       instance,
       clock,
       logger,
+      complaints: new QuietLog(logger, clock, undefined, COMPLAINTS_BURST),
       limits: {
         ...DEFAULT_LINK_LIMITS,
         handshakeMs: limits.handshakeTimeoutMs,
@@ -258,7 +263,8 @@ export class LinkHub implements LinkEvents {
       return;
     }
     const { error } = added;
-    this.#options.logger.warn(
+    this.#context.complaints.log(
+      "warn",
       { link: link.id, node: link.node, service: announcement.service, code: error.code },
       `an offer of node "${link.node}" is refused: ${error.message}`,
     );

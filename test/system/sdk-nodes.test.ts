@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import {
+  type ConfigInput,
   connectAndServe,
   createNode,
   ERRORS,
@@ -14,7 +15,7 @@ import {
   type ProgramNode,
 } from "../../src/index.ts";
 import { startRawApp } from "../support/apps.ts";
-import { soon } from "../support/patience.ts";
+import { soon, until } from "../support/patience.ts";
 import { failure, startDialer, startLinkRouter, startProgramNode } from "../support/programs.ts";
 
 /** The names of what the node tells, in order. */
@@ -144,4 +145,33 @@ test("a drain lets streams of handlers end, and cuts off those that do not", asy
   assert.ok((await machine.drain()).cutOff >= 1);
   const [error] = (await broken) as [PolarityError];
   assert.ok(error instanceof PolarityError);
+});
+
+test("offers that are refused over and over do not fill the logs of either side", async (t) => {
+  const lines: string[] = [];
+  const write = (_fields: object, message: string): void => void lines.push(message);
+  const logger = { debug: () => {}, info: () => {}, warn: write, error: write };
+  const start = async (config: ConfigInput): Promise<ProgramNode> => {
+    const node = createNode(config, { logger });
+    t.after(() => node.stop());
+    // Of both, so that each is the first to offer it at home.
+    node.serve("taken", { stream: () => {} });
+    await node.start();
+    return node;
+  };
+  const router = await start({ node: { name: "edge" }, links: { accept: [{ url: "tcp://127.0.0.1:0" }] } });
+  const machine = await start({
+    node: { name: "phone0" },
+    links: { dial: [{ url: router.addresses.links[0] ?? "" }] },
+  });
+  await soon("the link", machine.once("linkUp"));
+  const last = router.once("offerAdded");
+  for (let round = 0; round < 1000; round++) machine.serve("taken", { stream: () => {} });
+  machine.serve("free", { stream: () => {} });
+  await soon("the last offer", last);
+  const refused = lines.filter((line) => line.startsWith('an offer of node "phone0" is refused'));
+  assert.match(refused[0] ?? "", /service "taken" belongs to another identity/);
+  assert.ok(refused.length >= 40 && refused.length < 100, `${refused.length} lines`);
+  await until("the other side's words", () => lines.some((line) => line.includes('edge" says:')));
+  assert.ok(lines.length < 200, `${lines.length} lines`);
 });
