@@ -140,7 +140,7 @@ function segment(sections: readonly IniSection[], reading: Reading, links: Cloud
     if (second !== undefined) reading.fault(second.line, `a segment has one server, and [${section.name}] a second`);
     if (bind !== undefined && !binds.has(bind.value)) binds.set(bind.value, bind.line);
     if (server === undefined) continue;
-    reading.lines.set(`services.${section.name}`, server.line);
+    reading.lines.set(formatPath(["services", section.name]), server.line);
     services[section.name] = { target: server.value };
   }
   const auth = tokensFile === undefined ? undefined : { tokensFile };

@@ -269,4 +269,7 @@ test("the example files are imported as YAML that a node takes", { timeout: 110_
   const open = await run(context, ["segment", "-c", join(folder, "open.ini")]);
   assert.equal(open.code, 1);
   assert.match(open.stderr, /open\.ini:2: tcp:\/\/0\.0\.0\.0:1 is reachable beyond this machine .*--tokens-file/);
+  writeFileSync(join(folder, "odd.ini"), "[my bus.1]\nbind=tcp://127.0.0.1:1\nserver=tcp://127.0.0.1:2\n");
+  const odd = await run(context, ["segment", "-c", join(folder, "odd.ini")]);
+  assert.match(odd.stderr, /odd\.ini:3: a service's name has no blanks .*"my bus\.1"/);
 });
