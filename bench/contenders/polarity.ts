@@ -7,8 +7,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AppName } from "../app.ts";
 import type { Bench } from "../bench.ts";
-import { establishedAt } from "../measure/proc.ts";
-import { statusOf, waitForPage, waitUntil } from "../measure/probe.ts";
+import { jsonOf, statusOf, waitForPage, waitUntil } from "../measure/probe.ts";
 import { freePort } from "../ports.ts";
 import type { Child } from "../processes.ts";
 import { portOf, stopChildren, type Contender, type Deployment, type Entry } from "./contender.ts";
@@ -66,7 +65,7 @@ export async function startPolarity(bench: Bench, choice: Partial<PolarityChoice
 
   const back: Child[] = [];
   const startConnector = async (index: number): Promise<Child> => {
-    const before = establishedAt(linkPort);
+    const before = new Set(await linksUp(adminPort));
     const appName = connectors[index] ?? "a";
     const child = startProgram(
       bench,
@@ -76,7 +75,8 @@ export async function startPolarity(bench: Bench, choice: Partial<PolarityChoice
         : manyServicesArguments(bench, index, appName, dialPort, services),
     );
     back[index] = child;
-    const there = (): boolean => establishedAt(linkPort) >= before + links;
+    const there = async (): Promise<boolean> =>
+      (await linksUp(adminPort)).filter((id) => !before.has(id)).length >= links;
     await waitUntil(`${links} links from ${child.name}`, there, [front, child], LINKS_WITHIN_MS);
     return child;
   };
@@ -94,6 +94,12 @@ export async function startPolarity(bench: Bench, choice: Partial<PolarityChoice
     startConnector,
     stop: async () => await stopChildren([...back, front]),
   };
+}
+
+/** As the router sees them: connections to its link port may be no links yet. Each link has an id of its own. */
+async function linksUp(adminPort: number): Promise<string[]> {
+  const { links } = (await jsonOf(adminPort, "/stats")) as { links: readonly { id: string; state: string }[] };
+  return links.filter(({ state }) => state === "up").map(({ id }) => id);
 }
 
 function startProgram(bench: Bench, name: string, args: readonly (readonly string[])[]): Child {

@@ -45,6 +45,13 @@ export async function statusOf(port: number, path: string): Promise<number | und
   });
 }
 
+/** What a GET answers, as JSON. */
+export async function jsonOf(port: number, path: string): Promise<unknown> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`);
+  if (!response.ok) throw new Error(`status ${response.status} of 127.0.0.1:${port}${path}`);
+  return await response.json();
+}
+
 /** Whether something accepts connections on the port. */
 export async function connects(port: number): Promise<boolean> {
   return await new Promise((resolve) => {

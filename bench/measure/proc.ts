@@ -1,4 +1,4 @@
-/** What Linux says about processes: CPU time, memory, sockets. All of it is read from /proc; nothing is cached. */
+/** What Linux says about processes: CPU time and memory. All of it is read from /proc; nothing is cached. */
 import { readFileSync } from "node:fs";
 
 /** USER_HZ is 100 on every Linux that Node runs on. */
@@ -34,19 +34,6 @@ export function residentBytes(pid: number): number {
   if (kib === undefined) throw new Error(`process ${pid} has ended`);
   return Number(kib) * KIB;
 }
-
-/** Established connections to a port on 127.0.0.1, counted at the side that listens. */
-export function establishedAt(port: number): number {
-  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  return readFileSync("/proc/net/tcp", "utf8")
-    .split("\n")
-    .filter((line) => {
-      const [, address, , state] = line.trim().split(/\s+/, 4);
-      return address === local && state === ESTABLISHED;
-    }).length;
-}
-
-const ESTABLISHED = "01";
 
 // Fields behind the command's name, which may hold blanks: proc(5) numbers them from 3.
 const UTIME = 14 - 3;
