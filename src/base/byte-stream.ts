@@ -6,6 +6,14 @@
  */
 import type { PolarityError } from "./errors.ts";
 
+/**
+ * What became of bytes that something below the streams was given:
+ * - `taken`: the medium has them already; the buffers may be used again at once.
+ * - `queued`: taken, but the buffers stay in use until they are sent.
+ * - `full`: as `queued`, and the caller should wait to be told that there is room.
+ */
+export type WriteOutcome = "taken" | "queued" | "full";
+
 /** What the user of a stream is told. Calls come one at a time, never from inside the constructor. */
 export interface ByteSink {
   /**

@@ -5,13 +5,14 @@
  * leaves in one system call per link; a link with little to do flushes sooner, behind the callback that wrote. One unref'd interval serves every driver; it judges silence only after a round of I/O
  * has run, because timers run before poll and a busy loop must not look like a dead peer.
  */
+import type { WriteOutcome } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
 import { MuxSession } from "../mux/mux-session.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
 import { FlushPace } from "./flush-pace.ts";
-import type { Transport, WriteOutcome } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 export interface DriverEvents {
   /** The peer opened a stream: set `stream.sink` before returning. */

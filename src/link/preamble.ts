@@ -2,7 +2,8 @@
  * The first line of a stream: which service its opener wants, and for whom.
  *
  * Pure. Openers send the same line for every request of a client, so parsed lines are kept in a small table by a hash of
- * their bytes: a hit costs one comparison of bytes, a miss one JSON.parse.
+ * their bytes: a hit costs a comparison of bytes or two, a miss one JSON.parse. Each place of the table holds two lines,
+ * since of hundreds of clients some always share a place, and would drive each other out.
  */
 import { PolarityError } from "../base/errors.ts";
 import { asciiJson, type StreamProtocol } from "../base/upstream.ts";
@@ -27,7 +28,7 @@ export interface Preamble {
 
 const CACHED_LENGTH_MAX = 512;
 /** A power of two. */
-const SLOTS = 512;
+const PLACES = 512;
 /** What the hash looks at: `:50123"}` and a bit. */
 const TAIL_BYTES = 12;
 const CLIENT_LENGTH_MAX = 256;
@@ -41,34 +42,43 @@ interface CachedPreamble {
 }
 
 export class PreambleReader {
-  readonly #slots: (CachedPreamble | undefined)[] = [];
+  /** The two of each place side by side, the one used last first. */
+  readonly #cached: (CachedPreamble | undefined)[] = [];
 
   /** Reads the line in `bytes` from `start` to `end`. Throws `PREAMBLE_INVALID`. */
   read(bytes: Buffer, start: number, end: number): Preamble {
     const length = end - start;
     if (length > CACHED_LENGTH_MAX || length < TAIL_BYTES) return parsePreamble(bytes.toString("utf8", start, end));
-    const slot = slotOf(bytes, end, length);
-    const cached = this.#slots[slot];
-    if (cached !== undefined && cached.bytes.length === length && sameBytes(cached.bytes, bytes, start)) {
-      return cached.preamble;
+    const cached = this.#cached;
+    const place = placeOf(bytes, end, length);
+    const first = cached[place];
+    if (first !== undefined && isLine(first, bytes, start, length)) return first.preamble;
+    const second = cached[place + 1];
+    if (second !== undefined && isLine(second, bytes, start, length)) {
+      cached[place] = second;
+      cached[place + 1] = first;
+      return second.preamble;
     }
     const preamble = parsePreamble(bytes.toString("utf8", start, end));
     // Filled as it grows, so that a link with few clients keeps few.
-    while (this.#slots.length <= slot) this.#slots.push(undefined);
-    this.#slots[slot] = { bytes: Buffer.from(bytes.subarray(start, end)), preamble };
+    while (cached.length <= place + 1) cached.push(undefined);
+    cached[place + 1] = first;
+    cached[place] = { bytes: Buffer.from(bytes.subarray(start, end)), preamble };
     return preamble;
   }
 }
 
 /** Lines differ in their ends, where the client's port stands. */
-function slotOf(bytes: Buffer, end: number, length: number): number {
+function placeOf(bytes: Buffer, end: number, length: number): number {
   let hash = length;
   for (let at = end - TAIL_BYTES; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0;
-  return hash & (SLOTS - 1);
+  return (hash & (PLACES - 1)) * 2;
 }
 
-function sameBytes(cached: Buffer, bytes: Buffer, start: number): boolean {
-  for (let at = cached.length - 1; at >= 0; at--) if (cached[at] !== bytes[start + at]) return false;
+function isLine(cached: CachedPreamble, bytes: Buffer, start: number, length: number): boolean {
+  const line = cached.bytes;
+  if (line.length !== length) return false;
+  for (let at = length - 1; at >= 0; at--) if (line[at] !== bytes[start + at]) return false;
   return true;
 }
 

@@ -3,7 +3,8 @@
  *
  * Bytes are delivered in a later turn of the event loop, as a socket would; a writer whose reader is behind is told so.
  */
-import type { Transport, TransportHandler, WriteOutcome } from "./transport.ts";
+import type { WriteOutcome } from "../base/byte-stream.ts";
+import type { Transport, TransportHandler } from "./transport.ts";
 
 const HIGH_WATER_BYTES = 256 * 1024;
 

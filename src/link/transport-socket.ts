@@ -1,7 +1,9 @@
 /** A link over a `net.Socket`: tcp, unix, and tls (a `TLSSocket` is one too). */
 import type { Socket } from "node:net";
+import type { WriteOutcome } from "../base/byte-stream.ts";
 import { withSharedRead } from "../socket/shared-read.ts";
-import type { Transport, TransportHandler, WriteOutcome } from "./transport.ts";
+import { SocketWriter } from "../socket/socket-writer.ts";
+import type { Transport, TransportHandler } from "./transport.ts";
 
 export interface SocketTransportOptions {
   readonly kind: "tcp" | "unix" | "tls";
@@ -16,6 +18,7 @@ export class SocketTransport implements Transport {
   readonly remoteAddress: string;
   readonly certificateIdentity: string | undefined;
   #socket: Socket;
+  #writer: SocketWriter;
   readonly #head: Buffer | undefined;
   /** Plain sockets hand their bytes to the kernel within `write`; a TLS socket encrypts later. */
   readonly #writesAtOnce: boolean;
@@ -27,12 +30,14 @@ export class SocketTransport implements Transport {
     this.remoteAddress = options.remoteAddress;
     this.certificateIdentity = options.certificateIdentity;
     this.#writesAtOnce = options.kind !== "tls";
+    this.#writer = new SocketWriter(socket, NOT_STARTED);
     socket.setNoDelay(true);
   }
 
   start(handler: TransportHandler): void {
     if (this.#writesAtOnce) this.#socket = withSharedRead(this.#socket, handler);
     const socket = this.#socket;
+    this.#writer = new SocketWriter(socket, handler);
     let cause: Error | undefined;
     socket.on("data", (chunk: Buffer) => handler.received(chunk));
     socket.on("drain", () => handler.drained());
@@ -48,28 +53,20 @@ export class SocketTransport implements Transport {
   }
 
   write(buffers: readonly Buffer[]): WriteOutcome {
-    const socket = this.#socket;
-    let room = true;
-    if (buffers.length === 1) {
-      room = socket.write(buffers[0]!);
-    } else {
-      socket.cork();
-      for (const buffer of buffers) room = socket.write(buffer);
-      socket.uncork();
-    }
-    if (this.#writesAtOnce && socket.writableLength === 0) return "taken";
-    return room ? "queued" : "full";
+    return this.#writer.writeAll(buffers);
   }
 
   get settled(): boolean {
-    return this.#socket.writableLength === 0;
+    return !this.#writer.waiting;
   }
 
   end(): void {
-    this.#socket.end();
+    this.#writer.end();
   }
 
   destroy(): void {
     this.#socket.destroy();
   }
 }
+
+const NOT_STARTED = { drained: () => {} };

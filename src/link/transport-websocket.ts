@@ -4,11 +4,12 @@
  * Never compressed: payload is often compressed already, and compressing what a stranger chose together with secrets
  * leaks them. Backpressure is that of the socket underneath.
  */
+import type { WriteOutcome } from "../base/byte-stream.ts";
 import type { Socket } from "node:net";
 
 import type { RawData, WebSocket } from "ws";
 
-import type { Transport, TransportHandler, WriteOutcome } from "./transport.ts";
+import type { Transport, TransportHandler } from "./transport.ts";
 
 export const WEBSOCKET_SUBPROTOCOL = "polarity.1";
 

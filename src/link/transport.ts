@@ -4,6 +4,8 @@
  * A transport is a pipe of bytes without message borders. It reads until paused, writes what it is given, and closes once.
  */
 
+import type { WriteOutcome } from "../base/byte-stream.ts";
+
 export interface TransportHandler {
   /** Bytes arrived. The chunk is only lent for the call. */
   received(chunk: Buffer): void;
@@ -13,19 +15,12 @@ export interface TransportHandler {
   closed(cause: Error | undefined): void;
 }
 
-/**
- * - `taken`: the medium has the bytes already; the buffers may be used again at once.
- * - `queued`: taken, but the buffers stay in use until they are sent.
- * - `full`: as `queued`, and the caller should wait for `drained`.
- */
-export type WriteOutcome = "taken" | "queued" | "full";
-
 export interface Transport {
   /** Set before anything else; the transport starts reading when it is set through `start`. */
   start(handler: TransportHandler): void;
   /** Nothing that was ever written is still in use; its buffers may be used again. */
   readonly settled: boolean;
-  /** One or more buffers, sent in order, in one system call where possible. */
+  /** One or more buffers, sent in order, in one system call where possible. After `full`, `drained` follows. */
   write(buffers: readonly Buffer[]): WriteOutcome;
   /** Sends what is queued, then closes. */
   end(): void;

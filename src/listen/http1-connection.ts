@@ -15,7 +15,7 @@ import { QUIET_PROBE_MS, type SocketStream } from "../socket/socket-stream.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { Http1Writer } from "./http1-writer.ts";
 import type { RequestHost, RequestLimits } from "./request-host.ts";
-import { INTAKE_MODES, LINGER_MS, LONG_ANSWER_MS, type Phase } from "./http1-phase.ts";
+import { intakeMode, LINGER_MS, LONG_ANSWER_MS, type Phase } from "./http1-phase.ts";
 import { type ActiveSession, exchangeSession } from "./listener.ts";
 import { HTTP2_PREFACE, type IntakeHost, RequestIntake } from "./request-intake.ts";
 import { RequestTurn, type TurnHost } from "./request-turn.ts";
@@ -324,7 +324,7 @@ export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, 
 
   #enter(phase: Phase): void {
     this.#phase = phase;
-    this.#intake.mode = INTAKE_MODES[phase];
+    this.#intake.mode = intakeMode(phase);
   }
 
   #nextRequest(): void {

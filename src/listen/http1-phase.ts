@@ -13,18 +13,24 @@ import type { IntakeMode } from "./request-intake.ts";
  */
 export type Phase = "head" | "waiting" | "body" | "response" | "tunnel" | "discard" | "linger" | "closing" | "closed";
 
-/** What becomes of the client's bytes in each phase. */
-export const INTAKE_MODES: Readonly<Record<Phase, IntakeMode>> = {
-  head: "head",
-  waiting: "hold",
-  body: "body",
-  response: "hold",
-  tunnel: "pass",
-  discard: "discard",
-  linger: "drop",
-  closing: "drop",
-  closed: "drop",
-};
+/** What becomes of the client's bytes in each phase. A switch, as a table's keys would vary with each request. */
+export function intakeMode(phase: Phase): IntakeMode {
+  switch (phase) {
+    case "head":
+    case "body":
+    case "discard":
+      return phase;
+    case "waiting":
+    case "response":
+      return "hold";
+    case "tunnel":
+      return "pass";
+    case "linger":
+    case "closing":
+    case "closed":
+      return "drop";
+  }
+}
 
 /** How long a client that was told to go may go on sending. */
 export const LINGER_MS = 2_000;

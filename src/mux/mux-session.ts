@@ -193,6 +193,7 @@ export class MuxSession implements StreamHost {
     if (this.#closed) return;
     this.#now = now;
     this.#allowance.tick(now);
+    this.#streams.shrink();
     this.#turns.sendAcknowledgements();
     if (this.output.bytes > 0) this.#events.wantsFlush();
     const wasSuspect = this.#liveness.suspect;

@@ -104,7 +104,7 @@ export class MuxStream implements ByteStream {
 
   write(chunk: Buffer): boolean {
     const { length } = chunk;
-    if (!this.#writable || length === 0) return true;
+    if (!this.#mayWrite() || length === 0) return true;
     let sent = 0;
     while (sent < length && this.#queue.bytes === 0 && this.#host.roomForDirect) {
       const bytes = Math.min(length - sent, this.#sendWindow, FRAME_PAYLOAD_MAX);
@@ -114,14 +114,14 @@ export class MuxStream implements ByteStream {
       sent += bytes;
       this.#host.wantsFlush(true);
       // Flushing may have called back into whoever ended the stream.
-      if (!this.#writable) return true;
+      if (!this.#mayWrite()) return true;
     }
     return sent === length || this.#enqueue(sent === 0 ? chunk : chunk.subarray(sent));
   }
 
   writeLatin1(text: string, second = "", third = ""): boolean {
     const length = text.length + second.length + third.length;
-    if (!this.#writable || length === 0) return true;
+    if (!this.#mayWrite() || length === 0) return true;
     if (length <= FRAME_PAYLOAD_MAX && this.#mayGoDirect(length)) {
       this.#host.output.dataLatin1(this.#takeFlags(), this.id, text, second, third);
       this.#sendWindow -= length;
@@ -138,7 +138,7 @@ export class MuxStream implements ByteStream {
    */
   writeUrgently(text: string): boolean {
     const length = text.length;
-    if (!this.#writable || this.#queue.bytes > 0 || length > this.#sendWindow || length > FRAME_PAYLOAD_MAX / 2) {
+    if (!this.#mayWrite() || this.#queue.bytes > 0 || length > this.#sendWindow || length > FRAME_PAYLOAD_MAX / 2) {
       return this.writeLatin1(text);
     }
     this.#host.output.dataLatin1(this.#takeFlags(), this.id, text, "", "");
@@ -148,7 +148,7 @@ export class MuxStream implements ByteStream {
   }
 
   end(): void {
-    if (!this.#writable) return;
+    if (!this.#mayWrite()) return;
     if (this.#queue.bytes > 0) {
       this.#finQueued = true;
       return;
@@ -275,7 +275,7 @@ export class MuxStream implements ByteStream {
     this.#window.release(budgets);
   }
 
-  get #writable(): boolean {
+  #mayWrite(): boolean {
     return maySend(this.#state) && !this.#finQueued;
   }
 

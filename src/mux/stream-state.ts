@@ -1,18 +1,24 @@
-/** The life of one stream: which half-closes and resets are legal when, as one table. */
+/** The life of one stream: which half-closes and resets are legal when, in one place. */
 
 export type StreamState = "open" | "local-ended" | "remote-ended" | "closed";
 export type StreamEvent = "local-fin" | "remote-fin" | "reset";
 
-const TRANSITIONS: Readonly<Record<StreamState, Readonly<Partial<Record<StreamEvent, StreamState>>>>> = {
-  open: { "local-fin": "local-ended", "remote-fin": "remote-ended", reset: "closed" },
-  "local-ended": { "remote-fin": "closed", reset: "closed" },
-  "remote-ended": { "local-fin": "closed", reset: "closed" },
-  closed: {},
-};
-
-/** The state after `event`, or undefined where the table has none: the peer broke the protocol, or the event is stale. */
+/**
+ * The state after `event`, or undefined where there is none: the peer broke the protocol, or the event is stale.
+ *
+ * Asked several times for each stream, so it is no table: keys that vary are looked up in the engine's slowest way.
+ */
 export function nextStreamState(state: StreamState, event: StreamEvent): StreamState | undefined {
-  return TRANSITIONS[state][event];
+  switch (state) {
+    case "open":
+      return event === "reset" ? "closed" : event === "local-fin" ? "local-ended" : "remote-ended";
+    case "local-ended":
+      return event === "local-fin" ? undefined : "closed";
+    case "remote-ended":
+      return event === "remote-fin" ? undefined : "closed";
+    case "closed":
+      return undefined;
+  }
 }
 
 /** True while the peer may still send on the stream. */

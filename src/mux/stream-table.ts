@@ -12,6 +12,8 @@ const BUCKETS_MIN = 16;
 export class StreamTable {
   #buckets: (MuxStream | undefined)[] = emptyBuckets(BUCKETS_MIN);
   #size = 0;
+  /** The most since the last `shrink`. */
+  #sizeMost = 0;
 
   get size(): number {
     return this.#size;
@@ -28,6 +30,7 @@ export class StreamTable {
     if (this.#size >= this.#buckets.length) this.#resize(this.#buckets.length * 2);
     this.#insert(stream);
     this.#size++;
+    if (this.#size > this.#sizeMost) this.#sizeMost = this.#size;
   }
 
   delete(stream: MuxStream): void {
@@ -43,10 +46,13 @@ export class StreamTable {
     else before.nextInBucket = stream.nextInBucket;
     stream.nextInBucket = undefined;
     this.#size--;
-    // Far below, so that a load that swings does not make the table swing with it.
-    if (this.#buckets.length > BUCKETS_MIN && this.#size < this.#buckets.length / 16) {
-      this.#resize(this.#buckets.length / 4);
-    }
+  }
+
+  /** Now and then: gives up room that has not been needed since the last time. Not as streams go, as they come again. */
+  shrink(): void {
+    const most = this.#sizeMost;
+    this.#sizeMost = this.#size;
+    if (this.#buckets.length > BUCKETS_MIN && most < this.#buckets.length / 16) this.#resize(this.#buckets.length / 4);
   }
 
   /** All streams now, in no order; a copy, so that they may go meanwhile. */

@@ -131,13 +131,13 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   upstreamSuspect(upstream: Upstream): void {
     this.#hedge?.upstreamSuspect(upstream);
     const { offer } = this;
-    if (offer?.upstream !== upstream || !this.#safe || !this.#replayable) return;
-    if (this.#hedging || this.#seeker.elsewhere()) this.#leave(errors.fellSilent(upstream));
+    if (offer?.upstream !== upstream || !this.#safe || !this.#mayReplay()) return;
+    if (this.#hedges() || this.#seeker.elsewhere()) this.#leave(errors.fellSilent(upstream));
   }
 
   /** The answer's time is up. */
   answerOverdue(timeoutMs: number): void {
-    const who = this.offer === undefined && !this.#hedging ? undefined : this.#who;
+    const who = this.offer === undefined && !this.#hedges() ? undefined : this.#who;
     this.#breakOff(errors.overdue(this.request.stream.service, who, timeoutMs));
   }
 
@@ -154,7 +154,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   // ── Hedged ──
 
   get mayHedge(): boolean {
-    return this.#replayable && this.asking && this.#requestEnded && !this.#bodyBegun;
+    return this.#mayReplay() && this.asking && this.#requestEnded && !this.#bodyBegun;
   }
 
   get asking(): boolean {
@@ -237,7 +237,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   reset(error: PolarityError): void {
     if (this.#phase === "over") {
       this.#stream = undefined;
-    } else if (this.#phase === "head" && this.#hedging) {
+    } else if (this.#phase === "head" && this.#hedges()) {
       this.#leave(error);
     } else {
       const mayFollow = this.#mayFollow(error);
@@ -258,11 +258,11 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   }
 
   /** Other offers have been asked besides. */
-  get #hedging(): boolean {
+  #hedges(): boolean {
     return this.#hedge !== undefined && this.#hedge.underWay;
   }
 
-  get #replayable(): boolean {
+  #mayReplay(): boolean {
     return this.#phase === "head" && !this.#answered && (this.#replay === undefined || this.#replay.complete);
   }
 
@@ -282,9 +282,9 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
       }
       heads.reset();
       // Which of several offers will serve is not known yet, so that none of them speaks to the client.
-      if (!this.#hedging) this.#interimPassed = true;
+      if (!this.#hedges()) this.#interimPassed = true;
       // An app may send any number of these: a client that does not read must hold it back.
-      if (this.#hedging || this.#host.interim(head)) this.#stream?.consumed(taken);
+      if (this.#hedges() || this.#host.interim(head)) this.#stream?.consumed(taken);
       else this.#owedToStream += taken;
       if (rest.length === 0 || this.over) return;
       bytes = rest;
@@ -310,7 +310,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   /** True when another offer is asked instead of passing on an answer with this status. */
   #givesUp(status: number): boolean {
     if (this.#interimPassed || !this.#requestEnded || !this.unwanted(status)) return false;
-    if (!this.#hedging && !this.#seeker.elsewhere()) return false;
+    if (!this.#hedges() && !this.#seeker.elsewhere()) return false;
     this.#leave(errors.givenUp(this.#who, status));
     return true;
   }
@@ -323,11 +323,11 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
     this.#answered = false;
     const mayTry = this.#seeker.fail(error);
     stream?.reset(error);
-    if (!this.#hedging) this.#seekOrFail(error, mayTry);
+    if (!this.#hedges()) this.#seekOrFail(error, mayTry);
   }
 
   #mayFollow(error: PolarityError): boolean {
-    return this.#replayable && (error.retryable || (this.#safe && MAY_BREAK_UNDER_SAFE.has(error.code)));
+    return this.#mayReplay() && (error.retryable || (this.#safe && MAY_BREAK_UNDER_SAFE.has(error.code)));
   }
 
   #seekOrFail(error: PolarityError, mayTry: boolean): void {
@@ -363,7 +363,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
 
   /** Or what is behind it: then no other offer can help. */
   #headFailed(error: PolarityError): void {
-    if (this.#phase === "head" && this.#hedging) this.#leave(error);
+    if (this.#phase === "head" && this.#hedges()) this.#leave(error);
     else this.#breakOff(error);
   }
 

@@ -30,6 +30,32 @@ const SHARED_BYTES = 64 * 1024;
 /** A link carries many of them. */
 const LINK_SHARED_BYTES = 256 * 1024;
 
+/** Slots for views that are kept: short reads repeat their lengths. */
+const VIEWS = 1024;
+
+/**
+ * The first bytes of a buffer as a buffer of its own. A view costs as much as parsing some lines, and as chunks are lent for
+ * the call the same view serves every read of its length.
+ */
+class StartViews {
+  readonly #whole: Buffer;
+  readonly #views: Buffer[];
+
+  constructor(whole: Buffer) {
+    this.#whole = whole;
+    this.#views = new Array<Buffer>(VIEWS).fill(whole);
+  }
+
+  of(bytes: number): Buffer {
+    const slot = bytes % VIEWS;
+    const kept = this.#views[slot]!;
+    if (kept.length === bytes) return kept;
+    const view = this.#whole.subarray(0, bytes);
+    this.#views[slot] = view;
+    return view;
+  }
+}
+
 /** Goes into the options of `net.connect`. */
 export const SHARED_READ = sharedRead(SHARED_BYTES, SHARED_BYTES);
 const LINK_SHARED_READ = sharedRead(LINK_SHARED_BYTES, SHARED_BYTES);
@@ -40,6 +66,7 @@ const LINK_SHARED_READ = sharedRead(LINK_SHARED_BYTES, SHARED_BYTES);
  */
 function sharedRead(bytesMax: number, bulkBytes: number): OnReadOpts {
   const shared = Buffer.allocUnsafeSlow(bytesMax);
+  const starts = new StartViews(shared);
   const pool = new ReadBlockPool(bytesMax);
   // Node asks for a buffer when a socket begins, and then behind each callback.
   let decided = false;
@@ -54,7 +81,7 @@ function sharedRead(bytesMax: number, bulkBytes: number): OnReadOpts {
     callback(this: ReceivingSocket, bytes: number): boolean {
       const block = this[BLOCK];
       if (block === undefined) {
-        this[RECEIVER]?.received(bytes === bytesMax ? shared : shared.subarray(0, bytes));
+        this[RECEIVER]?.received(starts.of(bytes));
         if (bytes >= bulkBytes) {
           this[BLOCK] = pool.take();
           next = this[BLOCK].room;
@@ -124,15 +151,6 @@ export function acceptWithSharedRead(server: Server, accepted: (socket: Socket) 
     else accepted(new Socket({ handle: connection, allowHalfOpen: true, onread: SHARED_READ } as object));
   };
   return true;
-}
-
-/**
- * What the system has not taken yet of the write under way, which `writableLength` counts until all of it is gone; 0 where
- * the handle does not say.
- */
-export function writeQueueBytes(socket: Socket): number {
-  const handle = (socket as Socket & { _handle?: { readonly writeQueueSize?: number } | null })._handle;
-  return handle?.writeQueueSize ?? 0;
 }
 
 /**

@@ -6,11 +6,12 @@
  */
 import type { Socket } from "node:net";
 import { BLOCK_BYTES } from "../base/block-pool.ts";
-import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
+import type { ByteSink, ByteStream, WriteOutcome } from "../base/byte-stream.ts";
 import { type ErrorCode, PolarityError } from "../base/errors.ts";
 import { OutgoingBlocks } from "../base/outgoing-blocks.ts";
 import { hold, type ReadBlock } from "../base/read-block.ts";
-import { RECEIVER, type ReadReceiver, type ReceivingSocket, writeQueueBytes } from "./shared-read.ts";
+import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "./shared-read.ts";
+import { SocketWriter, type WriterOwner } from "./socket-writer.ts";
 import { tlsReason } from "./tls-settings.ts";
 
 /** Un-consumed bytes at which reading stops; it goes on below half of it. */
@@ -32,10 +33,11 @@ export interface SocketFault {
   readonly who: string;
 }
 
-export class SocketStream implements ByteStream, ReadReceiver {
+export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
   sink: ByteSink;
   readonly socket: Socket;
   readonly #fault: SocketFault;
+  readonly #writer: SocketWriter;
   #unconsumedBytes = 0;
   #paused = false;
   #needsDrain = false;
@@ -54,6 +56,7 @@ export class SocketStream implements ByteStream, ReadReceiver {
   /** Takes over a connected socket made with `allowHalfOpen`. Nothing is read before the current turn is over. */
   constructor(socket: Socket, fault: SocketFault, sink: ByteSink) {
     this.socket = socket;
+    this.#writer = new SocketWriter(socket, this);
     this.#fault = fault;
     this.sink = sink;
     socket.setNoDelay(true);
@@ -84,12 +87,12 @@ export class SocketStream implements ByteStream, ReadReceiver {
 
   /** Something that was written waits for the peer to take it. */
   get waiting(): boolean {
-    return this.socket.writableLength > 0;
+    return this.#writer.waiting;
   }
 
   /** Changes whenever the peer took some of what waits, and only then while something does. */
   get takenMark(): number {
-    return this.bytesOut - this.socket.writableLength - writeQueueBytes(this.socket);
+    return this.bytesOut - this.#writer.waitingBytes;
   }
 
   get readEnded(): boolean {
@@ -97,27 +100,17 @@ export class SocketStream implements ByteStream, ReadReceiver {
   }
 
   write(chunk: Buffer): boolean {
-    if (this.#writeEnded) return true;
+    if (this.#writeEnded || chunk.length === 0) return true;
     this.bytesOut += chunk.length;
-    // A socket that is behind gets copies, packed tightly; so it holds one block at most.
-    const block = this.socket.writableLength === 0 ? hold(chunk) : undefined;
-    if (block !== undefined) {
-      this.socket.write(chunk);
-      this.#held = block;
-      return this.#accepted();
-    }
-    for (let at = 0; at < chunk.length; at += BLOCK_BYTES) {
-      const piece = chunk.length <= BLOCK_BYTES ? chunk : chunk.subarray(at, at + BLOCK_BYTES);
-      this.socket.write(this.#blocks.copy(piece));
-    }
-    return this.#accepted();
+    if (this.#holds(chunk)) return this.#wrote(this.#writer.write(chunk));
+    if (chunk.length <= BLOCK_BYTES) return this.#wrote(this.#writer.write(this.#blocks.copy(chunk)));
+    return this.#wrote(this.#writer.writeAll(this.#copies(chunk)));
   }
 
   writeLatin1(text: string, second = "", third = ""): boolean {
     if (this.#writeEnded) return true;
     this.bytesOut += text.length + second.length + third.length;
-    this.socket.write(second === "" ? text : text + second + third, "latin1");
-    return this.#accepted();
+    return this.#wrote(this.#writer.writeLatin1(second === "" ? text : text + second + third));
   }
 
   /** Latin1 text in two pieces and the bytes behind it, in one system call. */
@@ -127,27 +120,22 @@ export class SocketStream implements ByteStream, ReadReceiver {
     const bytes = textBytes + chunk.length;
     if (bytes <= BLOCK_BYTES) {
       this.bytesOut += bytes;
-      const blocks = this.#blocks;
-      blocks.reserve(bytes);
-      const { block, cursor } = blocks;
-      block.write(start, cursor, "latin1");
-      if (ending !== "") block.write(ending, cursor + start.length, "latin1");
-      if (chunk.length > 0) block.set(chunk, cursor + textBytes);
-      blocks.advance(bytes);
-      this.socket.write(block.subarray(cursor, cursor + bytes));
-    } else {
-      this.socket.cork();
-      this.writeLatin1(start, ending);
-      this.write(chunk);
-      this.socket.uncork();
+      return this.#wrote(this.#writer.write(this.#packed(start, ending, chunk)));
     }
-    return this.#accepted();
+    if (textBytes > BLOCK_BYTES || textBytes === 0) {
+      this.writeLatin1(start, ending);
+      return this.write(chunk);
+    }
+    this.bytesOut += bytes;
+    const held = this.#holds(chunk);
+    const text = this.#packed(start, ending, EMPTY);
+    return this.#wrote(this.#writer.writeAll(held ? [text, chunk] : [text, ...this.#copies(chunk)]));
   }
 
   end(): void {
     if (this.#writeEnded) return;
     this.#writeEnded = true;
-    this.socket.end();
+    this.#writer.end();
     if (this.#readEnded) this.#limitClosing();
   }
 
@@ -165,7 +153,7 @@ export class SocketStream implements ByteStream, ReadReceiver {
     this.#closing = true;
     this.socket.on("error", ignore);
     this.#limitClosing();
-    this.socket.destroySoon();
+    this.#writer.destroySoon();
   }
 
   /** Nothing of it is left, neither bytes to send nor the socket. */
@@ -222,39 +210,71 @@ export class SocketStream implements ByteStream, ReadReceiver {
     this.sink.reset(new PolarityError(this.#fault.code, `${this.#fault.who} ${why}`, cause ?? undefined));
   }
 
-  #accepted(): boolean {
-    const { socket } = this;
-    // Plain sockets write within the call: nothing left waiting means that the kernel has it all.
-    if (socket.writableLength === 0) {
+  /** What the writer says of bytes that it was given. */
+  #wrote(outcome: WriteOutcome): boolean {
+    if (outcome === "taken" || !this.#writer.waiting) {
       this.#settle();
       return true;
     }
-    if (socket.writableNeedDrain) {
-      this.#needsDrain = true;
-      return false;
-    }
+    const { socket } = this;
     // Too little for a `drain`: an empty write behind it tells when it is gone.
-    if (!this.#settling) {
+    if (socket.writableLength > 0 && !socket.writableNeedDrain && !this.#settling) {
       this.#settling = true;
       socket.write(EMPTY, () => {
         this.#settling = false;
         this.#settle();
       });
     }
-    return true;
+    if (outcome === "queued") return true;
+    this.#needsDrain = true;
+    return false;
   }
 
   #settle(): void {
-    if (this.socket.writableLength > 0) return;
+    if (this.#writer.waiting) return;
     this.#blocks.settle();
     if (this.#held === undefined) return;
     this.#held.letGo();
     this.#held = undefined;
   }
 
+  /** The chunk may stay where it is until it is sent. A socket that is behind gets copies, so that it holds one block at most. */
+  #holds(chunk: Buffer): boolean {
+    const block = this.#writer.waiting ? undefined : hold(chunk);
+    if (block === undefined) return false;
+    this.#held = block;
+    return true;
+  }
+
+  #copies(chunk: Buffer): Buffer[] {
+    const copies: Buffer[] = [];
+    for (let at = 0; at < chunk.length; at += BLOCK_BYTES) {
+      copies.push(this.#blocks.copy(chunk.subarray(at, at + BLOCK_BYTES)));
+    }
+    return copies;
+  }
+
+  /** All of it in one piece, which is at most a block. */
+  #packed(start: string, ending: string, chunk: Buffer): Buffer {
+    const blocks = this.#blocks;
+    const textBytes = start.length + ending.length;
+    const bytes = textBytes + chunk.length;
+    blocks.reserve(bytes);
+    const { block, cursor } = blocks;
+    block.write(start, cursor, "latin1");
+    if (ending !== "") block.write(ending, cursor + start.length, "latin1");
+    if (chunk.length > 0) block.set(chunk, cursor + textBytes);
+    blocks.advance(bytes);
+    return block.subarray(cursor, cursor + bytes);
+  }
+
   /** Both sides have said all: only what the peer has not taken yet keeps the socket, and not for ever. */
   #limitClosing(): void {
-    this.socket.setTimeout(CLOSE_STALLED_MS, () => this.socket.destroy());
+    const taken = this.takenMark;
+    this.socket.setTimeout(CLOSE_STALLED_MS, () => {
+      if (taken === this.takenMark) this.socket.destroy();
+      else this.#limitClosing();
+    });
   }
 
   #release(): void {

@@ -28,22 +28,20 @@ export class AppPool {
   readonly #options: AppPoolOptions;
   /** Undefined where the app has no name. */
   readonly #addresses: AppAddresses | undefined;
+  /** Any client's request may go over any connection. */
+  readonly #shared: boolean;
   #idle: AppConnection[] = [];
   #open = 0;
 
   constructor(options: AppPoolOptions) {
     this.#options = options;
+    this.#shared = options.proxyProtocol === "none";
     this.#addresses = AppAddresses.of(options.app, () => this.#letGo());
   }
 
   /** Connections, idle and busy. */
   get open(): number {
     return this.#open;
-  }
-
-  /** Any client's request may go over any connection. */
-  get #shared(): boolean {
-    return this.#options.proxyProtocol === "none";
   }
 
   get idle(): number {

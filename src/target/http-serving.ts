@@ -82,7 +82,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
       return;
     }
     if (this.#response !== "head") return;
-    if (this.#request === "body" && (this.#moved || this.#awaitsBody)) {
+    if (this.#request === "body" && (this.#moved || this.#awaitsBody())) {
       this.#moved = false;
       this.#deadline = now + responseTimeoutMs;
       return;
@@ -383,7 +383,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   }
 
   /** It is the client that keeps us waiting, not the app. */
-  get #awaitsBody(): boolean {
+  #awaitsBody(): boolean {
     return this.#owedToStream === 0 && !this.#head!.expectsContinue;
   }
 

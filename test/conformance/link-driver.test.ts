@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { NO_SINK } from "../../src/base/byte-stream.ts";
+import { NO_SINK, type WriteOutcome } from "../../src/base/byte-stream.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { LinkDriver } from "../../src/link/driver.ts";
-import type { Transport, TransportHandler, WriteOutcome } from "../../src/link/transport.ts";
+import type { Transport, TransportHandler } from "../../src/link/transport.ts";
 import { encodeHeader, FLAG_FIN, FLAG_SYN, TYPE_WINDOW_UPDATE } from "../../src/mux/frame.ts";
 import { DEFAULT_MUX_LIMITS, WindowBudget } from "../../src/mux/mux-limits.ts";
 import type { MuxStream } from "../../src/mux/mux-stream.ts";
