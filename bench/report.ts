@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Machine } from "./machine.ts";
 import type { BenchOptions } from "./options.ts";
 import type { Row } from "./rows/row.ts";
-import { figureOf, judge, median, type Bar, type Line, type Sheet } from "./sheet.ts";
+import { figureOf, judge, median, ratioOf, type Bar, type Line, type Sheet } from "./sheet.ts";
 
 export interface RowOutcome {
   readonly row: Row;
@@ -102,7 +102,7 @@ function renderTable(lines: readonly Line[]): string[] {
 function formatRatio(line: Line): string {
   const reference = [...line.samples.keys()].find((subject) => subject.startsWith("haproxy"));
   if (reference === undefined) return "";
-  const ratio = figureOf(line, "polarity") / figureOf(line, reference);
+  const ratio = ratioOf(line, "polarity", reference);
   return Number.isFinite(ratio) ? `${ratio.toFixed(2)}×` : "";
 }
 

@@ -86,12 +86,24 @@ export function figureOf({ samples, bar }: Line, subject: string): number {
   return "atLeast" in bar ? Math.min(...values) : Math.max(...values);
 }
 
+/**
+ * One subject's figure over another's. Where both were measured in the same rounds it is the median of the rounds' ratios:
+ * a machine whose speed drifts was the same for both within a round, and is not from one round to the next.
+ */
+export function ratioOf(line: Line, subject: string, reference: string): number {
+  const figures = line.samples.get(subject) ?? [];
+  const references = line.samples.get(reference) ?? [];
+  if (figures.length !== references.length || line.bar?.everyRound === true) {
+    return figureOf(line, subject) / figureOf(line, reference);
+  }
+  return median(figures.map((figure, round) => figure / (references[round] ?? Number.NaN)));
+}
+
 /** Undefined when there is no bar, or when a figure that it needs was not measured. */
 export function judge(line: Line): Verdict | undefined {
   const bar = line.bar;
   if (bar === undefined) return undefined;
-  const subject = figureOf(line, bar.subject);
-  const value = bar.of === undefined ? subject : subject / figureOf(line, bar.of);
+  const value = bar.of === undefined ? figureOf(line, bar.subject) : ratioOf(line, bar.subject, bar.of);
   if (Number.isNaN(value)) return undefined;
   return { value, held: "atLeast" in bar ? value >= bar.atLeast : value <= bar.atMost };
 }

@@ -1,9 +1,14 @@
-/** How many small requests a second, what one costs, and how long one takes when it is alone. */
+/**
+ * How many small requests a second, what one costs, and how long one takes when it is alone.
+ *
+ * Every round starts its contenders anew: what a just-in-time compiler makes of a program differs from start to start, and
+ * is then the same for as long as the program runs.
+ */
 import { hopsOf, type Carriage, type Deployment } from "../contenders/contender.ts";
 import type { Bench } from "../bench.ts";
 import { runWrk } from "../measure/wrk.ts";
 import type { Sheet } from "../sheet.ts";
-import { alternate, CARRIAGES, REFERENCE, withDeployments, type Row } from "./row.ts";
+import { CARRIAGES, inTurn, REFERENCE, withDeployments, type Row } from "./row.ts";
 
 const CONNECTIONS: readonly number[] = [1, 64, 256];
 /** At full speed, beyond what every row's contenders get: a hundred thousand requests, after which code is compiled for good. */
@@ -16,7 +21,13 @@ export const requests: Row = {
   polarityOnly: false,
   run: async (bench, sheet) => {
     for (const carriage of CARRIAGES) {
-      await withDeployments(bench, carriage, async (deployments) => await measure(bench, sheet, carriage, deployments));
+      setBars(sheet, carriage);
+      for (let round = 0; round < bench.options.rounds; round++) {
+        bench.log(`${carriage}, round ${round + 1}`);
+        await withDeployments(bench, carriage, async (deployments) => {
+          await measure(bench, sheet, carriage, deployments, round);
+        });
+      }
     }
   },
 };
@@ -26,16 +37,14 @@ async function measure(
   sheet: Sheet,
   carriage: Carriage,
   deployments: readonly Deployment[],
+  round: number,
 ): Promise<void> {
-  setBars(sheet, carriage);
-  bench.log(`${carriage}, warming`);
   for (const deployment of deployments) {
     await runWrk(bench, hopsOf(deployment), { port: deployment.port(carriage), ...FULL_SPEED_WARMUP });
   }
   for (const connections of CONNECTIONS) {
     const what = nameOf(carriage, connections);
-    bench.log(what);
-    await alternate(bench, deployments, async (deployment) => {
+    await inTurn(deployments, round, async (deployment) => {
       const port = deployment.port(carriage);
       const result = await runWrk(bench, hopsOf(deployment), { port, connections, seconds: bench.options.seconds });
       sheet.add(what, "requests/s", deployment.name, result.requestsPerSecond);

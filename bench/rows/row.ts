@@ -49,10 +49,17 @@ export async function alternate(
   deployments: readonly Deployment[],
   measure: (deployment: Deployment) => Promise<void>,
 ): Promise<void> {
-  for (let round = 0; round < bench.options.rounds; round++) {
-    for (let turn = 0; turn < deployments.length; turn++) {
-      const deployment = deployments[(round + turn) % deployments.length];
-      if (deployment !== undefined) await measure(deployment);
-    }
+  for (let round = 0; round < bench.options.rounds; round++) await inTurn(deployments, round, measure);
+}
+
+/** One of these rounds. */
+export async function inTurn(
+  deployments: readonly Deployment[],
+  round: number,
+  measure: (deployment: Deployment) => Promise<void>,
+): Promise<void> {
+  for (let turn = 0; turn < deployments.length; turn++) {
+    const deployment = deployments[(round + turn) % deployments.length];
+    if (deployment !== undefined) await measure(deployment);
   }
 }
