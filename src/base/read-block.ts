@@ -10,7 +10,7 @@
 export const HEADROOM_BYTES = 16;
 
 /** Less than this is copied: a small part must not keep a whole block. */
-const HOLD_FROM_BYTES = 32 * 1024;
+export const HOLD_FROM_BYTES = 32 * 1024;
 /** Free blocks of one pool that are kept for later. */
 const KEPT_MAX = 32;
 

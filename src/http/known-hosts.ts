@@ -1,12 +1,13 @@
 /**
- * Hosts that were named lately, each as one string.
+ * Hosts as strings, each made once for all the heads that name it.
  *
- * Clients name the same few again and again. One that is known costs a comparison of its bytes: it is valid, needs no string
- * of its own, and comparing it with itself is comparing two pointers. At most `SLOTS` are kept, the last of each slot.
+ * Clients name the same few hosts again and again. One that was read lately costs a comparison of its bytes: it is valid,
+ * needs no string of its own, and to compare it with itself is to compare two pointers. At most `SLOTS` are kept.
  */
+import { refusedHost } from "./host.ts";
 
 const SLOTS = 64;
-/** Longer ones are not worth keeping: no name in the DNS is. */
+/** Longer ones are not worth keeping: no name in the DNS with a port is. */
 const LENGTH_MAX = 261;
 
 interface KnownHost {
@@ -17,23 +18,26 @@ interface KnownHost {
 const NO_HOST: KnownHost = { bytes: new Uint8Array(0), text: "" };
 const known: KnownHost[] = Array.from({ length: SLOTS }, () => NO_HOST);
 
-/** What bytes[start, end) name, if it is known; else empty. */
-export function knownHost(bytes: Uint8Array, start: number, end: number): string {
-  const host = known[slotOf(bytes, start, end)]!;
-  const length = end - start;
-  if (host.bytes.length !== length) return "";
-  for (let at = length - 1; at >= 0; at--) if (host.bytes[at] !== bytes[start + at]) return "";
-  return host.text;
+/** The host in bytes[start, end), empty if they are; or why it is none. */
+export function readHost(bytes: Uint8Array, start: number, end: number): string | { readonly refused: string } {
+  if (start === end) return "";
+  const slot = slotOf(bytes, start, end);
+  const kept = known[slot]!;
+  if (isSame(kept.bytes, bytes, start, end)) return kept.text;
+  const refused = refusedHost(bytes, start, end);
+  if (refused !== "") return { refused };
+  const copy = Buffer.from(bytes.subarray(start, end));
+  // No slice of the head's text, which would keep all of it.
+  const text = copy.toString("latin1");
+  if (copy.length <= LENGTH_MAX) known[slot] = { bytes: copy, text };
+  return text;
 }
 
-/** Bytes[start, end), which are `host` and valid, are known from now on. Returns the string to use. */
-export function rememberHost(bytes: Uint8Array, start: number, end: number, host: string): string {
-  if (host.length > LENGTH_MAX) return host;
-  const copy = bytes.slice(start, end);
-  // No slice of the head's text: it would keep the head, and be slow to compare.
-  const text = String.fromCharCode(...copy);
-  known[slotOf(bytes, start, end)] = { bytes: copy, text };
-  return text;
+function isSame(kept: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start;
+  if (kept.length !== length) return false;
+  for (let at = length - 1; at >= 0; at--) if (kept[at] !== bytes[start + at]) return false;
+  return true;
 }
 
 /** Hosts differ in their lengths, their first letters, and what their ports end with. */

@@ -20,8 +20,7 @@ import { HeadLines } from "./head-lines.ts";
 import type { HeadLimits } from "./head-limits.ts";
 import { DEFAULT_HEAD_LIMITS } from "./head-limits.ts";
 import { HttpProblem } from "./http-problem.ts";
-import { refusedHost } from "./host.ts";
-import { knownHost, rememberHost } from "./known-hosts.ts";
+import { readHost } from "./known-hosts.ts";
 import { LINE_HOP_BY_HOP, withNamed } from "./named-fields.ts";
 import { readRequestLine } from "./request-line.ts";
 import type { TargetForm } from "./request-line.ts";
@@ -265,15 +264,8 @@ function noteClientField(head: ParsedRequestHead, bytes: Uint8Array, names: read
 
 function noteHost(head: ParsedRequestHead, bytes: Uint8Array, index: number): string {
   if (++seen.hostCount > 1) return "more than one Host field";
-  let host = "";
-  if (line.valueEnd > line.valueStart) {
-    host = knownHost(bytes, line.valueStart, line.valueEnd);
-    if (host === "") {
-      const refused = refusedHost(bytes, line.valueStart, line.valueEnd);
-      if (refused !== "") return `${refused} in the Host field`;
-      host = rememberHost(bytes, line.valueStart, line.valueEnd, line.value(head.text));
-    }
-  }
+  const host = readHost(bytes, line.valueStart, line.valueEnd);
+  if (typeof host === "object") return `${host.refused} in the Host field`;
   if (head.form === "absolute") {
     // RFC 9112 §3.2.2: the target's authority replaces what Host says.
     mark(head, LINE_HOP_BY_HOP);

@@ -25,9 +25,7 @@ export function intakeMode(phase: Phase): IntakeMode {
       return "hold";
     case "tunnel":
       return "pass";
-    case "linger":
-    case "closing":
-    case "closed":
+    default:
       return "drop";
   }
 }

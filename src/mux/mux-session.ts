@@ -127,8 +127,7 @@ export class MuxSession implements StreamHost {
   close(error: PolarityError, goAwayCode: number = GO_AWAY_NORMAL): void {
     if (this.#closed) return;
     this.#closed = true;
-    const streams = this.#streams.all();
-    for (const stream of streams) stream.peerReset(error);
+    for (const stream of this.#streams.all()) stream.peerReset(error);
     this.output.control(TYPE_GO_AWAY, 0, 0, goAwayCode);
     this.#events.wantsFlush();
     this.#events.closed(error);

@@ -16,7 +16,7 @@ export function nextStreamState(state: StreamState, event: StreamEvent): StreamS
       return event === "local-fin" ? undefined : "closed";
     case "remote-ended":
       return event === "remote-fin" ? undefined : "closed";
-    case "closed":
+    default:
       return undefined;
   }
 }

@@ -7,6 +7,7 @@
  */
 import { type OnReadOpts, type Server, Socket } from "node:net";
 import { lend, type ReadBlock, ReadBlockPool } from "../base/read-block.ts";
+import { StartViews } from "../base/start-views.ts";
 
 /** Who gets what is read; set as the socket's `[RECEIVER]` before the first read. */
 export interface ReadReceiver {
@@ -29,32 +30,6 @@ export type ReceivingSocket = Socket & {
 const SHARED_BYTES = 64 * 1024;
 /** A link carries many of them. */
 const LINK_SHARED_BYTES = 256 * 1024;
-
-/** Slots for views that are kept: short reads repeat their lengths. */
-const VIEWS = 1024;
-
-/**
- * The first bytes of a buffer as a buffer of its own. A view costs as much as parsing some lines, and as chunks are lent for
- * the call the same view serves every read of its length.
- */
-class StartViews {
-  readonly #whole: Buffer;
-  readonly #views: Buffer[];
-
-  constructor(whole: Buffer) {
-    this.#whole = whole;
-    this.#views = new Array<Buffer>(VIEWS).fill(whole);
-  }
-
-  of(bytes: number): Buffer {
-    const slot = bytes % VIEWS;
-    const kept = this.#views[slot]!;
-    if (kept.length === bytes) return kept;
-    const view = this.#whole.subarray(0, bytes);
-    this.#views[slot] = view;
-    return view;
-  }
-}
 
 /** Goes into the options of `net.connect`. */
 export const SHARED_READ = sharedRead(SHARED_BYTES, SHARED_BYTES);

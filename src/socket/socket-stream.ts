@@ -9,9 +9,9 @@ import { BLOCK_BYTES } from "../base/block-pool.ts";
 import type { ByteSink, ByteStream, WriteOutcome } from "../base/byte-stream.ts";
 import { type ErrorCode, PolarityError } from "../base/errors.ts";
 import { OutgoingBlocks } from "../base/outgoing-blocks.ts";
-import { hold, type ReadBlock } from "../base/read-block.ts";
+import { hold, HOLD_FROM_BYTES, type ReadBlock } from "../base/read-block.ts";
 import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "./shared-read.ts";
-import { SocketWriter, type WriterOwner } from "./socket-writer.ts";
+import { COPY_BYTES_MAX, SocketWriter, type WriterOwner } from "./socket-writer.ts";
 import { tlsReason } from "./tls-settings.ts";
 
 /** Un-consumed bytes at which reading stops; it goes on below half of it. */
@@ -102,6 +102,7 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
   write(chunk: Buffer): boolean {
     if (this.#writeEnded || chunk.length === 0) return true;
     this.bytesOut += chunk.length;
+    if (chunk.length < HOLD_FROM_BYTES && this.#writer.direct) return this.#wroteCopy(this.#writer.writeCopy(chunk));
     if (this.#holds(chunk)) return this.#wrote(this.#writer.write(chunk));
     if (chunk.length <= BLOCK_BYTES) return this.#wrote(this.#writer.write(this.#blocks.copy(chunk)));
     return this.#wrote(this.#writer.writeAll(this.#copies(chunk)));
@@ -118,8 +119,9 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
     if (this.#writeEnded) return true;
     const textBytes = start.length + ending.length;
     const bytes = textBytes + chunk.length;
-    if (bytes <= BLOCK_BYTES) {
+    if (bytes <= COPY_BYTES_MAX) {
       this.bytesOut += bytes;
+      if (this.#writer.direct) return this.#wroteCopy(this.#writer.writeText(start, ending, chunk));
       return this.#wrote(this.#writer.write(this.#packed(start, ending, chunk)));
     }
     if (textBytes > BLOCK_BYTES || textBytes === 0) {
@@ -210,7 +212,14 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
     this.sink.reset(new PolarityError(this.#fault.code, `${this.#fault.who} ${why}`, cause ?? undefined));
   }
 
-  /** What the writer says of bytes that it was given. */
+  /** What the writer says of bytes that it has copies of. */
+  #wroteCopy(outcome: WriteOutcome): boolean {
+    if (outcome === "taken") return true;
+    this.#needsDrain = true;
+    return false;
+  }
+
+  /** What the writer says of bytes that it was given to keep. */
   #wrote(outcome: WriteOutcome): boolean {
     if (outcome === "taken" || !this.#writer.waiting) {
       this.#settle();
