@@ -24,7 +24,11 @@ const steps: readonly Step[] = [
   { name: "format", command: "oxfmt", arguments: ["--check"] },
   { name: "lint", command: "oxlint", arguments: ["--type-aware", "--deny-warnings"] },
   { name: "types", command: "tsc", arguments: ["-p", "tsconfig.json"] },
-  { name: "tests", command: process.execPath, arguments: ["--test", "--test-timeout=30000", ...fastTests] },
+  {
+    name: "tests",
+    command: process.execPath,
+    arguments: ["--test", "--test-isolation=none", "--test-timeout=30000", ...fastTests],
+  },
 ];
 
 const started = performance.now();

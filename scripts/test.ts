@@ -23,7 +23,8 @@ const MARK = "POLARITY_TEST_RUN";
 
 const full = process.env["POLARITY_TEST_FULL"] === "1";
 const asked = process.argv.slice(2);
-const files = (asked.length > 0 ? globSync(asked) : globSync(["src/**/*.test.ts", "test/**/*.test.ts"])).sort();
+const files =
+  asked.length > 0 ? globSync(asked).sort() : ["scripts/unit-tests.ts", ...globSync("test/**/*.test.ts").sort()];
 const runId = randomUUID();
 process.env[MARK] = runId;
 // Hundreds of files that import the same sources: only the first compiles them.

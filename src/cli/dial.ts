@@ -15,7 +15,7 @@ export async function runDial({ service, node: nodeName }: ServiceReference, fla
   const waitMs = parseDuration(flags.wait);
   if (waitMs === undefined) throw new PolarityError("USAGE", "--wait: expected a duration such as 5s, 250ms or 1m");
   const config = dialConfig({ logLevel: "warn", ...flags });
-  const logger = createLogger(config.log, config.node.name);
+  const logger = await createLogger(config.log, config.node.name);
   const { createNode } = await import("../node/node.ts");
   const node = createNode(config, { logger, clock: systemClock, version: packageVersion() });
   const stop = (): void => process.exit(EXIT.failed);

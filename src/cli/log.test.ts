@@ -13,7 +13,7 @@ for (const format of ["pretty", "json"] as const) {
         const { createLogger } = await import(${JSON.stringify(MODULE)});
         const { PolarityError } = await import(${JSON.stringify(new URL("../base/errors.ts", import.meta.url).href)});
         const evil = ${JSON.stringify(EVIL)};
-        const logger = createLogger({ level: "${level}", format: "${format}" }, "edge");
+        const logger = await createLogger({ level: "${level}", format: "${format}" }, "edge");
         logger.warn({ service: evil, nested: { names: [evil] }, error: new PolarityError("LINK_LOST", evil) }, "peer said " + evil);`;
       const { stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" });
       assert.match(stderr, /peer said/);

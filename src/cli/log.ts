@@ -3,13 +3,13 @@
  * bytes and to statistics.
  */
 import { type LogFn, pino } from "pino";
-import pretty from "pino-pretty";
+import type { PrettyOptions } from "pino-pretty";
 import type { Logger } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import { printable } from "../base/printable.ts";
 import type { LogConfig } from "../config/node-config.ts";
 
-export function createLogger(config: LogConfig, nodeName: string): Logger {
+export async function createLogger(config: LogConfig, nodeName: string): Promise<Logger> {
   const isPretty = config.format === "pretty" || (config.format === "auto" && process.stderr.isTTY);
   const options = {
     level: config.level,
@@ -21,11 +21,19 @@ export function createLogger(config: LogConfig, nodeName: string): Logger {
     serializers: { err: errorFields(config), error: errorFields(config), cause: errorFields(config) },
   };
   // Synchronous: lines come out in order with the rest of the output, and none is lost when the process ends.
-  return isPretty ? pino(options, prettyStream(config)) : pino(options, pino.destination({ dest: 2, sync: true }));
+  let logger: Logger;
+  if (isPretty) {
+    // Loaded late: most logs go to no terminal.
+    const { default: pretty } = await import("pino-pretty");
+    logger = pino(options, pretty(prettyOptions(config)));
+  } else {
+    logger = pino(options, pino.destination({ dest: 2, sync: true }));
+  }
+  return logger;
 }
 
-function prettyStream({ level }: LogConfig) {
-  return pretty({
+function prettyOptions({ level }: LogConfig): PrettyOptions {
+  return {
     sync: true,
     destination: 2,
     colorize: wantsColor(process.stderr),
@@ -33,7 +41,7 @@ function prettyStream({ level }: LogConfig) {
     ...(level === "debug" ? { singleLine: true } : { hideObject: true }),
     translateTime: "SYS:HH:MM:ss",
     ignore: "pid,hostname",
-  });
+  };
 }
 
 /** True where colour helps: a terminal whose user did not ask for none (https://no-color.org). */

@@ -39,7 +39,7 @@ export interface NodeFace {
 
 /** Resolves when the node has ended, with the process's exit code. */
 export async function runNode(options: RunOptions): Promise<number> {
-  const logger = createLogger(options.config.log, options.config.node.name);
+  const logger = await createLogger(options.config.log, options.config.node.name);
   for (const warning of options.warnings) logger.warn({}, warning);
   const runner = new NodeRunner(options, logger);
   runner.obeySignals();

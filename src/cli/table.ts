@@ -27,9 +27,11 @@ function cellText(cell: Cell): string {
   return printable(String(cell));
 }
 
-const segmenter = new Intl.Segmenter();
+/** Made when it is needed: it takes longer than many a module, and most commands print no table. */
+let segmenter: Intl.Segmenter | undefined;
 
 function displayWidth(text: string): number {
+  segmenter ??= new Intl.Segmenter();
   return [...segmenter.segment(text)].length;
 }
 
