@@ -13,6 +13,8 @@ import { CARRIAGES, inTurn, REFERENCE, withDeployments, type Row } from "./row.t
 const CONNECTIONS: readonly number[] = [1, 64, 256];
 /** At full speed, beyond what every row's contenders get: a hundred thousand requests, after which code is compiled for good. */
 const FULL_SPEED_WARMUP = { connections: 64, seconds: 6 };
+/** Contenders take turns of this length: a virtual machine's speed may change by half from one to the next few seconds. */
+const TURN_SECONDS = 1;
 
 export const requests: Row = {
   name: "requests",
@@ -43,18 +45,30 @@ async function measure(
     await runWrk(bench, hopsOf(deployment), { port: deployment.port(carriage), ...FULL_SPEED_WARMUP });
   }
   for (const connections of CONNECTIONS) {
-    const what = nameOf(carriage, connections);
-    await inTurn(deployments, round, async (deployment) => {
-      const port = deployment.port(carriage);
-      const result = await runWrk(bench, hopsOf(deployment), { port, connections, seconds: bench.options.seconds });
-      sheet.add(what, "requests/s", deployment.name, result.requestsPerSecond);
-      sheet.add(what, "CPU µs/request", deployment.name, result.cpuUsPerRequest);
-      sheet.add(what, "p50 µs", deployment.name, result.p50Us);
-      sheet.add(what, "p99 µs", deployment.name, result.p99Us);
-      sheet.foreign(result.foreignShare);
-      if (result.failed > 0) sheet.note(`${deployment.name}, ${what}: ${result.failed} requests failed`);
-    });
+    for (let turn = 0; turn * TURN_SECONDS < bench.options.seconds; turn++) {
+      await inTurn(deployments, round + turn, async (deployment) => {
+        await measureTurn(bench, sheet, carriage, deployment, connections);
+      });
+    }
   }
+}
+
+async function measureTurn(
+  bench: Bench,
+  sheet: Sheet,
+  carriage: Carriage,
+  deployment: Deployment,
+  connections: number,
+): Promise<void> {
+  const what = nameOf(carriage, connections);
+  const load = { port: deployment.port(carriage), connections, seconds: TURN_SECONDS };
+  const result = await runWrk(bench, hopsOf(deployment), load);
+  sheet.add(what, "requests/s", deployment.name, result.requestsPerSecond);
+  sheet.add(what, "CPU µs/request", deployment.name, result.cpuUsPerRequest);
+  sheet.add(what, "p50 µs", deployment.name, result.p50Us);
+  sheet.add(what, "p99 µs", deployment.name, result.p99Us);
+  sheet.foreign(result.foreignShare);
+  if (result.failed > 0) sheet.note(`${deployment.name}, ${what}: ${result.failed} requests failed`);
 }
 
 function nameOf(carriage: Carriage, connections: number): string {
