@@ -1,13 +1,14 @@
 /** Whether a request costs more when there are many services or many links. */
-import { startPolarity, type PolarityChoice } from "../contenders/polarity.ts";
+import { startPolarity, type PolarityChoice, type PolarityDeployment } from "../contenders/polarity.ts";
 import { hopsOf } from "../contenders/contender.ts";
 import type { Bench } from "../bench.ts";
-import { runWrk } from "../measure/wrk.ts";
+import { runWrk, type WrkChoice } from "../measure/wrk.ts";
 import { median, type Sheet } from "../sheet.ts";
 import type { Row } from "./row.ts";
 
 const CONNECTIONS = 64;
-const WARMUP_SECONDS = 2;
+const WARMUP_SECONDS = 6;
+const TURN_SECONDS = 1;
 /** What we call flat: the spread of two equal runs on a shared machine is a few percent. */
 const FLAT = 1.15;
 
@@ -27,7 +28,10 @@ export const growth: Row = {
   },
 };
 
-/** Adds the cost for each count, and returns that of the last by that of the first. */
+/**
+ * Adds the cost for each count, and returns that of the last by that of the first. All are there at once and take turns of a
+ * second, as the speed of a virtual machine may change by half from one to the next few.
+ */
 async function costs(
   bench: Bench,
   sheet: Sheet,
@@ -35,30 +39,41 @@ async function costs(
   unit: "services" | "links",
   choiceOf: (count: number) => Partial<PolarityChoice>,
 ): Promise<number> {
-  const medians: number[] = [];
-  for (const count of counts) {
-    const what = `${count.toLocaleString("en")} ${count === 1 ? unit.slice(0, -1) : unit}`;
-    bench.log(what);
-    const deployment = await startPolarity(bench, choiceOf(count));
-    try {
+  const loads: Load[] = [];
+  const ratios: number[] = [];
+  try {
+    for (const count of counts) {
+      const what = `${count.toLocaleString("en")} ${count === 1 ? unit.slice(0, -1) : unit}`;
+      bench.log(what);
+      const deployment = await startPolarity(bench, choiceOf(count));
       const load = {
+        what,
+        deployment,
         port: deployment.port("http"),
         connections: CONNECTIONS,
         ...(unit === "services" ? { services: count } : {}),
       };
+      loads.push(load);
       await runWrk(bench, hopsOf(deployment), { ...load, seconds: WARMUP_SECONDS });
-      const samples: number[] = [];
-      for (let round = 0; round < bench.options.rounds; round++) {
-        const result = await runWrk(bench, hopsOf(deployment), { ...load, seconds: bench.options.seconds });
-        samples.push(result.cpuUsPerRequest);
-        sheet.add(what, "CPU µs/request", "polarity", result.cpuUsPerRequest);
-        sheet.add(what, "requests/s", "polarity", result.requestsPerSecond);
+    }
+    for (let turn = 0; turn < bench.options.rounds * bench.options.seconds; turn++) {
+      const figures: number[] = [];
+      for (const load of loads) {
+        const result = await runWrk(bench, hopsOf(load.deployment), { ...load, seconds: TURN_SECONDS });
+        figures.push(result.cpuUsPerRequest);
+        sheet.add(load.what, "CPU µs/request", "polarity", result.cpuUsPerRequest);
+        sheet.add(load.what, "requests/s", "polarity", result.requestsPerSecond);
         sheet.foreign(result.foreignShare);
       }
-      medians.push(median(samples));
-    } finally {
-      await deployment.stop();
+      ratios.push((figures.at(-1) ?? Number.NaN) / (figures[0] ?? Number.NaN));
     }
+  } finally {
+    await Promise.all(loads.map(async ({ deployment }) => await deployment.stop()));
   }
-  return (medians.at(-1) ?? Number.NaN) / (medians[0] ?? Number.NaN);
+  return median(ratios);
+}
+
+interface Load extends Omit<WrkChoice, "seconds"> {
+  readonly what: string;
+  readonly deployment: PolarityDeployment;
 }
