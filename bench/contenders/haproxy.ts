@@ -53,13 +53,39 @@ async function start(bench: Bench, mode: Carriage): Promise<Deployment> {
   };
 }
 
-function startHop(bench: Bench, name: string, mode: Carriage, passes: readonly Pass[]): Child {
-  const file = join(bench.folder, `${name.replace(" ", "-")}.cfg`);
-  writeFileSync(file, hopConfig(mode, bench.options.haproxyThreads, passes));
-  return bench.processes.start(name, bench.tools.path("haproxy"), ["-db", "-q", "-f", file]);
+/** Two hops that choose one of so many backends by the first path segment, each with connections of its own. */
+export async function startHaproxyServices(bench: Bench, services: number): Promise<Deployment> {
+  const name = "haproxy-http";
+  const target = bench.app.port.a;
+  const [near, far] = [await freePort(), await freePort()];
+  const backHop = runHop(bench, `${name} back ${services}`, "http", servicesSection(far, target, services));
+  const frontHop = runHop(bench, `${name} front ${services}`, "http", servicesSection(near, far, services));
+  await waitForPage(near, `/s${services - 1}/`, frontHop, backHop);
+  return {
+    name,
+    front: frontHop,
+    back: [backHop],
+    port: () => near,
+    stop: async () => await stopChildren([frontHop, backHop]),
+  };
 }
 
-function hopConfig(mode: Carriage, threads: number, passes: readonly Pass[]): string {
+function servicesSection(listen: number, target: number, services: number): string {
+  const backends = Array.from(
+    { length: services },
+    (_, index) => `
+backend s${index}
+  server next 127.0.0.1:${target}
+`,
+  );
+  return `
+frontend services
+  bind 127.0.0.1:${listen} backlog 4096
+  use_backend %[path,field(2,/)]
+${backends.join("")}`;
+}
+
+function startHop(bench: Bench, name: string, mode: Carriage, passes: readonly Pass[]): Child {
   const sections = passes.map(
     ({ entry, listen, target }) => `
 listen ${entry}
@@ -67,6 +93,16 @@ listen ${entry}
   server next 127.0.0.1:${target}
 `,
   );
+  return runHop(bench, name, mode, sections.join(""));
+}
+
+function runHop(bench: Bench, name: string, mode: Carriage, sections: string): Child {
+  const file = join(bench.folder, `${name.replaceAll(" ", "-")}.cfg`);
+  writeFileSync(file, hopConfig(mode, bench.options.haproxyThreads, sections));
+  return bench.processes.start(name, bench.tools.path("haproxy"), ["-db", "-q", "-f", file]);
+}
+
+function hopConfig(mode: Carriage, threads: number, sections: string): string {
   return `
 global
   nbthread ${threads}
@@ -75,5 +111,5 @@ defaults
   timeout connect 5s
   timeout client 1h
   timeout server 1h
-${mode === "http" ? "  timeout http-keep-alive 1h\n  http-reuse always\n" : ""}${sections.join("")}`;
+${mode === "http" ? "  timeout http-keep-alive 1h\n  http-reuse always\n" : ""}${sections}`;
 }

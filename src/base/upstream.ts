@@ -13,6 +13,8 @@ export type StreamProtocol = "tcp" | "http/1.1" | "udp";
 export type RelayStage = "may" | "ask" | "done";
 
 const NOBODY: readonly string[] = [];
+/** ASCII that JSON writes as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
 
 /** What the opener of a stream says about it, with its preamble line made once and used for every stream like it. */
 export class StreamRequest {
@@ -52,11 +54,18 @@ export class StreamRequest {
     this.relay = relay;
     this.via = via;
     this.confirm = confirm;
+    if (relay !== "ask" && !confirm && PLAIN.test(service) && PLAIN.test(client)) {
+      // What nearly all streams say, made without an object: a client may ask for another service with each request.
+      const rest = client === "" ? "}\n" : `,"client":"${client}"}\n`;
+      this.preamble = `{"service":"${service}","protocol":"${protocol}"${rest}`;
+      return;
+    }
     // Who offers the service needs to know neither node nor wait: they are for who still has to look for one.
     const ask =
       relay === "ask" ? { relay: true, node, wait: waitMs, via: via.length === 0 ? undefined : via } : undefined;
-    const told = { service, protocol, client: client === "" ? undefined : client, ...ask };
-    this.preamble = `${asciiJson(confirm ? { ...told, confirm } : told)}\n`;
+    // The client last: what comes before is the same for many, and its reader knows it again.
+    const told = { service, protocol, ...ask, confirm: confirm || undefined };
+    this.preamble = `${asciiJson(client === "" ? told : { ...told, client })}\n`;
   }
 
   /** The same request as a router that may find somebody gets it from `instance`; it may wait there for `waitMs`. */

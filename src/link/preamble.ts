@@ -1,9 +1,9 @@
 /**
  * The first line of a stream: which service its opener wants, and for whom.
  *
- * Pure. Openers send the same line for every request of a client, so parsed lines are kept in a small table by a hash of
- * their bytes: a hit costs a comparison of bytes or two, a miss one JSON.parse. Each place of the table holds two lines,
- * since of hundreds of clients some always share a place, and would drive each other out.
+ * Pure. Openers send the same few services and the same few clients again and again, if not together: what stands before the
+ * client and the client are each kept in a small table by a hash of their bytes, and so are lines that do not end with one. A
+ * line that is known costs one or two comparisons of bytes, any other a JSON.parse.
  */
 import { PolarityError } from "../base/errors.ts";
 import { asciiJson, type StreamProtocol } from "../base/upstream.ts";
@@ -26,60 +26,120 @@ export interface Preamble {
   readonly confirm: boolean;
 }
 
-const CACHED_LENGTH_MAX = 512;
-/** A power of two. */
-const PLACES = 512;
-/** What the hash looks at: `:50123"}` and a bit. */
-const TAIL_BYTES = 12;
+/** A power of two: how many beginnings of lines are kept, and as many clients. */
+const PLACES = 1024;
+/** Longer ones are not kept. */
+const BEGINNING_BYTES_MAX = 512;
+const CLIENT_BYTES_MAX = 64;
 const CLIENT_LENGTH_MAX = 256;
 const RELAY_WAIT_MS = 5_000;
 /** However long the far side would wait, it takes one of the places for those who wait here. */
 const RELAY_WAIT_MAX_MS = 60_000;
 
-interface CachedPreamble {
-  readonly bytes: Buffer;
-  readonly preamble: Preamble;
+interface Kept<Value> {
+  readonly bytes: Uint8Array;
+  readonly value: Value;
 }
 
 export class PreambleReader {
-  /** The two of each place side by side, the one used last first. */
-  readonly #cached: (CachedPreamble | undefined)[] = [];
+  /** What lines say before their client. */
+  readonly #beginnings: (Kept<Preamble> | undefined)[] = [];
+  readonly #clients: (Kept<string> | undefined)[] = [];
+  /** Lines that do not end with a client. */
+  readonly #lines: (Kept<Preamble> | undefined)[] = [];
 
   /** Reads the line in `bytes` from `start` to `end`. Throws `PREAMBLE_INVALID`. */
   read(bytes: Buffer, start: number, end: number): Preamble {
-    const length = end - start;
-    if (length > CACHED_LENGTH_MAX || length < TAIL_BYTES) return parsePreamble(bytes.toString("utf8", start, end));
-    const cached = this.#cached;
-    const place = placeOf(bytes, end, length);
-    const first = cached[place];
-    if (first !== undefined && isLine(first, bytes, start, length)) return first.preamble;
-    const second = cached[place + 1];
-    if (second !== undefined && isLine(second, bytes, start, length)) {
-      cached[place] = second;
-      cached[place + 1] = first;
-      return second.preamble;
-    }
-    const preamble = parsePreamble(bytes.toString("utf8", start, end));
-    // Filled as it grows, so that a link with few clients keeps few.
-    while (cached.length <= place + 1) cached.push(undefined);
-    cached[place + 1] = first;
-    cached[place] = { bytes: Buffer.from(bytes.subarray(start, end)), preamble };
-    return preamble;
+    const clientAt = clientStart(bytes, start, end);
+    if (clientAt < 0) return this.#line(bytes, start, end);
+    const { service, protocol, relay, node, waitMs, via, confirm } = this.#beginning(
+      bytes,
+      start,
+      clientAt - CLIENT_FIELD.length,
+    );
+    return { service, protocol, client: this.#client(bytes, clientAt, end - 2), relay, node, waitMs, via, confirm };
+  }
+
+  #line(bytes: Buffer, start: number, end: number): Preamble {
+    if (end - start > BEGINNING_BYTES_MAX) return parsePreamble(bytes.toString("utf8", start, end));
+    const place = placeOf(bytes, start + SERVICE_AT, end);
+    const kept = this.#lines[place];
+    if (kept !== undefined && isSame(kept.bytes, bytes, start, end)) return kept.value;
+    const value = parsePreamble(bytes.toString("utf8", start, end));
+    keep(this.#lines, place, bytes, start, end, value);
+    return value;
+  }
+
+  #beginning(bytes: Buffer, start: number, end: number): Preamble {
+    const place = placeOf(bytes, start + SERVICE_AT, end);
+    const kept = this.#beginnings[place];
+    if (kept !== undefined && isSame(kept.bytes, bytes, start, end)) return kept.value;
+    const value = parsePreamble(`${bytes.toString("utf8", start, end)}}`);
+    keep(this.#beginnings, place, bytes, start, end, value);
+    return value;
+  }
+
+  #client(bytes: Buffer, start: number, end: number): string {
+    const place = placeOf(bytes, Math.max(start, end - HASHED_BYTES), end);
+    const kept = this.#clients[place];
+    if (kept !== undefined && isSame(kept.bytes, bytes, start, end)) return kept.value;
+    const value = bytes.toString("latin1", start, end);
+    keep(this.#clients, place, bytes, start, end, value);
+    return value;
   }
 }
 
-/** Lines differ in their ends, where the client's port stands. */
-function placeOf(bytes: Buffer, end: number, length: number): number {
-  let hash = length;
-  for (let at = end - TAIL_BYTES; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0;
-  return (hash & (PLACES - 1)) * 2;
+/** Where services begin to differ in the lines of most openers: behind `{"service":"`. */
+const SERVICE_AT = 12;
+const CLIENT_FIELD = Buffer.from(',"client":"');
+const QUOTE = 0x22;
+const BRACE = 0x7d;
+const BACKSLASH = 0x5c;
+/** What the hash looks at. */
+const HASHED_BYTES = 16;
+
+/**
+ * Where the value of the line's last field begins, if that is a client of a few plain characters; else -1. Its quotes are
+ * no part of any other string if what stands before the field is an object without its brace, which its reader finds out.
+ */
+function clientStart(bytes: Buffer, start: number, end: number): number {
+  if (bytes[end - 1] !== BRACE || bytes[end - 2] !== QUOTE) return -1;
+  let at = end - 3;
+  const least = Math.max(start + CLIENT_FIELD.length, end - 2 - CLIENT_BYTES_MAX);
+  for (; at >= least && bytes[at] !== QUOTE; at--) {
+    const byte = bytes[at]!;
+    if (byte < 0x20 || byte > 0x7e || byte === BACKSLASH) return -1;
+  }
+  const field = at + 1 - CLIENT_FIELD.length;
+  if (at < least || field - start > BEGINNING_BYTES_MAX || !isSame(CLIENT_FIELD, bytes, field, at + 1)) return -1;
+  return at + 1;
 }
 
-function isLine(cached: CachedPreamble, bytes: Buffer, start: number, length: number): boolean {
-  const line = cached.bytes;
-  if (line.length !== length) return false;
-  for (let at = length - 1; at >= 0; at--) if (line[at] !== bytes[start + at]) return false;
+function placeOf(bytes: Buffer, start: number, end: number): number {
+  let hash = end - start;
+  const last = Math.min(end, start + HASHED_BYTES);
+  for (let at = start; at < last; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0;
+  return hash & (PLACES - 1);
+}
+
+function isSame(kept: Uint8Array, bytes: Buffer, start: number, end: number): boolean {
+  const length = end - start;
+  if (kept.length !== length) return false;
+  for (let at = length - 1; at >= 0; at--) if (kept[at] !== bytes[start + at]) return false;
   return true;
+}
+
+/** The table grows as it is filled, so that a link with few clients keeps few. */
+function keep<Value>(
+  table: (Kept<Value> | undefined)[],
+  place: number,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  value: Value,
+): void {
+  while (table.length <= place) table.push(undefined);
+  table[place] = { bytes: Buffer.from(bytes.subarray(start, end)), value };
 }
 
 /** Throws `PREAMBLE_INVALID`; unknown fields are passed over. */

@@ -224,9 +224,11 @@ export class Registry {
 
   /** True when the service is configured, offered, or was offered until a while ago; and the node, where one is given. */
   knows(service: string, node?: string): boolean {
-    const now = this.#now();
-    const known = this.#services.get(service)?.declared === true || this.#serviceNames.has(service, now);
-    return known && (node === undefined || this.#nodeNames.has(node, now));
+    const entry = this.#services.get(service);
+    // Asked for each request that names its service: what is offered now needs no look at what was.
+    const there = entry !== undefined && (entry.declared || !entry.empty);
+    if (!there && !this.#serviceNames.has(service, this.#now())) return false;
+    return node === undefined || this.#nodeNames.has(node, this.#now());
   }
 
   /** Some service is found by its path alone. */
