@@ -13,6 +13,7 @@ export async function waitUntil(
   check: () => boolean | Promise<boolean>,
   watched: readonly Child[],
   timeoutMs: number = READY_WITHIN_MS,
+  pollMs: number = POLL_MS,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await check())) {
@@ -22,7 +23,7 @@ export async function waitUntil(
       const words = watched.map((child) => child.lastWords).join("\n");
       throw new Error(`no ${what} within ${timeoutMs} ms: ${words}`);
     }
-    await delay(POLL_MS);
+    await delay(pollMs);
   }
 }
 
