@@ -26,10 +26,10 @@ export interface Preamble {
   readonly confirm: boolean;
 }
 
-/** A power of two: how many beginnings of lines are kept, and as many clients. */
+/** A power of two: how many beginnings of lines a link keeps, and as many whole lines and clients. */
 const PLACES = 1024;
 /** Longer ones are not kept. */
-const BEGINNING_BYTES_MAX = 512;
+const BEGINNING_BYTES_MAX = 256;
 const CLIENT_BYTES_MAX = 64;
 const CLIENT_LENGTH_MAX = 256;
 const RELAY_WAIT_MS = 5_000;
