@@ -52,7 +52,7 @@ export class SocketWriter {
   readonly #plain: boolean;
   /** Undefined until the socket is connected and how to write to handles is known. */
   #handle: WritingHandle | undefined;
-  /** The handle's own, kept because handles differ in shape, and then looking it up costs as much as the call. */
+  /** The handle's own, kept because handles differ in shape, which makes it slow to look up for each write. */
   #writeBuffer: HandleMethod<[chunk: Buffer]> | undefined;
   /** Bytes have gone through the Writable, and may still be there. */
   #queues = false;
