@@ -249,10 +249,11 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
 
   /** The chunk may stay where it is until it is sent. A socket that is behind gets copies, so that it holds one block at most. */
   #holds(chunk: Buffer): boolean {
-    const block = this.#writer.waiting ? undefined : hold(chunk);
-    if (block === undefined) return false;
-    this.#held = block;
-    return true;
+    if (this.#writer.waiting) return false;
+    // What was held before is sent, even where nobody was told yet.
+    this.#settle();
+    this.#held = hold(chunk);
+    return this.#held !== undefined;
   }
 
   #copies(chunk: Buffer): Buffer[] {
