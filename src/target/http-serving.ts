@@ -263,8 +263,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
       }
       collector.reset();
       const taken = bytes.length - rest.length;
-      const { clock } = this.#target.context;
-      this.#deadline = clock.now() + this.#target.options.responseTimeoutMs;
+      this.#deadline = this.#target.context.clock.now() + this.#target.options.responseTimeoutMs;
       // An app may send any number of these: they are held back like a body.
       if (this.#stream.writeLatin1(text)) this.#app?.stream.consumed(taken);
       else this.#owedToApp += taken;
@@ -372,6 +371,8 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     if (this.#response === "over") return;
     this.#response = "over";
     this.#replay = undefined;
+    // What the opener has not taken waits in its own stream. The next exchange on the connection must not wait for it.
+    if (reusable) this.drain();
     const app = this.#app;
     this.#app = undefined;
     if (app !== undefined) {

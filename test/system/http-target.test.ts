@@ -106,6 +106,35 @@ test("bytes that were meant for a tunnel the app did not open spoil no one else'
   assert.equal(connections, 2);
 });
 
+/** An answer of so many bytes with its head. */
+function answerOf(bytes: number): string {
+  const start = "HTTP/1.1 200 OK\r\nContent-Length: ";
+  const bodyBytes = bytes - start.length - String(bytes).length - 4;
+  return `${start}${String(bodyBytes).padStart(String(bytes).length, "0")}\r\n\r\n${"x".repeat(bodyBytes)}`;
+}
+
+test("a client that has not read its answer does not hold back the next request on the app's connection", async (t) => {
+  for (const sizes of [[65_536], [10_000, 10_000, 10_000, 10_000, 10_000, 10_000, 10_000], [65_535, 1_000]]) {
+    let connections = 0;
+    const seen = new WeakSet<Socket>();
+    const { open, exchange, target } = await setUp(t, (head, socket) => {
+      if (!seen.has(socket)) connections++;
+      seen.add(socket);
+      socket.write(answerOf(Number(head.split(" ")[1]!.slice(1))));
+    });
+    for (const size of sizes) {
+      const stream = open();
+      stream.deliver(`GET /${size} HTTP/1.1\r\nHost: x\r\n\r\n`).deliverEnd();
+      stream.room = false;
+      await until(`an answer of ${size} bytes`, () => stream.ended);
+      assert.equal(stream.written.length, size);
+    }
+    assert.match(await exchange("GET /200 HTTP/1.1\r\nHost: x\r\n\r\n"), /x$/);
+    assert.equal(connections, 1, `after answers of ${sizes.join(", ")}`);
+    target.close(new PolarityError("NODE_STOPPED", "the test is over"));
+  }
+});
+
 test("one connection serves one exchange after another, the newest first, up to the number that is kept", async (t) => {
   const held: Socket[] = [];
   const { open, exchange, target } = await setUp(
