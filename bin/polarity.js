@@ -3,6 +3,7 @@
 import { spawn } from "child_process";
 import { existsSync } from "fs";
 import { dirname, join } from "path";
+import inspector from "inspector";
 import module from "module";
 import { fileURLToPath, pathToFileURL } from "url";
 
@@ -13,26 +14,56 @@ const root = dirname(dirname(self));
 const windows = process.platform === "win32";
 const pinnedNode = join(root, "node_modules", "node", "bin", windows ? "node.exe" : "node");
 
+if (!windows) takeSignalOfDebugger();
 if (Number(process.versions.node.split(".")[0]) >= NODE_MAJOR_MIN) {
-  // Compiled code is kept between runs: a second start is quicker, and needs no compiler of TypeScript in memory.
-  module.enableCompileCache();
-  // A checkout runs from its sources; the published package has none.
-  const source = join(root, "src", "cli", "main.ts");
-  const main = existsSync(source) ? source : join(root, "dist", "cli", "main.js");
-  import(pathToFileURL(main).href).catch(fail);
+  start().catch(fail);
 } else if (existsSync(pinnedNode)) {
   rerun();
 } else {
   fail(new Error("Node.js " + NODE_MAJOR_MIN + " or newer is needed, and this is " + process.versions.node));
 }
 
+/** By itself, SIGUSR1 makes Node.js open its debugger, on a port that every user of this machine can reach. */
+function takeSignalOfDebugger() {
+  process.on("SIGUSR1", () => {
+    // Whoever else listens has better words for it, or another process that has.
+    if (process.listenerCount("SIGUSR1") > 1) return;
+    process.stderr.write("polarity: SIGUSR1 is reserved for an upgrade in place: nothing is done\n");
+  });
+  // One that came before this line has opened it, or opens it in a moment.
+  if (
+    process.execArgv
+      .concat(process.env.NODE_OPTIONS || "")
+      .join(" ")
+      .includes("--inspect")
+  )
+    return;
+  closeDebugger();
+  setTimeout(closeDebugger, 0);
+}
+
+function closeDebugger() {
+  if (inspector.url() !== undefined) inspector.close();
+}
+
+async function start() {
+  // Compiled code is kept between runs: a second start is quicker, and needs no compiler of TypeScript in memory.
+  const { compileCacheFolder } = await import("./compile-cache.js");
+  const folder = compileCacheFolder(process.env);
+  if (folder !== undefined) module.enableCompileCache(folder);
+  // A checkout runs from its sources; the published package has none.
+  const source = join(root, "src", "cli", "main.ts");
+  const main = existsSync(source) ? source : join(root, "dist", "cli", "main.js");
+  await import(pathToFileURL(main).href);
+}
+
 function rerun() {
   // The channel is only a tether: it tells the child when this process is gone, even by SIGKILL.
-  const child = spawn(pinnedNode, [self].concat(process.argv.slice(2)), {
+  const child = spawn(pinnedNode, ["--disable-sigusr1", self].concat(process.argv.slice(2)), {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: Object.assign({}, process.env, { POLARITY_TETHER: "rerun" }),
   });
-  const signals = windows ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"];
+  const signals = windows ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"];
   for (const signal of signals) process.on(signal, () => child.kill(signal));
   child.on("error", fail);
   child.on("exit", (code, signal) => {

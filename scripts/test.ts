@@ -7,7 +7,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { globSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { run } from "node:test";
@@ -28,7 +28,7 @@ const files =
 const runId = randomUUID();
 process.env[MARK] = runId;
 // Hundreds of files that import the same sources: only the first compiles them.
-process.env["NODE_COMPILE_CACHE"] ??= join(tmpdir(), "node-compile-cache");
+process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, "..", "node_modules", ".cache", "compiled");
 
 const problems: string[] = [];
 const skipped: string[] = [];

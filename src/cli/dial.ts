@@ -9,6 +9,7 @@ import type { WaitFlags } from "./command-flags.ts";
 import { EXIT } from "./exit-code.ts";
 import { dialConfig } from "./flag-config.ts";
 import { createLogger } from "./log.ts";
+import { reportReservedSignal, RESERVED_SIGNAL } from "./reserved-signal.ts";
 import { packageVersion } from "../sdk/version.ts";
 
 export async function runDial({ service, node: nodeName }: ServiceReference, flags: WaitFlags): Promise<number> {
@@ -19,6 +20,7 @@ export async function runDial({ service, node: nodeName }: ServiceReference, fla
   const { createNode } = await import("../node/node.ts");
   const node = createNode(config, { logger, clock: systemClock, version: packageVersion() });
   const stop = (): void => process.exit(EXIT.failed);
+  process.on(RESERVED_SIGNAL, () => reportReservedSignal(logger));
   process.once("SIGTERM", stop).once("SIGINT", stop);
   try {
     await node.start();

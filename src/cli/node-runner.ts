@@ -2,7 +2,7 @@
  * Runs a node as this process: starts it, says what listens where, obeys signals, and turns its end into an exit code.
  *
  * SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads the configuration again and keeps the old one if the
- * new one is wrong; SIGUSR2 prints the statistics as one line of JSON on standard output.
+ * new one is wrong; SIGUSR2 prints the statistics as one line of JSON on standard output; SIGUSR1 is reserved.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../base/clock.ts";
@@ -14,6 +14,7 @@ import type { NodeObserver } from "../node/node-observer.ts";
 import { EXIT } from "./exit-code.ts";
 import { createLogger } from "./log.ts";
 import { announceReady } from "./parent.ts";
+import { reportReservedSignal, RESERVED_SIGNAL } from "./reserved-signal.ts";
 import { RunningNode } from "./running-node.ts";
 import { startReport } from "./start-report.ts";
 import { StopRequests } from "./stop-requests.ts";
@@ -76,6 +77,7 @@ class NodeRunner {
       ["SIGTERM", () => this.#stop("SIGTERM")],
       ["SIGINT", () => this.#stop("SIGINT")],
       ["SIGHUP", () => void this.#reload()],
+      [RESERVED_SIGNAL, () => reportReservedSignal(this.#logger)],
       ["SIGUSR2", () => process.stdout.write(`${this.#statisticsLine()}\n`)],
     ];
   }
