@@ -127,8 +127,11 @@ test("a debugger that a signal opened before the first line ran is closed", asyn
   });
   const { links, listeners } = await router.ready();
   assert.match(router.stderr, /Debugger listening/);
-  const ports = [...links, ...listeners].map((url) => Number(new URL(url).port)).sort();
-  assert.deepEqual(listeningPorts(router.pid).sort(), ports);
+  const ports = [...links, ...listeners].map((url) => Number(new URL(url).port)).sort((a, b) => a - b);
+  assert.deepEqual(
+    listeningPorts(router.pid).sort((a, b) => a - b),
+    ports,
+  );
 });
 
 const DEBUGGER_PORT = 9229;
