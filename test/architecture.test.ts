@@ -24,7 +24,10 @@ const code = load(["{src,test,bench,scripts,examples}/**/*.ts"]);
 const documents = load(["*.md", "docs/**/*.md"]);
 
 /** Why a file may be longer than the rest. */
-const LONG_FILES: ReadonlyMap<string, string> = new Map([]);
+const LONG_FILES: ReadonlyMap<string, string> = new Map([
+  ["src/node/node.ts", "the composition root names every part once, and the order in which they begin and end"],
+  ["src/link/joined-link.ts", "handshake, control messages and streams of one link share its state"],
+]);
 
 test("every source can be read: its brackets balance once strings and comments are out of the way", () => {
   const unbalanced = [...code].filter(([, source]) => !bracketsBalance(tokensOf(source))).map(([path]) => path);

@@ -57,7 +57,14 @@ function setUp() {
       streamsOpen: 0,
       waiting: 0,
     },
-    process: { pid: 1, rssBytes: 1024, heapUsedBytes: 512, cpuSeconds: 1.5, eventLoopDelayP99Ms: 2 },
+    process: {
+      pid: 1,
+      rssBytes: 1024,
+      heapUsedBytes: 512,
+      cpuSeconds: 1.5,
+      eventLoopDelayP99Ms: 2,
+      internalErrors: { link: 3 },
+    },
     ...changes,
   });
   return { offer, view };

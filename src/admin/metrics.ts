@@ -46,6 +46,11 @@ function nodeMetrics({ node, totals, process }: NodeView): Metric[] {
       "How late timers run: the 99th percentile.",
       process.eventLoopDelayP99Ms === null ? [] : one(process.eventLoopDelayP99Ms / 1000),
     ),
+    counter(
+      "internal_errors_total",
+      "Failures that nobody expected, by where they were met. Each ended what was served there.",
+      Object.entries(process.internalErrors).map(([where, value]) => ({ labels: { where }, value })),
+    ),
   ];
 }
 

@@ -9,9 +9,9 @@ import type { Socket } from "node:net";
 
 import { type WebSocket, WebSocketServer } from "ws";
 
-import type { Clock, Logger } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
-import { QuietLog } from "../link/quiet-log.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import type { UpgradeAsker, UpgradeTaker } from "../link/upgrade-taker.ts";
 import { type ConnectorOwner, CrankerConnector } from "./connector.ts";
 import { CrankerSocket } from "./cranker-socket.ts";
@@ -27,7 +27,7 @@ export interface CrankerOptions {
 
 export interface CrankerGateOptions extends CrankerOptions {
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly quiet: QuietLog;
   readonly socketsMax: number;
   readonly messageBytesMax: number;
   readonly events: CrankerEvents;
@@ -49,7 +49,6 @@ const GOODBYE = { closeTimeout: 5_000 };
 export class CrankerGate implements UpgradeTaker, ConnectorOwner {
   readonly #options: CrankerGateOptions;
   readonly #webSockets: WebSocketServer;
-  readonly #quiet: QuietLog;
   /** Those that serve, by identity, instance and service. */
   readonly #serving = new Map<string, CrankerConnector>();
   /** Those and the ones that only finish. */
@@ -60,7 +59,6 @@ export class CrankerGate implements UpgradeTaker, ConnectorOwner {
 
   constructor(options: CrankerGateOptions) {
     this.#options = options;
-    this.#quiet = new QuietLog(options.logger, options.clock);
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -154,7 +152,9 @@ export class CrankerGate implements UpgradeTaker, ConnectorOwner {
   }
 
   misbehaved(connector: CrankerConnector, why: string): void {
-    this.#quiet.log("warn", { connector: connector.id, service: connector.service }, `${connector.who}: ${why}`);
+    const { id, node, service } = connector;
+    const fields = { connector: id, service };
+    this.#options.quiet.log(`cranker-failed ${node} ${service}`, "warn", fields, `${connector.who}: ${why}`);
   }
 
   // ── inside ──
@@ -187,7 +187,9 @@ export class CrankerGate implements UpgradeTaker, ConnectorOwner {
     this.#serving.set(key, connector);
     this.#connectors.add(connector);
     const { id, node, route, domain, version } = connector;
-    this.#options.logger.info(
+    this.#options.quiet.log(
+      `cranker-joined ${node} ${service}`,
+      "info",
       { connector: id, node, identity, service, route, domain },
       `cranker connector "${node}" registered "${service}" from ${asker.address} (${version})`,
     );
@@ -209,7 +211,8 @@ export class CrankerGate implements UpgradeTaker, ConnectorOwner {
     this.#serving.delete(key);
     this.#options.events.left(connector);
     const { id, node, service } = connector;
-    this.#options.logger.info({ connector: id, node, service }, `cranker connector "${node}" left "${service}"`);
+    const message = `cranker connector "${node}" left "${service}"`;
+    this.#options.quiet.log(`cranker-left ${node} ${service}`, "info", { connector: id, node, service }, message);
   }
 
   #upgrade(
@@ -228,7 +231,8 @@ export class CrankerGate implements UpgradeTaker, ConnectorOwner {
 
   #refuse(socket: Socket, asker: UpgradeAsker, status: string, why: string, field = ""): void {
     asker.refused(why);
-    this.#quiet.log("warn", {}, `a cranker connector from ${asker.address} is refused: ${why}`);
+    const message = `a cranker connector from ${asker.address} is refused: ${why}`;
+    this.#options.quiet.log(`cranker-refused ${status}`, "warn", {}, message);
     const body = `${why}\n`;
     socket.end(
       `HTTP/1.1 ${status}\r\n${field}Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +

@@ -16,7 +16,6 @@ import type { Hello } from "./control-messages.ts";
 import { JoinedLink } from "./joined-link.ts";
 import type { LinkContext, LinkOwner } from "./link-context.ts";
 import type { Link } from "./link.ts";
-import { QuietLog } from "./quiet-log.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
 import { tlsReason } from "../socket/tls-settings.ts";
@@ -63,7 +62,6 @@ export class Acceptor implements LinkOwner {
   readonly #server: Server;
   readonly #tls: TlsGate | undefined;
   readonly #upgrades: UpgradeGate;
-  readonly #quiet: QuietLog;
   /** By the socket on which each stands at the moment: the plain one, then the TLS one on top. */
   readonly #arrivals = new Map<Socket, Arrival>();
   readonly #joining = new Set<Link>();
@@ -73,7 +71,6 @@ export class Acceptor implements LinkOwner {
   private constructor(options: AcceptorOptions) {
     this.#options = options;
     this.#context = options.context;
-    this.#quiet = new QuietLog(options.context.logger, options.context.clock);
     this.#tls =
       options.tls === undefined
         ? undefined
@@ -122,7 +119,9 @@ export class Acceptor implements LinkOwner {
     this.#joining.delete(link);
     this.#links.add(link);
     const { node, identity, address } = link.peer;
-    this.#context.logger.info(
+    this.#context.quiet.log(
+      `joined ${node}`,
+      "info",
       { link: link.id, node, identity },
       `node "${node}" joined from ${address} (${link.transport})`,
     );
@@ -136,15 +135,16 @@ export class Acceptor implements LinkOwner {
   closed(link: Link, error: PolarityError, wasJoined: boolean): void {
     this.#joining.delete(link);
     if (!this.#links.delete(link)) {
-      this.#quiet.log(
-        error.code === "AUTH_FAILED" ? "warn" : "debug",
-        {},
-        `no link with ${link.peer.address}: ${error.message}`,
-      );
+      const { address } = link.peer;
+      const level = error.code === "AUTH_FAILED" ? "warn" : "debug";
+      const key = `no-link ${hostOf(address)} ${error.code}`;
+      this.#context.quiet.log(key, level, { address, code: error.code }, `no link with ${address}: ${error.message}`);
       return;
     }
     if (wasJoined) {
-      this.#context.logger.info(
+      this.#context.quiet.log(
+        `left ${link.peer.node}`,
+        "info",
         { link: link.id, node: link.peer.node, code: error.code },
         `node "${link.peer.node}" left: ${error.message}`,
       );
@@ -169,7 +169,8 @@ export class Acceptor implements LinkOwner {
     });
     server.removeAllListeners("error");
     server.on("error", (error) => {
-      this.#quiet.log("warn", {}, `a connection to ${this.#url} could not be accepted: ${error.message}`);
+      const message = `a connection to ${this.#url} could not be accepted: ${error.message}`;
+      this.#context.quiet.log(`not-accepted ${this.#url}`, "warn", {}, message);
     });
     if (place.kind === "unix" && unixMode !== undefined && !isAbstract(place)) chmodSync(place.path, unixMode);
     const bound = server.address();
@@ -312,7 +313,8 @@ export class Acceptor implements LinkOwner {
   }
 
   #turnAway(address: string, why: string): void {
-    this.#quiet.log("debug", { address }, `turned away ${address || "a connection"}: ${why}`);
+    const message = `turned away ${address || "a connection"}: ${why}`;
+    this.#context.quiet.log(`turned-away ${hostOf(address)}`, "debug", { address }, message);
   }
 }
 
@@ -330,6 +332,12 @@ function rawTransport(socket: Socket, secure: boolean, remoteAddress: string, he
   const kind = secure ? "tls" : socket.remoteAddress === undefined ? "unix" : "tcp";
   const identity = isTls(socket) ? certificateIdentity(socket) : undefined;
   return new SocketTransport(socket, { kind, remoteAddress, certificateIdentity: identity, head });
+}
+
+/** Without the port, which is another one each time. */
+function hostOf(address: string): string {
+  const colon = address.lastIndexOf(":");
+  return colon === -1 ? address : address.slice(0, colon);
 }
 
 function isTls(socket: Socket): socket is TLSSocket {

@@ -257,13 +257,16 @@ class DialReport {
   joined(link: Link): void {
     this.#failure = undefined;
     const { context } = this.#options;
-    context.logger.info({ link: link.id, node: link.peer.node }, `joined node "${link.peer.node}" at ${this.where}`);
+    const { node } = link.peer;
+    const message = `joined node "${node}" at ${this.where}`;
+    context.quiet.log(`joined-at ${this.where}`, "info", { link: link.id, node }, message);
   }
 
   left(link: Link, error: PolarityError): void {
     const { context } = this.#options;
     const fields = { link: link.id, node: link.peer.node, code: error.code };
-    context.logger.info(fields, `the link to node "${link.peer.node}" at ${this.where} ended: ${error.message}`);
+    const message = `the link to node "${link.peer.node}" at ${this.where} ended: ${error.message}`;
+    context.quiet.log(`ended-at ${this.where} ${error.code}`, "info", fields, message);
   }
 
   failed(error: PolarityError, rejected: boolean): void {
@@ -276,6 +279,6 @@ class DialReport {
       ? `${this.where} rejected this node: ${error.message}; retrying every 30 s`
       : `waiting for ${this.where}: ${error.message}; retrying`;
     if (repeated) context.logger.debug(fields, message);
-    else context.logger.warn(fields, message);
+    else context.quiet.log(`undialled ${this.where} ${error.code}`, "warn", fields, message);
   }
 }

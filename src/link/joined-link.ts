@@ -387,7 +387,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   }
 
   #complained(code: string, message: string): void {
-    this.#context.complaints.log("warn", { link: this.id, node: this.node, code }, `${this.#who} says: ${message}`);
+    const key = `complaint ${this.node} ${code} ${message}`;
+    this.#context.quiet.log(key, "warn", { link: this.id, node: this.node, code }, `${this.#who} says: ${message}`);
   }
 
   #move(event: LinkEvent): void {

@@ -1,12 +1,12 @@
 /** What a link is made of besides its transport: the node it belongs to, its owner, and its side of the handshake. */
 import type { Clock, Logger } from "../base/clock.ts";
 import type { PolarityError } from "../base/errors.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import type { Hello } from "./control-messages.ts";
 import type { LinkLimits } from "./link-limits.ts";
 import type { Link, LinkEvents } from "./link.ts";
-import type { QuietLog } from "./quiet-log.ts";
 import type { Transport } from "./transport.ts";
 
 /** What all links of a node share. */
@@ -15,8 +15,8 @@ export interface LinkContext {
   readonly instance: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What peers cause to be logged, as often as they like. */
-  readonly complaints: QuietLog;
+  /** For what peers can cause again and again. */
+  readonly quiet: QuietLog;
   readonly limits: LinkLimits;
   readonly muxLimits: MuxLimits;
   readonly nodeWindowBudget: WindowBudget;

@@ -3,7 +3,6 @@ import { test } from "node:test";
 
 import { parseLinkAddress } from "../base/address.ts";
 import { type Environment, proxyFor } from "./proxy-environment.ts";
-import { QuietLog } from "./quiet-log.ts";
 import { ReconnectDelay } from "./reconnect-delay.ts";
 
 const secure = { HTTPS_PROXY: "http://secure:1" };
@@ -74,37 +73,4 @@ test("a link that lived a minute is replaced at once and counts as a fresh start
 test("a rejected node waits about half a minute", () => {
   assert.equal(new ReconnectDelay(() => 0).afterRejection(), 27_000);
   assert.equal(new ReconnectDelay(() => 1).afterRejection(), 33_000);
-});
-
-test("strangers cause one line a second, which counts the rest", () => {
-  let now = 0;
-  const lines: string[] = [];
-  const write = (_fields: unknown, message: string): void => {
-    lines.push(message);
-  };
-  const log = new QuietLog({ debug: write, info: write, warn: write, error: write }, { now: () => now });
-  for (let index = 0; index < 5; index++) log.log("debug", {}, `line ${index}`);
-  now = 1_000;
-  log.log("warn", {}, "later");
-  now = 2_000;
-  log.log("warn", {}, "last");
-  assert.deepEqual(lines, ["line 0", "later (and 4 like it not shown)", "last"]);
-});
-
-test("a burst of what peers cause is logged line by line, and again after as long a silence", () => {
-  let now = 0;
-  const lines: string[] = [];
-  const write = (_fields: unknown, message: string): void => {
-    lines.push(message);
-  };
-  const log = new QuietLog({ debug: write, info: write, warn: write, error: write }, { now: () => now }, 1_000, 3);
-  const flood = (): string[] => {
-    for (let index = 0; index < 5; index++) log.log("warn", {}, `line ${index}`);
-    return lines.splice(0);
-  };
-  assert.deepEqual(flood(), ["line 0", "line 1", "line 2"]);
-  now = 1_000;
-  assert.deepEqual(flood(), ["line 0 (and 2 like it not shown)"]);
-  now = 10_000;
-  assert.deepEqual(flood(), ["line 0 (and 4 like it not shown)", "line 1", "line 2"]);
 });

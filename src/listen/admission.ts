@@ -6,10 +6,11 @@
  */
 import type { Socket } from "node:net";
 import { type Rate, TokenBucket } from "../balance/token-bucket.ts";
-import type { Clock, Logger } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { clientKey, formatIp, parseIp, unmapped } from "../base/ip-address.ts";
 import type { ProxyHeader } from "../base/proxy-header.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import { resetSocket } from "../socket/socket-stream.ts";
 import { ProxyHeaderGate } from "./proxy-header-gate.ts";
@@ -32,15 +33,12 @@ export interface AdmissionOptions {
 export interface AdmissionContext {
   readonly statistics: ListenerStatistics;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly quiet: QuietLog;
   /** The listener, for people. */
   readonly url: () => string;
   /** `socket` may be paused, with bytes to read in it. */
   readonly admitted: (socket: Socket, client: ClientAddress) => void;
 }
-
-/** Refused headers come from what is set up wrongly, then all of them do: one line now and then is enough. */
-const WARN_EVERY_MS = 10_000;
 
 export class Admission {
   readonly #context: AdmissionContext;
@@ -50,7 +48,6 @@ export class Admission {
   readonly #perClient = new Map<string, number>();
   readonly #gate: ProxyHeaderGate;
   #closed = false;
-  #warnedAt = Number.NEGATIVE_INFINITY;
 
   constructor(context: AdmissionContext, options: AdmissionOptions) {
     this.#context = context;
@@ -137,15 +134,14 @@ export class Admission {
   }
 
   #refuse(socket: Socket, code: ErrorCode | undefined, message: string): void {
-    const { statistics, logger, clock } = this.#context;
+    const { statistics, quiet } = this.#context;
     statistics.connectionsRefused++;
     if (code !== undefined) statistics.countError(code);
     resetSocket(socket);
     if (message === "" || this.#closed) return;
-    const now = clock.now();
-    if (now - this.#warnedAt < WARN_EVERY_MS) return;
-    this.#warnedAt = now;
-    logger.warn({ listener: this.#context.url(), code }, message);
+    const listener = this.#context.url();
+    // What is set up wrongly sends nothing but wrong headers.
+    quiet.log(`refused-connection ${listener}`, "warn", { listener, code }, message);
   }
 }
 

@@ -71,10 +71,10 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     this.via = context.node;
     this.random = context.random;
     const { statistics } = this;
-    const { logger, sessions } = context;
+    const { quiet, sessions } = context;
     const admitted = (socket: Socket, client: ClientAddress): void => this.#accept(socket, client);
     this.#admission = new Admission(
-      { statistics, logger, clock: sessions.clock, url: () => this.url, admitted },
+      { statistics, quiet, clock: sessions.clock, url: () => this.url, admitted },
       options.admission,
     );
     this.#setRates(options);
@@ -207,7 +207,8 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
 
   failed(client: string, service: string, error: PolarityError): void {
     if (error.fault === "client") return;
-    this.#context.logger.warn({ listener: this.url, service, client, code: error.code }, error.message);
+    const fields = { listener: this.url, service, client, code: error.code };
+    this.#context.quiet.log(`failed ${service} ${error.code}`, "warn", fields, error.message);
   }
 
   #setRates({ rates, admission }: Http1ListenerOptions): void {
@@ -240,8 +241,9 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
   }
 
   #createTls(options: TlsListenerOptions): TlsHandshakes {
-    const { sessions, logger } = this.#context;
-    return new TlsHandshakes(this, { clock: sessions.clock, logger, protocols: () => this.#protocols }, options);
+    const { sessions, logger, quiet } = this.#context;
+    const context = { clock: sessions.clock, logger, quiet, protocols: () => this.#protocols };
+    return new TlsHandshakes(this, context, options);
   }
 
   #accept(socket: Socket, client: ClientAddress): void {

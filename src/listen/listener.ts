@@ -2,6 +2,7 @@
 import type { Statistics } from "../analyze/meters.ts";
 import type { Logger } from "../base/clock.ts";
 import type { PolarityError } from "../base/errors.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
@@ -15,6 +16,8 @@ export interface ListenerContext {
   readonly random: () => number;
   readonly sessions: ExchangeContext;
   readonly logger: Logger;
+  /** For what clients can cause again and again. */
+  readonly quiet: QuietLog;
   /** The node's name, which stands in Via. */
   readonly node: string;
 }

@@ -16,7 +16,6 @@ import { StreamSession } from "../session/stream-session.ts";
 import { QUIET_PROBE_MS, resetSocket, SocketStream } from "../socket/socket-stream.ts";
 import { type AccessLog, writeStreamRecord } from "./access-log.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
-import { QuietLog } from "../link/quiet-log.ts";
 import { type ActiveSession, activeSession, type Listener, type ListenerContext } from "./listener.ts";
 import type { NameRoutes } from "./name-routes.ts";
 import { type RateOptions, RequestRates } from "./request-rates.ts";
@@ -41,8 +40,6 @@ export interface TcpListenerOptions {
   readonly analysis: Analysis | undefined;
 }
 
-const BURST_MS = 10_000;
-
 export class TcpListener implements Listener {
   readonly statistics = new ListenerStatistics();
   readonly #context: ListenerContext;
@@ -53,7 +50,6 @@ export class TcpListener implements Listener {
   readonly #taps = new Map<StreamSession, StreamTap>();
   readonly #admission: Admission;
   readonly #hellos: TlsHellos;
-  readonly #quiet: QuietLog;
   #rates: RequestRates | undefined;
   #server: ServerSocket | undefined;
 
@@ -61,13 +57,12 @@ export class TcpListener implements Listener {
     this.#context = context;
     this.#options = options;
     const { statistics } = this;
-    const { logger, sessions } = context;
+    const { quiet, sessions } = context;
     const admitted = (socket: Socket, client: ClientAddress): void => this.#accept(socket, client);
     this.#admission = new Admission(
-      { statistics, logger, clock: sessions.clock, url: () => this.url, admitted },
+      { statistics, quiet, clock: sessions.clock, url: () => this.url, admitted },
       options.admission,
     );
-    this.#quiet = new QuietLog(logger, sessions.clock, BURST_MS);
     this.#hellos = new TlsHellos({
       told: (stream, client, name, begin) => this.#named(stream, client, name, begin),
       refused: (client, why) => this.#unnamed(client, why),
@@ -166,7 +161,7 @@ export class TcpListener implements Listener {
     this.statistics.handshakesFailed++;
     this.#admission.left(client);
     const message = `a TLS connection of ${client.text} to ${this.url} goes nowhere: ${why}`;
-    this.#quiet.log("warn", { listener: this.url, client: client.text }, message);
+    this.#context.quiet.log(`unnamed ${this.url}`, "warn", { listener: this.url, client: client.text }, message);
   }
 
   #begin(stream: SocketStream, client: ClientAddress, service: string): void {
@@ -199,9 +194,8 @@ export class TcpListener implements Listener {
       writeStreamRecord(source, session, client?.host ?? "", error, this.#context.sessions.clock.now());
     }
     if (error === undefined || error.code === "CLIENT_GONE") return;
-    this.#context.logger.warn(
-      { listener: this.url, service: session.request.service, client: session.request.client, code: error.code },
-      error.message,
-    );
+    const { service } = session.request;
+    const fields = { listener: this.url, service, client: session.request.client, code: error.code };
+    this.#context.quiet.log(`failed ${service} ${error.code}`, "warn", fields, error.message);
   }
 }

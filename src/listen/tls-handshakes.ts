@@ -7,7 +7,7 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Clock, Logger } from "../base/clock.ts";
-import { QuietLog } from "../link/quiet-log.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "../socket/shared-read.ts";
 import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
@@ -27,18 +27,17 @@ export interface TlsHandshakesHost {
 export interface TlsHandshakesContext {
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly quiet: QuietLog;
   /** What is offered, best first. */
   readonly protocols: () => readonly string[];
 }
 
-const BURST_MS = 10_000;
 const FIRST_BYTE_TLS = 0x16;
 
 export class TlsHandshakes {
   readonly certificates: TlsCertificates;
   readonly #host: TlsHandshakesHost;
   readonly #context: TlsHandshakesContext;
-  readonly #quiet: QuietLog;
   /** In the order of their deadlines. */
   readonly #arrivals = new Map<Socket, Arrival>();
   #options: TlsListenerOptions;
@@ -49,7 +48,6 @@ export class TlsHandshakes {
     this.#host = host;
     this.#context = context;
     this.#options = options;
-    this.#quiet = new QuietLog(context.logger, context.clock, BURST_MS);
     this.certificates = new TlsCertificates(options, context.logger, () => {
       this.#gate = this.#createGate();
     });
@@ -159,7 +157,7 @@ export class TlsHandshakes {
     this.#host.statistics.handshakesFailed++;
     const { text } = arrival.client;
     const message = `no TLS handshake with ${text} on ${this.#host.url}: ${why}`;
-    this.#quiet.log("warn", { listener: this.#host.url, client: text }, message);
+    this.#context.quiet.log(`handshake ${this.#host.url}`, "warn", { listener: this.#host.url, client: text }, message);
   }
 }
 

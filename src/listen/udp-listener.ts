@@ -12,7 +12,6 @@ import { PolarityError } from "../base/errors.ts";
 import type { FanOutChoice } from "../base/fan-out-policy.ts";
 import { StreamRequest, type Upstream } from "../base/upstream.ts";
 import { type Rate, TokenBucket } from "../balance/token-bucket.ts";
-import { QuietLog } from "../link/quiet-log.ts";
 import type { DatagramCounters, DatagramDrop } from "../registry/datagram-counters.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import { ExchangeJournal } from "../session/exchange-journal.ts";
@@ -40,7 +39,6 @@ export interface UdpListenerOptions {
   readonly associations: AssociationSettings;
 }
 
-const LOG_EVERY_MS = 10_000;
 const SWEEP_MS = 200;
 /** While the listener drains, who is silent for so long has nothing to finish. */
 const DRAIN_QUIET_MS = 1_000;
@@ -59,9 +57,6 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
   readonly #sessions = new Map<StreamSession, UdpAssociation>();
   /** Sessions whose client's side has ended, oldest first, with since when. */
   readonly #ending = new Map<UdpAssociation, number>();
-  readonly #refusals: QuietLog;
-  readonly #failures: QuietLog;
-  readonly #heldBack: QuietLog;
   #options: UdpListenerOptions;
   #rates: RequestRates | undefined;
   #newAssociations: TokenBucket | undefined;
@@ -74,10 +69,6 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
     this.#context = context;
     this.#options = options;
     this.#url = options.address.url;
-    const quiet = (): QuietLog => new QuietLog(context.logger, context.sessions.clock, LOG_EVERY_MS);
-    this.#refusals = quiet();
-    this.#failures = quiet();
-    this.#heldBack = quiet();
     this.#setRates(options);
   }
 
@@ -178,7 +169,12 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
   heldBack({ client }: UdpAssociation): void {
     const { factor } = this.#options.associations.amplification;
     const message = `an answer to ${client} was dropped: it would be sent more than ${factor} times what it sent`;
-    this.#heldBack.log("warn", { listener: this.url, client }, `${message} (udp.amplification)`);
+    this.#context.quiet.log(
+      `held-back ${this.url}`,
+      "warn",
+      { listener: this.url, client },
+      `${message} (udp.amplification)`,
+    );
   }
 
   left(association: UdpAssociation): void {
@@ -204,7 +200,12 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
     if (this.#draining) this.#closeWhenDone();
     if (error === undefined) return;
     const { service, client } = session.request;
-    this.#failures.log("warn", { listener: this.url, service, client, code: error.code }, error.message);
+    this.#context.quiet.log(
+      `failed ${service} ${error.code}`,
+      "warn",
+      { listener: this.url, service, client, code: error.code },
+      error.message,
+    );
   }
 
   // ── associations ──
@@ -258,7 +259,7 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
     this.statistics.connectionsRefused++;
     const { text: client } = clientOf(host, port);
     const message = `datagrams of ${client} are dropped, ${REFUSALS[reason] ?? reason}`;
-    this.#refusals.log("warn", { listener: this.url, client, reason }, message);
+    this.#context.quiet.log(`datagrams ${this.url} ${reason}`, "warn", { listener: this.url, client, reason }, message);
   }
 
   /** Nobody is to look for an app for each datagram of a client in haste. */

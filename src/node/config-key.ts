@@ -2,6 +2,15 @@
 import { LoadedText } from "../config/loaded-text.ts";
 import { TokenSet } from "../link/tokens.ts";
 
+/** Those of `parts` that are not the same in both. */
+export function changedParts<Part extends string>(
+  old: Readonly<Record<Part, unknown>>,
+  next: Readonly<Record<Part, unknown>>,
+  parts: readonly Part[],
+): readonly Part[] {
+  return parts.filter((part) => configKey(old[part]) !== configKey(next[part]));
+}
+
 /** Equal for equal parts. Holds secrets: for comparing only. */
 export function configKey(part: unknown): string {
   return JSON.stringify(part, function (this: Record<string, unknown>, key, value: unknown) {

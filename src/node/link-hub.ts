@@ -13,10 +13,10 @@ import type { LinkContext } from "../link/link-context.ts";
 import { DEFAULT_LINK_LIMITS } from "../link/link-limits.ts";
 import { PATHS_FEATURE, RELAY_FEATURE } from "../link/features.ts";
 import type { Link, LinkEvents, LinkState } from "../link/link.ts";
-import { QuietLog } from "../link/quiet-log.ts";
 import type { Preamble } from "../link/preamble.ts";
 import { DEFAULT_MUX_LIMITS, WindowBudget } from "../mux/mux-limits.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { NameResolver } from "../socket/name-resolver.ts";
 import { configKey } from "./config-key.ts";
@@ -34,6 +34,7 @@ export interface LinkHubOptions {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly quiet: QuietLog;
   readonly random: () => number;
   readonly limits: LimitsConfig;
   readonly names: NameResolver;
@@ -52,9 +53,6 @@ export interface LinkHubOptions {
   /** A link fell silent: what waits on it may look elsewhere. */
   suspect(upstream: Upstream): void;
 }
-
-/** Of refused offers and of what peers complain about: a peer may cause any number of them. */
-const COMPLAINTS_BURST = 50;
 
 interface AcceptorEntry {
   readonly acceptor: Acceptor;
@@ -77,13 +75,13 @@ export class LinkHub implements LinkEvents {
 
   constructor(options: LinkHubOptions) {
     this.#options = options;
-    const { node, instance, clock, logger, limits } = options;
+    const { node, instance, clock, logger, quiet, limits } = options;
     this.#context = {
       node,
       instance,
       clock,
       logger,
-      complaints: new QuietLog(logger, clock, undefined, COMPLAINTS_BURST),
+      quiet,
       limits: {
         ...DEFAULT_LINK_LIMITS,
         handshakeMs: limits.handshakeTimeoutMs,
@@ -245,7 +243,8 @@ export class LinkHub implements LinkEvents {
     relayOffers.stateChanged(link, state);
     this.#options.observed?.stateChanged(link, state);
     if (state === "suspect") {
-      this.#options.logger.warn({ link: link.id, node: link.node }, `node "${link.node}" fell silent`);
+      const { id, node } = link;
+      this.#options.quiet.log(`silent ${node}`, "warn", { link: id, node }, `node "${node}" fell silent`);
       for (const upstream of this.upstreamsOf(link)) this.#options.suspect(upstream);
     }
   }
@@ -263,7 +262,8 @@ export class LinkHub implements LinkEvents {
       return;
     }
     const { error } = added;
-    this.#context.complaints.log(
+    this.#options.quiet.log(
+      `refused-offer ${link.node} ${announcement.service} ${error.code}`,
       "warn",
       { link: link.id, node: link.node, service: announcement.service, code: error.code },
       `an offer of node "${link.node}" is refused: ${error.message}`,
@@ -280,8 +280,9 @@ export class LinkHub implements LinkEvents {
   }
 
   costChanged(link: Link): void {
-    const { registry, pathOffers, relayOffers, logger } = this.#options;
-    logger.info({ link: link.id, node: link.node }, `the link to node "${link.node}" costs ${link.cost} now`);
+    const { registry, pathOffers, relayOffers, quiet } = this.#options;
+    const { id, node, cost } = link;
+    quiet.log(`cost ${node}`, "info", { link: id, node }, `the link to node "${node}" costs ${cost} now`);
     registry.setCosts(link, () => link.cost);
     pathOffers.costChanged(link);
     relayOffers.costChanged(link);
@@ -329,11 +330,11 @@ export class LinkHub implements LinkEvents {
 
   #createCranker({ cranker }: LinkAcceptConfig): CrankerGate | undefined {
     if (cranker === undefined) return undefined;
-    const { clock, logger, limits } = this.#context;
+    const { clock, quiet, limits } = this.#context;
     return new CrankerGate({
       ...cranker,
       clock,
-      logger,
+      quiet,
       socketsMax: limits.linksMax,
       messageBytesMax: limits.websocketMessageBytesMax,
       events: new CrankerOffers(this.#options.registry, this.#options.instance),

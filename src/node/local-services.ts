@@ -4,9 +4,9 @@ import { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol } from "../base/upstream.ts";
 import { Health } from "../balance/health.ts";
 import type { TargetAddress } from "../base/address.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
 import type { Announcement } from "../registry/announcement.ts";
-import { QuietLog } from "../link/quiet-log.ts";
 import { LOCAL_IDENTITY, type Registry } from "../registry/registry.ts";
 import { DatagramCounters } from "../registry/datagram-counters.ts";
 import { ServerTallies } from "../registry/server-tallies.ts";
@@ -36,6 +36,7 @@ export interface LocalServicesOptions {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly quiet: QuietLog;
   readonly random: () => number;
   readonly names: NameResolver;
   readonly analyses: Analyses;
@@ -64,7 +65,6 @@ const HEAD_BYTES_MAX = 64 * 1024;
 const HEAD_LIMITS = { targetBytesMax: 64 * 1024, fieldCountMax: 1000 };
 
 /** Apps of datagrams that are not there. */
-const REFUSALS_SAID_EVERY_MS = 10_000;
 
 export class LocalServices {
   readonly #options: LocalServicesOptions;
@@ -253,10 +253,10 @@ export class LocalServices {
     if (config.protocol === "udp") {
       const counters = (): DatagramCounters =>
         this.#options.registry.statistics(config.name)?.datagrams ?? new DatagramCounters();
-      const quiet = new QuietLog(this.#options.logger, this.#options.clock, REFUSALS_SAID_EVERY_MS);
       const refused = (): void => {
         const message = `nobody listens at ${address.url}: datagrams for service "${config.name}" are lost`;
-        quiet.log("warn", { service: config.name, target: address.url }, message);
+        const fields = { service: config.name, target: address.url };
+        this.#options.quiet.log(`nobody-listens ${address.url}`, "warn", fields, message);
       };
       return new UdpTarget(context, { address, ...config.udp, counters, refused });
     }
@@ -277,7 +277,7 @@ export class LocalServices {
   }
 
   #createHealth(config: ServiceConfig, tls: AppTls | undefined): Health | undefined {
-    const { clock, logger, random, names } = this.#options;
+    const { clock, quiet, random, names } = this.#options;
     const check = config.health;
     if (check === undefined) return undefined;
     const health: Health = new Health(
@@ -298,7 +298,9 @@ export class LocalServices {
           });
         },
         changed: (up, why) => {
-          logger.info({ service: config.name, up }, `service "${config.name}" is ${up ? "up" : `down: ${why}`}`);
+          const { name } = config;
+          const message = `service "${name}" is ${up ? "up" : `down: ${why}`}`;
+          quiet.log(`health ${up ? "up" : "down"} ${name}`, "info", { service: name, up }, message);
           this.#healthChanged(config.name, health);
         },
       },

@@ -1,6 +1,7 @@
 /** Gathers what a running node shows of itself, in the form of `view.ts`. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
+import { internalErrorCounts } from "../base/internal-error.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { Http1Listener } from "../listen/http1-listener.ts";
 import type { ActiveSession } from "../listen/listener.ts";
@@ -145,6 +146,7 @@ export class NodeReport {
       heapUsedBytes: memory.heapUsed,
       cpuSeconds: (cpu.user + cpu.system) / 1e6,
       eventLoopDelayP99Ms: this.#loopDelay.count === 0 ? null : delay,
+      internalErrors: internalErrorCounts(),
     };
   }
 }

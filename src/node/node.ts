@@ -22,13 +22,14 @@ import type { Target } from "../target/target.ts";
 import { Alarm } from "./alarm.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { Analyses } from "./analyses.ts";
-import { configKey } from "./config-key.ts";
+import { changedParts } from "./config-key.ts";
 import { IdleWaits } from "./idle-waits.ts";
 import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
 import { DialledStreams } from "./dialled-streams.ts";
 import { LocalServices, type ServedService } from "./local-services.ts";
 import { type NodeObserver, ObservedLinks } from "./node-observer.ts";
+import { NodeLog } from "./node-log.ts";
 import { NodeReport } from "./node-report.ts";
 import { OnwardOffers } from "./onward-offers.ts";
 import { PathOffers, wantsPaths } from "./path-offers.ts";
@@ -82,6 +83,7 @@ const TICK_MS = 50;
 /** A young node cannot know yet who will join it. */
 const LEARNING_MS = 10_000;
 const WAITERS_MAX = 65_536;
+const PARTS_OF_A_START = ["limits", "admin", "state", "analysis"] as const;
 
 class Node implements PolarityNode, ExchangeContext {
   readonly registry: Registry;
@@ -93,6 +95,7 @@ class Node implements PolarityNode, ExchangeContext {
   readonly random = Math.random;
   readonly #alarm: Alarm;
   readonly #logger: Logger;
+  readonly #log: NodeLog;
   readonly #services: LocalServices;
   readonly #hub: LinkHub;
   readonly #listeners: ListenerSet;
@@ -120,6 +123,8 @@ class Node implements PolarityNode, ExchangeContext {
     const { random } = this;
     this.#config = config;
     this.#logger = logger;
+    this.#log = new NodeLog(logger, clock);
+    const { quiet } = this.#log;
     this.clock = clock;
     this.#names = new NameResolver({ ...config.resolver, random, now: () => clock.now(), lookUp: resolve });
     this.#alarm = new Alarm(clock);
@@ -141,6 +146,7 @@ class Node implements PolarityNode, ExchangeContext {
       registry: this.registry,
       clock,
       logger,
+      quiet,
       random,
       names: this.#names,
       analyses: this.#analyses,
@@ -152,11 +158,11 @@ class Node implements PolarityNode, ExchangeContext {
     const { hopsMax } = config.limits;
     const pathOptions = { registry: this.registry, instance, hopsMax, clock, logger };
     this.#relayOffers = new RelayOffers(this.registry, instance, logger);
-    this.#relayed = new RelayedSessions(this, instance, hopsMax, logger);
+    this.#relayed = new RelayedSessions(this, instance, hopsMax, quiet);
     this.#onwardOffers = new OnwardOffers(pathOptions);
     this.#dialled = new DialledStreams(this, this.#relayOffers);
     this.#accessLogs = new AccessLogs(logger);
-    this.#listeners = new ListenerSet({ sessions: this, logger, node: name, random }, this.registry, {
+    this.#listeners = new ListenerSet({ sessions: this, logger, quiet, node: name, random }, this.registry, {
       accessLogs: this.#accessLogs,
       analyses: this.#analyses,
     });
@@ -166,6 +172,7 @@ class Node implements PolarityNode, ExchangeContext {
       registry: this.registry,
       clock,
       logger,
+      quiet,
       random,
       limits: config.limits,
       names: this.#names,
@@ -219,6 +226,7 @@ class Node implements PolarityNode, ExchangeContext {
   }
 
   async start(): Promise<void> {
+    this.#log.start();
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       // Our own services first: their names are ours before any link can offer them.
@@ -254,10 +262,8 @@ class Node implements PolarityNode, ExchangeContext {
         `the node's name cannot change from "${this.#config.node.name}" to "${config.node.name}" while it runs`,
       );
     }
-    for (const part of ["limits", "admin", "state", "analysis"] as const) {
-      if (configKey(config[part]) !== configKey(this.#config[part])) {
-        this.#logger.warn({}, `changes of "${part}" take effect with the next start`);
-      }
+    for (const part of changedParts(this.#config, config, PARTS_OF_A_START)) {
+      this.#logger.warn({}, `changes of "${part}" take effect with the next start`);
     }
     const old = this.#config;
     try {
@@ -376,6 +382,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#report.close();
     await this.#accessLogs.close();
     await this.#analyses.close();
+    this.#log.close();
     return sessions + streams;
   }
 
@@ -391,6 +398,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#listeners.sweep(now);
     this.#services.tick(now);
     this.#analyses.tick();
+    this.#log.quiet.tick();
     this.#waits.look();
   }
 }

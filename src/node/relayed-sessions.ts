@@ -6,8 +6,8 @@
  * that comes here again, or has come too far, is refused, so that no stream runs in a ring.
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
-import type { Logger } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import { StreamRequest, type Upstream } from "../base/upstream.ts";
 import { type ActiveSession, activeSession } from "../listen/listener.ts";
 import type { Preamble } from "../link/preamble.ts";
@@ -28,7 +28,7 @@ const WAITING_MAX = 16_384;
 export class RelayedSessions implements StreamSessionEvents {
   readonly statistics = new ListenerStatistics();
   readonly #context: SessionContext;
-  readonly #logger: Logger;
+  readonly #quiet: QuietLog;
   readonly #sessions = new Map<StreamSession, string>();
   readonly #instance: string;
   readonly #hopsMax: number;
@@ -36,7 +36,7 @@ export class RelayedSessions implements StreamSessionEvents {
   #drainingSince: number | undefined;
 
   /** `instance`: of this node. `hopsMax`: links that a stream may take, the one that it came by included. */
-  constructor(sessions: SessionContext, instance: string, hopsMax: number, logger: Logger) {
+  constructor(sessions: SessionContext, instance: string, hopsMax: number, quiet: QuietLog) {
     this.#instance = instance;
     this.#hopsMax = hopsMax;
     this.#context = {
@@ -47,7 +47,7 @@ export class RelayedSessions implements StreamSessionEvents {
       noConnector: false,
       mayStillLearn: true,
     };
-    this.#logger = logger;
+    this.#quiet = quiet;
   }
 
   get active(): number {
@@ -128,7 +128,8 @@ export class RelayedSessions implements StreamSessionEvents {
     this.statistics.connectionsOpen--;
     if (error === undefined || error.code === "CLIENT_GONE") return;
     const { service, client } = session.request;
-    this.#logger.warn({ listener: RELAY_LISTENER, service, client, peer, code: error.code }, error.message);
+    const fields = { listener: RELAY_LISTENER, service, client, peer, code: error.code };
+    this.#quiet.log(`relayed ${peer} ${service} ${error.code}`, "warn", fields, error.message);
   }
 }
 

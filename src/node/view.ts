@@ -277,6 +277,8 @@ export interface ProcessView {
   readonly cpuSeconds: number;
   /** How late timers run; null before it was measured. */
   readonly eventLoopDelayP99Ms: number | null;
+  /** Failures that nobody expected, by where they were met; only places where there were any. */
+  readonly internalErrors: Readonly<Record<string, number>>;
 }
 
 /** Whether a node takes work. */

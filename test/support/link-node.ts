@@ -10,7 +10,7 @@ import type { LinkContext } from "../../src/link/link-context.ts";
 import { DEFAULT_LINK_LIMITS, type LinkLimits } from "../../src/link/link-limits.ts";
 import type { Link, LinkEvents, LinkState } from "../../src/link/link.ts";
 import type { Preamble } from "../../src/link/preamble.ts";
-import { QuietLog } from "../../src/link/quiet-log.ts";
+import { QuietLog } from "../../src/base/quiet-log.ts";
 import { DEFAULT_MUX_LIMITS, type MuxLimits, WindowBudget } from "../../src/mux/mux-limits.ts";
 import type { Announcement } from "../../src/registry/announcement.ts";
 import { systemNames } from "./names.ts";
@@ -44,7 +44,7 @@ export class LinkNode implements LinkEvents {
       instance: `${name}-1`,
       clock: systemClock,
       logger,
-      complaints: new QuietLog(logger, systemClock),
+      quiet: new QuietLog(logger, systemClock),
       limits: { ...DEFAULT_LINK_LIMITS, ...options.limits },
       muxLimits: { ...DEFAULT_MUX_LIMITS, ...options.muxLimits },
       nodeWindowBudget: new WindowBudget(64 * 1024 * 1024),

@@ -86,7 +86,7 @@ class TinyNode implements AdminSource {
         streamsOpen: 0,
         waiting: 0,
       },
-      process: { pid: 1, rssBytes: 1, heapUsedBytes: 1, cpuSeconds: 1, eventLoopDelayP99Ms: null },
+      process: { pid: 1, rssBytes: 1, heapUsedBytes: 1, cpuSeconds: 1, eventLoopDelayP99Ms: null, internalErrors: {} },
     };
   }
 }
