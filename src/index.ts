@@ -73,5 +73,6 @@ export {
   type ServiceInput,
 } from "./sdk/program-node.ts";
 export type { ServiceAddress } from "./sdk/service-address.ts";
-export type { HandlerProtocol, ServiceHandler, StreamHandler } from "./sdk/service-handler.ts";
+export type { HttpHandler, ServiceHandler, StreamHandler } from "./sdk/service-handler.ts";
 export type { ServiceStream, StreamInfo } from "./sdk/stream-duplex.ts";
+export type { HandlerProtocol } from "./sdk/stream-taker.ts";

@@ -1,10 +1,10 @@
 /** The serving side of channels over HTTP: each request is a channel, each websocket too. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { WebSocketServer } from "ws";
-import { messageOf, PolarityError } from "../base/errors.ts";
 import { type ChannelAcceptor, type ChannelInfo, PortChannel } from "./channel.ts";
 import { webSocketChannel } from "./channel-websocket.ts";
 import { StreamDuplex } from "./stream-duplex.ts";
+import type { HandlerFailed } from "./stream-taker.ts";
 
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -13,7 +13,7 @@ export interface ChannelRequests {
   close(): void;
 }
 
-export function channelRequests(acceptor: ChannelAcceptor, failed: (error: PolarityError) => void): ChannelRequests {
+export function channelRequests(acceptor: ChannelAcceptor, failed: HandlerFailed): ChannelRequests {
   const webSockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX });
   const accept = (channel: PortChannel, request: IncomingMessage, broken: () => void): void => {
     const info = infoOf(request);
@@ -21,13 +21,7 @@ export function channelRequests(acceptor: ChannelAcceptor, failed: (error: Polar
       channel.use(acceptor, info);
     } catch (error) {
       broken();
-      failed(
-        new PolarityError(
-          "TARGET_FAILED",
-          `the handler of service "${info.service}" failed: ${messageOf(error)}`,
-          error,
-        ),
-      );
+      failed(error);
     }
   };
   const server = createServer((request, response) => {

@@ -1,7 +1,8 @@
 /** Serving with a function from `Request` to `Response`, both streamed, on Node's own HTTP server. */
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
-import { messageOf, PolarityError } from "../base/errors.ts";
+import { inspect } from "node:util";
+import { PolarityError } from "../base/errors.ts";
 
 /**
  * Answers a request. The request's signal aborts when the client has gone. A rejection is answered with 500; a body that
@@ -9,36 +10,19 @@ import { messageOf, PolarityError } from "../base/errors.ts";
  */
 export type FetchHandler = (request: Request) => Response | Promise<Response>;
 
-export function fetchListener(handler: FetchHandler, failed: (error: PolarityError) => void): RequestListener {
-  return (incoming, outgoing) => void serve(handler, incoming, outgoing, failed);
-}
-
-async function serve(
+/** What the listener's promise is rejected with is for the server to answer. */
+export function fetchListener(
   handler: FetchHandler,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  failed: (error: PolarityError) => void,
-): Promise<void> {
-  const gone = new AbortController();
-  outgoing.once("close", () => {
-    if (!outgoing.writableFinished) gone.abort(new PolarityError("CLIENT_GONE", "the client went away"));
-  });
-  // The close that follows says it all.
-  outgoing.on("error", () => {});
-  incoming.on("error", () => {});
-  try {
+): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
+  return async (incoming, outgoing) => {
+    const gone = new AbortController();
+    outgoing.once("close", () => {
+      if (!outgoing.writableFinished) gone.abort(new PolarityError("CLIENT_GONE", "the client went away"));
+    });
     const request = requestOf(incoming, gone.signal);
-    if (request === undefined) {
-      outgoing.writeHead(400).end();
-      return;
-    }
-    await send(await handler(request), outgoing, incoming.method === "HEAD", gone.signal);
-  } catch (error) {
-    if (gone.signal.aborted) return;
-    failed(new PolarityError("TARGET_FAILED", `the handler failed: ${messageOf(error)}`, error));
-    if (outgoing.headersSent) outgoing.destroy();
-    else outgoing.writeHead(500).end();
-  }
+    if (request === undefined) outgoing.writeHead(400).end();
+    else await send(await handler(request), outgoing, incoming.method === "HEAD", gone.signal);
+  };
 }
 
 function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | undefined {
@@ -52,7 +36,10 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | un
   return new Request(target, { method, headers, body, signal, ...(body === null ? {} : { duplex: "half" }) });
 }
 
-async function send(response: Response, outgoing: ServerResponse, headOnly: boolean, gone: AbortSignal): Promise<void> {
+async function send(response: unknown, outgoing: ServerResponse, headOnly: boolean, gone: AbortSignal): Promise<void> {
+  if (!isResponse(response)) {
+    throw new TypeError(`a fetch handler returns a Response (got ${inspect(response, { depth: 0 })})`);
+  }
   const fields: string[] = [];
   for (const [name, value] of response.headers) fields.push(name, value);
   outgoing.writeHead(response.status, response.statusText, fields);
@@ -86,4 +73,10 @@ function room(outgoing: ServerResponse): Promise<void> {
   outgoing.on("drain", settled).on("close", settled);
   if (outgoing.destroyed) settled();
   return promise;
+}
+
+/** By its form: programs have Responses of undici, of test tools, of another realm. */
+function isResponse(value: unknown): value is Response {
+  const { status, headers } = (value ?? {}) as Partial<Response>;
+  return typeof status === "number" && typeof headers === "object" && Symbol.iterator in headers;
 }

@@ -3,7 +3,7 @@ import type { ByteStream } from "../base/byte-stream.ts";
 import { type ErrorCode, PolarityError } from "../base/errors.ts";
 import type { Target } from "../target/target.ts";
 import { RequestGuard } from "./request-guard.ts";
-import type { HandlerProtocol, StreamTaker } from "./service-handler.ts";
+import type { HandlerProtocol, StreamTaker } from "./stream-taker.ts";
 import { StreamDuplex } from "./stream-duplex.ts";
 
 export interface HandlerTargetOptions {
@@ -42,7 +42,8 @@ export class HandlerTarget implements Target {
   accept(stream: ByteStream, client: string): void {
     const { service, protocol, taker, now } = this.#options;
     const destroyedAs = { code: HANDLER_GONE, message: `the ${this.url} reset the stream` };
-    const duplex = new StreamDuplex({ service, client, destroyedAs }, stream);
+    const holdsEnd = protocol === "http/1.1" && taker.answersRequests;
+    const duplex = new StreamDuplex({ service, client, destroyedAs, holdsEnd }, stream);
     const guard = protocol === "http/1.1" ? new RequestGuard(() => taker.upgrades) : undefined;
     if (guard !== undefined) guardStream(stream, duplex, guard);
     const serving = { duplex, guard, since: now() };
@@ -87,7 +88,7 @@ function guardStream(stream: ByteStream, duplex: StreamDuplex, guard: RequestGua
       if (problem !== undefined) duplex.destroy(problem);
     },
     end: () => {
-      if (guard.waitsForHead) {
+      if (!guard.isComplete) {
         duplex.destroy(new PolarityError("BAD_REQUEST", "the stream ended in the middle of the request"));
       } else sink.end();
     },

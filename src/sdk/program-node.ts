@@ -2,7 +2,7 @@
  * A node within a program: what one configuration describes, and services that the program itself serves.
  */
 import { type Logger, silentLogger, systemClock } from "../base/clock.ts";
-import type { PolarityError } from "../base/errors.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
 import type { LinkState } from "../link/link.ts";
 import type { ConfigInput, LinkDialInput, NodeConfig } from "../config/node-config.ts";
 import { createNode as createEngine, type PolarityNode } from "../node/node.ts";
@@ -13,7 +13,8 @@ import { Emitter, type Listener } from "./emitter.ts";
 import { HandlerTarget } from "./handler-target.ts";
 import { configOf } from "./node-input.ts";
 import { wireServiceName } from "./service-address.ts";
-import { type HandlerProtocol, type ServiceHandler, takerOf } from "./service-handler.ts";
+import { type ServiceHandler, takerOf } from "./service-handler.ts";
+import type { HandlerProtocol } from "./stream-taker.ts";
 import { packageVersion } from "./version.ts";
 
 /** What a node is given beside its configuration. */
@@ -208,7 +209,12 @@ class EngineNode implements ProgramNode {
 
   serve(service: string, handler: ServiceHandler, options: ServeOptions = {}): void {
     const name = wireServiceName(service);
-    const taker = takerOf(handler, (error) => this.#events.emit("error", error));
+    const taker = takerOf(handler, (cause) => {
+      const message = `the handler of service "${name}" failed: ${messageOf(cause)}`;
+      const error = new PolarityError("TARGET_FAILED", message, cause);
+      this.#events.emit("error", error);
+      return error;
+    });
     const { weight = 1, labels = {}, protocol = taker.protocol } = options;
     const target = new HandlerTarget({ service: name, protocol, taker, now: () => systemClock.now() });
     this.#engine.serve({ name, protocol, weight, labels }, target);

@@ -30,6 +30,11 @@ export class RequestGuard {
     return this.#phase === "head";
   }
 
+  /** True when the request was seen whole, or became something else than HTTP. */
+  get isComplete(): boolean {
+    return this.#phase === "complete" || this.#phase === "tunnel";
+  }
+
   /** Hands what may pass of `chunk` to `pass`. Returns why the rest may not. */
   push(chunk: Buffer, pass: (part: Buffer) => void): PolarityError | undefined {
     switch (this.#phase) {

@@ -41,6 +41,8 @@ export interface StreamDuplexOptions {
   readonly client?: string | undefined;
   /** What a peer is told when this side is destroyed without saying why. */
   readonly destroyedAs: { readonly code: ErrorCode; readonly message: string };
+  /** The reader hears of the peer's end only after `releaseEnd`: an HTTP request ends by itself, and a server would hang up. */
+  readonly holdsEnd?: boolean;
 }
 
 /** For how long the far side may take to end a stream whose near side is done with it. */
@@ -54,6 +56,8 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   readonly remoteFamily: string | undefined;
   connecting: boolean;
   timeout = 0;
+  /** Bytes that were handed to the stream. */
+  bytesWritten = 0;
   /** What the stream calls; handed to whoever opens it. */
   readonly sink: ByteSink;
   readonly #destroyedAs: StreamDuplexOptions["destroyedAs"];
@@ -64,6 +68,7 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   #owed = 0;
   #reset = false;
   #peerEnded = false;
+  #holdsEnd: boolean;
   /** All that matters was said: `destroy` ends the stream in order. */
   #inOrder = false;
   #timer: NodeJS.Timeout | undefined;
@@ -71,10 +76,11 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   /** Without `stream`, what is written waits until `attach`. */
   constructor(options: StreamDuplexOptions, stream?: ByteStream) {
     super({ allowHalfOpen: true });
-    const { service, machine, client = "", destroyedAs } = options;
+    const { service, machine, client = "", destroyedAs, holdsEnd = false } = options;
     this.service = service;
     this.machine = machine;
     this.#destroyedAs = destroyedAs;
+    this.#holdsEnd = holdsEnd;
     const [, bracketed, plain, port = ""] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(client) ?? [];
     this.remoteAddress = bracketed ?? plain;
     this.remoteFamily = this.remoteAddress === undefined ? undefined : bracketed === undefined ? "IPv4" : "IPv6";
@@ -85,7 +91,7 @@ export class StreamDuplex extends Duplex implements ServiceStream {
       data: (chunk) => this.#data(chunk),
       end: () => {
         this.#peerEnded = true;
-        this.push(null);
+        if (!this.#holdsEnd) this.push(null);
       },
       reset: (error) => this.#resetByPeer(error),
       drain: () => this.#proceed(),
@@ -111,6 +117,13 @@ export class StreamDuplex extends Duplex implements ServiceStream {
     return true;
   }
 
+  /** What comes is no request any more, and ends with the stream. */
+  releaseEnd(): void {
+    if (!this.#holdsEnd) return;
+    this.#holdsEnd = false;
+    if (this.#peerEnded) this.push(null);
+  }
+
   /** An HTTP exchange on it is complete: `destroy` then ends it in order. */
   exchangeComplete(): void {
     this.#inOrder = true;
@@ -130,6 +143,7 @@ export class StreamDuplex extends Duplex implements ServiceStream {
       return;
     }
     this.#used = true;
+    this.bytesWritten += chunk.length;
     if (stream.write(chunk)) done();
     else this.#waiting = done;
   }
