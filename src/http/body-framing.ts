@@ -1,6 +1,6 @@
 /**
- * Where the body of a message ends: counts its bytes past, all of them verbatim. One reader serves a connection, exchange
- * after exchange. Lengths cost O(1) per slice; chunks as `ChunkedFraming` says.
+ * Where the body of a message ends: counts its bytes past, all of them verbatim but for trailers, which go on a line at a
+ * time. One reader serves a connection, exchange after exchange. Lengths cost O(1) per slice; chunks as `ChunkedFraming` says.
  */
 import type { ErrorCode } from "../base/errors.ts";
 import { ChunkedFraming } from "./chunked-framing.ts";
@@ -11,6 +11,9 @@ export type BodyKind = "none" | "length" | "chunked" | "close" | "tunnel";
 
 export class BodyReader {
   problem: HttpProblem | undefined;
+  /** What of the last chunk that was taken may go on now: so many of its bytes, and behind them what was kept before. */
+  #passed = 0;
+  #tail = "";
   readonly #code: ErrorCode;
   readonly #payloadBytesByDefault: number;
   #payloadBytesMax: number;
@@ -29,11 +32,13 @@ export class BodyReader {
   /** Begins a body. A length beyond the limit is a `problem` at once. */
   start(kind: BodyKind, length = 0): void {
     this.problem = undefined;
+    this.#passed = 0;
+    this.#tail = "";
     this.#payloadBytesMax = this.#payloadBytesByDefault;
     this.#kind = kind;
     this.#remaining = kind === "length" ? length : 0;
     if (kind === "chunked") {
-      this.#chunked ??= new ChunkedFraming();
+      this.#chunked ??= new ChunkedFraming(this.#code === "TARGET_PROTOCOL");
       this.#chunked.reset();
     }
     if (this.#remaining > this.#payloadBytesMax) this.#refuseSize();
@@ -59,25 +64,35 @@ export class BodyReader {
 
   /**
    * How many leading bytes of the chunk belong to this body; what follows is the next message's. Stops before the byte
-   * that is a `problem`.
+   * that is a `problem`. Of what belongs to it `goingOn` tells what goes on; the rest is kept here until its line is whole.
    */
   take(chunk: Buffer): number {
     if (this.#kind === "chunked") return this.#takeChunked(chunk);
     // Without an end of its own, a body is whatever comes.
-    if (this.#kind === "close" || this.#kind === "tunnel") return chunk.length;
-    const taken = Math.min(this.#remaining, chunk.length);
-    this.#remaining -= taken;
+    const endless = this.#kind === "close" || this.#kind === "tunnel";
+    const taken = endless ? chunk.length : Math.min(this.#remaining, chunk.length);
+    if (!endless) this.#remaining -= taken;
+    this.#passed = taken;
     return taken;
+  }
+
+  /** What goes on now that `take` took its part of this chunk; may be empty. */
+  goingOn(chunk: Buffer): Buffer {
+    const passed = this.#passed === chunk.length ? chunk : chunk.subarray(0, this.#passed);
+    return this.#tail === "" ? passed : Buffer.concat([passed, Buffer.from(this.#tail, "latin1")]);
   }
 
   #takeChunked(chunk: Buffer): number {
     const framing = this.#chunked!;
     let at = 0;
+    framing.open();
     while (at < chunk.length && !framing.done && this.problem === undefined) {
       at = framing.advance(chunk, at);
       if (framing.reason !== "") this.problem = new HttpProblem(this.#code, `the chunked body has ${framing.reason}`);
       else if (framing.announcedBytes > this.#payloadBytesMax) this.#refuseSize();
     }
+    this.#passed = framing.passEnd;
+    this.#tail = framing.tail;
     return at;
   }
 
@@ -94,7 +109,7 @@ export class ChunkedDecoder {
 
   constructor(code: "BAD_REQUEST" | "TARGET_PROTOCOL", keepsTrailers = false) {
     this.#code = code;
-    this.#framing = new ChunkedFraming(keepsTrailers);
+    this.#framing = new ChunkedFraming(code === "TARGET_PROTOCOL", keepsTrailers);
   }
 
   /** The trailer lines once `done`. */
@@ -118,6 +133,7 @@ export class ChunkedDecoder {
   take(chunk: Buffer, payload: Buffer[]): number {
     const framing = this.#framing;
     let at = 0;
+    framing.open();
     while (at < chunk.length && !framing.done && this.problem === undefined) {
       at = framing.advance(chunk, at);
       if (framing.dataEnd > framing.dataStart) payload.push(chunk.subarray(framing.dataStart, framing.dataEnd));

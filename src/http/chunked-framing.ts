@@ -4,9 +4,11 @@
  * Chunk data is skipped in one step per slice; only sizes, extensions and trailers are looked at byte by byte. Everything
  * that parsers are known to read differently is refused: bare line ends, signs, prefixes, blanks beside the size, control
  * bytes in extensions, sizes beyond exact numbers, trailers that would change framing, routing or identity.
+ *
+ * A trailer line goes on only when it is here whole and may be one: who reads line ends or names in another way than we do
+ * could otherwise take the first part of it for a message of its own. What is held of one is bounded with the section.
  */
-import { FieldLine, isTokenByte, plainName } from "./field-line.ts";
-import { HeadLines } from "./head-lines.ts";
+import { isBlank, isTokenByte, plainName } from "./field-line.ts";
 import { describeByte } from "./http-problem.ts";
 
 /** Extensions of one chunk: nobody uses them, but each byte of them is scanned for no payload. */
@@ -19,6 +21,7 @@ const QUOTE = 0x22;
 const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const BACKSLASH = 0x5c;
+const COLON = 0x3a;
 
 // The states: where in the coding the next byte stands.
 const SIZE_FIRST = 0;
@@ -34,15 +37,21 @@ const SIZE_LF = 9;
 const DATA = 10;
 const DATA_CR = 11;
 const DATA_LF = 12;
-const TRAILER = 13;
-const DONE = 14;
-
-const lines = new HeadLines();
+const TRAILER_FIRST = 13;
+const TRAILER_NAME = 14;
+const TRAILER_BLANK = 15;
+const TRAILER_VALUE = 16;
+const TRAILER_LF = 17;
+const LAST_LF = 18;
+const DONE = 19;
 
 export class ChunkedFraming {
   /** The payload that the last `advance` went over: chunk[dataStart, dataEnd). */
   dataStart = 0;
   dataEnd = 0;
+  /** What may go on of the present chunk: its bytes up to here, and then `tail`, which is latin1. */
+  passEnd = 0;
+  tail = "";
   /** Payload that the chunks so far announce: known before it arrives. */
   announcedBytes = 0;
   /** The trailer lines, each with its CRLF, once `done`; empty unless they are kept. */
@@ -52,12 +61,19 @@ export class ChunkedFraming {
   #state: number = SIZE_FIRST;
   #size = 0;
   #extensionBytes = 0;
-  #trailer = "";
+  /** The present trailer line as far as it came in chunks before this one, and where it begins in this one. */
+  #line = "";
+  #lineStart = 0;
+  /** How long its name is, and the blanks before its colon. */
+  #nameLength = 0;
+  #blankLength = 0;
   #trailerBytes = 0;
+  readonly #ofAnswer: boolean;
   readonly #keepsTrailers: boolean;
-  readonly #line = new FieldLine();
 
-  constructor(keepsTrailers = false) {
+  /** `ofAnswer`: a blank before the colon of a trailer is taken out (RFC 9112 §5.1); in a request it is refused. */
+  constructor(ofAnswer: boolean, keepsTrailers = false) {
+    this.#ofAnswer = ofAnswer;
     this.#keepsTrailers = keepsTrailers;
   }
 
@@ -70,8 +86,15 @@ export class ChunkedFraming {
     this.reason = "";
     this.trailers = "";
     this.#state = SIZE_FIRST;
-    this.#trailer = "";
+    this.#line = "";
     this.#trailerBytes = 0;
+  }
+
+  /** Another chunk begins. */
+  open(): void {
+    this.passEnd = 0;
+    this.tail = "";
+    this.#lineStart = 0;
   }
 
   /**
@@ -82,22 +105,21 @@ export class ChunkedFraming {
     const end = chunk.length;
     let at = from;
     this.dataStart = this.dataEnd = at;
-    while (at < end) {
+    while (at < end && this.reason === "" && this.#state !== DONE) {
       if (this.#state === DATA) {
         const taken = Math.min(this.#size, end - at);
         this.#size -= taken;
         if (this.#size === 0) this.#state = DATA_CR;
         this.dataStart = at;
-        this.dataEnd = at + taken;
+        this.passEnd = this.dataEnd = at + taken;
         return at + taken;
       }
-      if (this.#state === TRAILER) {
-        at = this.#takeTrailer(chunk, at);
-        if (this.reason !== "" || this.done) return at;
+      if (this.#state >= TRAILER_FIRST) {
+        at = this.#takeTrailers(chunk, at);
         continue;
       }
       if (!this.#step(chunk[at] as number)) return at;
-      at++;
+      this.passEnd = ++at;
     }
     return at;
   }
@@ -117,7 +139,7 @@ export class ChunkedFraming {
       case SIZE_LF:
         if (byte !== LF) return this.#refuse(`${describeByte(byte)} after the carriage return of a chunk size`);
         this.announcedBytes += this.#size;
-        return this.#go(this.#size === 0 ? TRAILER : DATA);
+        return this.#go(this.#size === 0 ? TRAILER_FIRST : DATA);
       case DATA_CR:
         if (byte !== CR) return this.#refuse(`${describeByte(byte)} after the data of a chunk`);
         return this.#go(DATA_LF);
@@ -172,29 +194,88 @@ export class ChunkedFraming {
     return this.#refuseExtension(byte);
   }
 
-  /** Gathers trailer lines up to the empty one, and checks each as it ends. */
-  #takeTrailer(chunk: Buffer, from: number): number {
-    const found = chunk.indexOf(LF, from);
-    const end = found < 0 ? chunk.length : found + 1;
-    this.#trailerBytes += end - from;
-    if (this.#trailerBytes > TRAILER_BYTES_MAX) {
-      this.#refuse(`a trailer section of more than ${TRAILER_BYTES_MAX} bytes`);
-      return from;
+  /** Goes over trailer lines, and lets go on those that are whole. What begins and is not whole by the end is kept. */
+  #takeTrailers(chunk: Buffer, from: number): number {
+    if (this.#state === TRAILER_FIRST) this.#lineStart = from;
+    let at = from;
+    while (at < chunk.length) {
+      if (++this.#trailerBytes > TRAILER_BYTES_MAX) {
+        this.#refuse(`a trailer section of more than ${TRAILER_BYTES_MAX} bytes`);
+        return at;
+      }
+      const byte = chunk[at] as number;
+      if (!this.#stepTrailer(byte)) return at;
+      at++;
+      if (byte !== LF) continue;
+      this.#endLine(chunk, at);
+      if (this.reason !== "" || this.#state === DONE) return at;
     }
-    this.#trailer += chunk.toString("latin1", from, end);
-    if (found < 0) return end;
-    const text = this.#trailer;
-    this.#trailer = "";
-    if (text === "\r\n") {
+    this.#line += chunk.toString("latin1", this.#lineStart, at);
+    return at;
+  }
+
+  /** One byte of the trailer section. False: refused. */
+  #stepTrailer(byte: number): boolean {
+    switch (this.#state) {
+      case TRAILER_FIRST:
+        if (byte === CR) return this.#go(LAST_LF);
+        this.#nameLength = 0;
+        this.#blankLength = 0;
+        this.#state = TRAILER_NAME;
+        if (isBlank(byte)) return this.#refuse("a folded field line in the trailer section");
+        if (byte === COLON) return this.#refuse("a field without a name in the trailer section");
+        return this.#stepName(byte);
+      case TRAILER_NAME:
+        return this.#stepName(byte);
+      case TRAILER_BLANK:
+        if (byte === COLON) return this.#go(TRAILER_VALUE);
+        this.#blankLength++;
+        return isBlank(byte) || this.#refuseTrailer(byte);
+      case TRAILER_VALUE:
+        if (byte === CR) return this.#go(TRAILER_LF);
+        return isText(byte) || this.#refuseTrailer(byte);
+      default:
+        return byte === LF || this.#refuse(`${describeByte(byte)} after a carriage return in the trailer section`);
+    }
+  }
+
+  #stepName(byte: number): boolean {
+    if (byte === COLON) return this.#go(TRAILER_VALUE);
+    if (isBlank(byte) && this.#ofAnswer) {
+      this.#blankLength = 1;
+      return this.#go(TRAILER_BLANK);
+    }
+    this.#nameLength++;
+    return isTokenByte(byte) || this.#refuse(`${describeByte(byte)} in the name of a field in the trailer section`);
+  }
+
+  /** The line that ends before chunk[end] is whole. */
+  #endLine(chunk: Buffer, end: number): void {
+    const began = this.#line;
+    const text = began + chunk.toString("latin1", this.#lineStart, end);
+    const from = this.#lineStart;
+    this.#line = "";
+    this.#lineStart = end;
+    if (this.#state === LAST_LF) {
       this.#state = DONE;
-      return end;
+      this.#pass(text, began === "" && this.passEnd === from, end);
+      return;
     }
-    let reason = lines.scan(text);
-    if (reason === "") reason = this.#line.read(lines.bytes, 0, text.length);
-    if (reason !== "") this.#refuse(`${reason} in the trailer section`);
-    else if (isForbiddenTrailer(this.#line.name(text))) this.#refuse(`the trailer field "${this.#line.name(text)}"`);
-    else if (this.#keepsTrailers) this.trailers += text;
-    return end;
+    this.#state = TRAILER_FIRST;
+    const name = text.slice(0, this.#nameLength);
+    if (isForbiddenTrailer(name)) {
+      this.#refuse(`the trailer field "${name}"`);
+      return;
+    }
+    const mended = this.#blankLength === 0 ? text : name + text.slice(this.#nameLength + this.#blankLength);
+    if (this.#keepsTrailers) this.trailers += mended;
+    this.#pass(mended, began === "" && mended === text && this.passEnd === from, end);
+  }
+
+  /** `verbatim`: the line stands in the chunk as it goes on, right behind what else goes on of it. */
+  #pass(line: string, verbatim: boolean, end: number): void {
+    if (verbatim) this.passEnd = end;
+    else this.tail += line;
   }
 
   #go(state: number): boolean {
@@ -205,6 +286,10 @@ export class ChunkedFraming {
   #refuse(reason: string): boolean {
     this.reason = reason;
     return false;
+  }
+
+  #refuseTrailer(byte: number): boolean {
+    return this.#refuse(`${describeByte(byte)} in the trailer section`);
   }
 
   #refuseExtension(byte: number): boolean {

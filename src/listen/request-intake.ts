@@ -138,7 +138,7 @@ export class RequestIntake {
           rest = EMPTY;
           break;
         case "pass":
-          this.#pass(rest);
+          this.#pass(rest, rest.length);
           rest = EMPTY;
           break;
         case "drop":
@@ -182,7 +182,7 @@ export class RequestIntake {
       this.#host.bodyBroken(problem.toError());
       return EMPTY;
     }
-    if (taken > 0) this.#pass(taken === chunk.length ? chunk : chunk.subarray(0, taken));
+    if (taken > 0) this.#pass(reader.goingOn(chunk), taken);
     // The answer may have ended meanwhile, and the request with it.
     if (reader.done && this.mode === "body") this.#host.bodyEnded();
     return taken === chunk.length ? EMPTY : chunk.subarray(taken);
@@ -200,8 +200,9 @@ export class RequestIntake {
     return chunk.subarray(taken);
   }
 
-  #pass(chunk: Buffer): void {
-    if (this.#host.body(chunk)) this.#stream.consumed(chunk.length);
-    else this.#owed += chunk.length;
+  /** `bytes`: how many of the client's this settles, whether they go on now or are kept for the end of their line. */
+  #pass(chunk: Buffer, bytes: number): void {
+    if (chunk.length === 0 || this.#host.body(chunk)) this.#stream.consumed(bytes);
+    else this.#owed += bytes;
   }
 }

@@ -81,11 +81,10 @@ function guardStream(stream: ByteStream, duplex: StreamDuplex, guard: RequestGua
         heldBytes -= part.length;
         sink.data(part);
       });
-      if (!guard.waitsForHead && heldBytes > 0) {
-        stream.consumed(heldBytes);
-        heldBytes = 0;
-      }
-      if (problem !== undefined) duplex.destroy(problem);
+      if (problem === undefined) return;
+      // What the guard kept never got to the duplex.
+      stream.consumed(heldBytes);
+      duplex.destroy(problem);
     },
     end: () => {
       if (!guard.isComplete) {

@@ -72,7 +72,8 @@ export class RequestGuard {
     const reader = this.#body;
     const taken = reader.take(chunk);
     if (reader.problem !== undefined) return reader.problem.toError();
-    pass(taken === chunk.length ? chunk : chunk.subarray(0, taken));
+    const goingOn = reader.goingOn(chunk);
+    if (goingOn.length > 0) pass(goingOn);
     if (!reader.done) return undefined;
     this.#phase = "complete";
     return taken < chunk.length ? this.push(chunk.subarray(taken), pass) : undefined;

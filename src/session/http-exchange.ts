@@ -301,8 +301,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
     reader.start(head.framing, head.bodyLength);
     const taken = reader.take(rest);
     if (reader.problem !== undefined) return this.#refuse(reader.problem);
-    const body = taken === rest.length ? rest : rest.subarray(0, taken);
-    this.#passed(this.#host.response(head, body), taken);
+    this.#passed(this.#host.response(head, reader.goingOn(rest)), taken);
     if (reader.done) this.#complete();
     else if (this.#phase === "body") this.#stallWatch = StallWatch.begin(this.#context.stallWatches, this);
   }
@@ -346,7 +345,8 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
     const reader = this.#reader;
     const taken = reader.take(chunk);
     if (reader.problem !== undefined) return this.#refuse(reader.problem);
-    this.#passed(this.#host.responseBody(taken === chunk.length ? chunk : chunk.subarray(0, taken)), taken);
+    const body = reader.goingOn(chunk);
+    this.#passed(body.length === 0 || this.#host.responseBody(body), taken);
     if (reader.done) this.#complete();
   }
 

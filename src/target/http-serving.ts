@@ -217,9 +217,9 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
       this.#refuse(reader.problem.toError());
       return;
     }
-    const body = taken === chunk.length ? chunk : chunk.subarray(0, taken);
-    this.#replay?.pushSent(body);
-    this.#toApp(body);
+    const body = reader.goingOn(chunk);
+    if (body.length > 0) this.#replay?.pushSent(body);
+    this.#toApp(body, taken);
     this.#moved = true;
     if (!reader.done) return;
     this.#request = "complete";
@@ -228,9 +228,10 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     if (taken < chunk.length) this.data(chunk.subarray(taken));
   }
 
-  #toApp(chunk: Buffer): void {
-    if (this.#app === undefined || this.#app.stream.write(chunk)) this.#stream.consumed(chunk.length);
-    else this.#owedToStream += chunk.length;
+  /** `bytes`: how many of the stream's this settles. */
+  #toApp(chunk: Buffer, bytes = chunk.length): void {
+    if (chunk.length === 0 || this.#app === undefined || this.#app.stream.write(chunk)) this.#stream.consumed(bytes);
+    else this.#owedToStream += bytes;
   }
 
   #use(app: AppConnection): void {
@@ -290,13 +291,11 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     const body = bytes.subarray(headBytes);
     const taken = reader.take(body);
     if (reader.problem !== undefined) return this.#refuseBody(reader.problem);
-    if (text !== "") {
-      this.#stream.writeLatin1(text);
-      this.#toStream(body.subarray(0, taken), headBytes + taken);
-    } else {
-      const end = headBytes + taken;
-      this.#toStream(end === bytes.length ? bytes : bytes.subarray(0, end), end);
-    }
+    const goingOn = reader.goingOn(body);
+    // Head and body leave as they came, where nothing of the two is kept back.
+    const whole = text === "" && goingOn.length === body.length;
+    if (!whole) this.#stream.writeLatin1(text === "" ? bytes.toString("latin1", 0, headBytes) : text);
+    this.#toStream(whole ? bytes : goingOn, headBytes + taken);
     if (head.framing === "tunnel" && this.#streamEnded) this.#app?.stream.end();
     if (reader.done) this.#complete(taken === body.length);
   }
@@ -306,7 +305,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     const reader = this.#responseReader;
     const taken = reader.take(chunk);
     if (reader.problem !== undefined) return this.#refuseBody(reader.problem);
-    this.#toStream(taken === chunk.length ? chunk : chunk.subarray(0, taken), taken);
+    this.#toStream(reader.goingOn(chunk), taken);
     if (reader.done) this.#complete(taken === chunk.length);
   }
 
@@ -315,7 +314,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   }
 
   #toStream(chunk: Buffer, bytes: number): void {
-    if (this.#stream.write(chunk)) this.#app?.stream.consumed(bytes);
+    if (chunk.length === 0 || this.#stream.write(chunk)) this.#app?.stream.consumed(bytes);
     else this.#owedToApp += bytes;
   }
 

@@ -74,10 +74,12 @@ async function compare(method: string, text: string): Promise<boolean> {
   const ours = read(method, [Buffer.from(text, "latin1")]);
   const head = ours.head;
   if (head === undefined || !ours.complete || head.framing === "tunnel") return false;
-  // An exact repeat of a length is taken once and sent on once, and a close that an informational head speaks of is not
-  // believed before the final one; Node refuses both, so only what we make of them is compared.
+  // An exact repeat of a length is taken once and sent on once, a close that an informational head speaks of is not
+  // believed before the final one, and a blank before a colon is taken out; Node refuses all three, so only what we make of
+  // them is compared.
   const repeated = head.header("content-length")?.includes(",") ?? false;
-  if (!repeated && !ours.interimClose) {
+  const mended = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]+:/m.test(text);
+  if (!repeated && !ours.interimClose && !mended) {
     const expected: Answer = { status: head.status, fields: [...head.fields()].flat(), body: ours.payload };
     assert.deepEqual(await askOracle(method, text), expected, describe("as sent", method, text));
   }
@@ -118,7 +120,7 @@ function read(method: string, chunks: readonly Buffer[]): Reading {
       } else {
         const count = reader.take(rest);
         const taken = rest.subarray(0, count);
-        raw += taken.toString("latin1");
+        raw += reader.goingOn(rest).toString("latin1");
         if (head.framing === "chunked") decoder.take(taken, payload);
         else payload.push(taken);
         rest = rest.subarray(count);

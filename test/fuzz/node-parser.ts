@@ -5,11 +5,16 @@ import { Duplex } from "node:stream";
 import { after } from "node:test";
 import type { Message } from "./request-reading.ts";
 
-const oracle = createServer({ maxHeaderSize: 64 * 1024, keepAliveTimeout: 60_000 });
-after(() => oracle.close());
+const OPTIONS = { maxHeaderSize: 64 * 1024, keepAliveTimeout: 60_000 };
+const oracle = createServer(OPTIONS);
+const lenientOracle = createServer({ ...OPTIONS, insecureHTTPParser: true });
+after(() => {
+  oracle.close();
+  lenientOracle.close();
+});
 
-/** What Node's server makes of these bytes on one connection. */
-export async function askServer(text: string): Promise<Message[]> {
+/** What Node's server makes of these bytes on one connection. `lenient`: by a parser that takes almost anything for HTTP. */
+export async function askServer(text: string, lenient = false): Promise<Message[]> {
   const messages: Message[] = [];
   const socket = new Duplex({
     read() {},
@@ -19,7 +24,7 @@ export async function askServer(text: string): Promise<Message[]> {
   });
   listeners.set(socket, messages);
   const closed = new Promise<void>((resolve) => socket.once("close", resolve));
-  oracle.emit("connection", socket);
+  (lenient ? lenientOracle : oracle).emit("connection", socket);
   socket.push(Buffer.from(text, "latin1"));
   socket.push(null);
   await closed;
@@ -42,7 +47,9 @@ function noteMessage(request: IncomingMessage, response: ServerResponse): void {
   });
 }
 
-oracle.on("request", noteMessage);
-oracle.on("checkContinue", noteMessage);
-oracle.on("checkExpectation", noteMessage);
-oracle.on("clientError", (_error, socket) => socket.destroy());
+for (const server of [oracle, lenientOracle]) {
+  server.on("request", noteMessage);
+  server.on("checkContinue", noteMessage);
+  server.on("checkExpectation", noteMessage);
+  server.on("clientError", (_error, socket) => socket.destroy());
+}

@@ -57,7 +57,7 @@ export function read(chunks: readonly Buffer[]): Reading {
       } else {
         const count = reader.take(rest);
         const taken = rest.subarray(0, count);
-        raw += taken.toString("latin1");
+        raw += reader.goingOn(rest).toString("latin1");
         if (heads.at(-1)?.bodyKind === "chunked") decoder.take(taken, payload);
         else payload.push(taken);
         rest = rest.subarray(count);

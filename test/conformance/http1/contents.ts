@@ -7,11 +7,13 @@ import {
   appSends,
   ASK,
   clientGets,
+  clientSeesReset,
   clientSends,
   cutOff,
   failed,
   forwarded,
   head,
+  nextIsServed,
   talk,
 } from "./talk.ts";
 
@@ -162,9 +164,6 @@ export const contentCases: readonly Case[] = [
       ["a bare line feed behind the data", "2\r\nok\n"],
       ["a size that wraps round", "10000000000000002\r\nok\r\n"],
       ["a line end in a quoted extension", '2;a="\r\nok\r\n'],
-      ["a folded trailer", `0\r\nA: b\r\n c\r\n\r\n`],
-      ["a Content-Length in a trailer", `0\r\nContent-Length: 2\r\n\r\n`],
-      ["a Set-Cookie in a trailer", `0\r\nSet-Cookie: a=b\r\n\r\n`],
     ] as const
   ).map(([what, rest]) =>
     talk(
@@ -178,6 +177,66 @@ export const contentCases: readonly Case[] = [
       appSeesClose,
       { kind: "client is cut off", most: rest },
     ),
+  ),
+  // As for requests: of a trailer line that may be none the client hears nothing.
+  ...(
+    [
+      ["a folded trailer", `0\r\nA: b\r\n`, ` c\r\n\r\n`],
+      ["a Content-Length in a trailer", `0\r\n`, `Content-Length: 2\r\n\r\n`],
+      ["a Content-Length with a blank before its colon in a trailer", `0\r\n`, `Content-Length : 2\r\n\r\n`],
+      ["a Set-Cookie in a trailer", `0\r\n`, `Set-Cookie: a=b\r\n\r\n`],
+      ["a NUL in a trailer", `0\r\n`, `A: \0\r\n\r\n`],
+      ["a NUL in a trailer whose line has no end", `0\r\n`, `A: \0`],
+      ["a bare carriage return in a trailer", `0\r\n`, `A: b\rSet-Cookie: c=d\r\n\r\n`],
+      ["a bare line feed in a trailer", `0\r\n`, `A: b\nSet-Cookie: c=d\r\n\r\n`],
+      ["an answer behind a bare carriage return", `0\r\n`, `\rHTTP/1.0 200 OK\r\r`],
+      ["an answer behind a bare line feed", `0\r\n`, `\nHTTP/1.0 200 OK\n\n`],
+      ["an answer in place of a trailer", `0\r\n`, `HTTP/1.1 200 OK\r\n\r\n`],
+      ["a trailer without a colon", `0\r\n`, `A\r\n\r\n`],
+      ["trailers of more than 8 KiB", `0\r\n`, `A: ${"a".repeat(9000)}\r\n\r\n`],
+    ] as const
+  ).map(([what, fine, rest]) =>
+    talk(
+      CHUNKS,
+      `${what} is cut off, and nothing of it goes on`,
+      clientSends(ASK),
+      appGets(forwarded(ASK)),
+      appSends(chunks("1\r\n!\r\n")),
+      clientGets(`${ok(CHUNKED, VIA)}1\r\n!\r\n`),
+      appSends(fine),
+      clientGets(fine),
+      appSends(rest),
+      appSeesClose,
+      clientSeesReset,
+    ),
+  ),
+  answered(
+    CHUNKS,
+    "blanks before the colon of a trailer are taken out",
+    chunks(`2\r\nok\r\n0\r\nA: 1\r\nX-Sum : 1\r\nY\t :2\r\nZ: 3\r\n\r\n`),
+    `${ok(CHUNKED, VIA)}2\r\nok\r\n0\r\nA: 1\r\nX-Sum: 1\r\nY:2\r\nZ: 3\r\n\r\n`,
+  ),
+  talk(
+    CHUNKS,
+    "a trailer waits for the end of its line, whole lines before it do not",
+    clientSends(ASK),
+    appGets(forwarded(ASK)),
+    appSends(chunks("2\r\nok\r\n0\r\nA: b\r\nC: d")),
+    clientGets(`${ok(CHUNKED, VIA)}2\r\nok\r\n0\r\nA: b\r\n`),
+    appSends("e\r"),
+    appSends("\nF: g\r\n\r"),
+    clientGets("C: de\r\nF: g\r\n"),
+    appSends("\n"),
+    clientGets("\r\n"),
+    nextIsServed("kept"),
+  ),
+  cutOff(
+    CHUNKS,
+    "a close within a trailer line is cut off",
+    chunks("0\r\nA: b"),
+    `${ok(CHUNKED, VIA)}0\r\n`,
+    "",
+    "end",
   ),
   cutOff(
     CHUNKS,
