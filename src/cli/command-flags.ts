@@ -13,6 +13,7 @@ export interface NodeFlags {
   readonly adminTokenFile?: string;
   readonly logLevel?: string;
   readonly logFormat?: string;
+  readonly drainDelay?: string;
   readonly drainTimeout?: string;
   readonly stateFolder?: string;
 }

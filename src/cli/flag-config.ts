@@ -108,7 +108,7 @@ function nodeSections(flags: NodeFlags): Record<string, Record<string, unknown>>
     throw new PolarityError("USAGE", "--admin-token-file needs --admin");
   }
   return {
-    node: { name: flags.name, drainTimeout: flags.drainTimeout },
+    node: { name: flags.name, drainDelay: flags.drainDelay, drainTimeout: flags.drainTimeout },
     log: { level: flags.logLevel, format: flags.logFormat },
     ...(flags.stateFolder === undefined ? {} : { state: { folder: resolve(flags.stateFolder) } }),
     ...(admin === undefined ? {} : { admin: { url: admin, tokenFile: adminTokenFile } }),
@@ -186,6 +186,7 @@ const FLAGS: readonly (readonly [RegExp, string])[] = [
   [/^admin/, "--admin"],
   [/^state/, "--state-folder"],
   [/^node\.name/, "--name"],
+  [/^node\.drainDelay/, "--drain-delay"],
   [/^node\.drainTimeout/, "--drain-timeout"],
 ];
 

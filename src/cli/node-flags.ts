@@ -13,6 +13,13 @@ export function addNodeFlags(command: Command): Command {
     .addOption(valueFlag("--admin-token-file <path>", "the admin API's bearer token", text))
     .addOption(valueFlag("--state-folder <path>", "where services registered with --keep are written", text))
     .addOption(
+      valueFlag(
+        "--drain-delay <duration>",
+        "how long to go on taking clients when stopping, while /readyz answers 503 (0s)",
+        durationText,
+      ),
+    )
+    .addOption(
       valueFlag("--drain-timeout <duration>", "how long to wait for work under way when stopping (30s)", durationText),
     )
     .addOption(

@@ -123,8 +123,8 @@ class NodeRunner {
     if (this.#code !== undefined) process.exit(this.#code);
     const request = this.#stops.receive(signal);
     if (request === "first") {
-      const { drainTimeoutMs } = this.#config.node;
-      this.#logger.info({ drainTimeoutMs }, `draining for at most ${drainTimeoutMs} ms; a second signal stops at once`);
+      const { drainMsMax } = this.#node;
+      this.#logger.info({ drainMsMax }, `draining for at most ${drainMsMax} ms; a second signal stops at once`);
       if (this.#started) void this.#drain();
     } else if (request === "second" && signal !== undefined) {
       this.#logger.warn({ signal }, "stopped by a second signal, work under way is cut off");
@@ -134,7 +134,7 @@ class NodeRunner {
 
   async #drain(): Promise<void> {
     // The node keeps the deadline itself; this one only stops a stuck drain from keeping the process.
-    const late = delay(this.#config.node.drainTimeoutMs + DRAIN_GRACE_MS, { cutOff: 1 }, { ref: false });
+    const late = delay(this.#node.drainMsMax + DRAIN_GRACE_MS, { cutOff: 1 }, { ref: false });
     try {
       const { cutOff } = await Promise.race([this.#node.finish(), late]);
       if (cutOff > 0) this.#logger.warn({ cutOff }, `stopped with work cut off: ${cutOff}`);

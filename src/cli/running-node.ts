@@ -77,6 +77,10 @@ export class RunningNode implements AdminSource {
     return this.#node.drain();
   }
 
+  get drainMsMax(): number {
+    return this.#node.drainMsMax;
+  }
+
   async stop(): Promise<void> {
     await this.#node.stop();
     await this.#admin?.close();

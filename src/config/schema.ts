@@ -54,14 +54,31 @@ function nodeSection() {
         "The node's name: how others reach its services (`name.service`), and what logs call it. By default the host's name.",
       ),
     ),
+    readyTimeout: duration({
+      min: "0s",
+      max: "1h",
+      byDefault: "10s",
+      help: "How long a node that has just started answers 503 at `/readyz` while a service that its listeners name is offered by nobody yet.",
+    }),
+    drainDelay: duration({
+      min: "0s",
+      max: "1h",
+      byDefault: "0s",
+      help: "How long a stopping node goes on taking clients while `/readyz` already answers 503, so that balancers can turn away first.",
+    }),
     drainTimeout: duration({
       min: "0s",
       max: "24h",
       byDefault: "30s",
-      help: "How long a stopping node waits for work under way before it cuts it off.",
+      help: "How long a stopping node waits for work under way before it cuts it off. It begins after `drainDelay`.",
     }),
   })
-    .transform(({ name, drainTimeout }) => ({ name, drainTimeoutMs: drainTimeout }))
+    .transform(({ name, readyTimeout, drainDelay, drainTimeout }) => ({
+      name,
+      readyTimeoutMs: readyTimeout,
+      drainDelayMs: drainDelay,
+      drainTimeoutMs: drainTimeout,
+    }))
     .prefault({})
     .describe("Who this node is.");
 }

@@ -161,6 +161,11 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     ];
   }
 
+  windDown(): void {
+    this.#draining = true;
+    for (const connection of this.#connections) connection.windDown();
+  }
+
   drain(): void {
     this.#draining = true;
     void this.#server?.close();

@@ -122,17 +122,26 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
 
   /** Tells the client to take its next requests elsewhere; those on their way are still answered, or it hears that they are not. */
   closeIfIdle(): void {
-    if (this.#closing || this.#over) return;
-    this.#closing = true;
-    this.#deadline = this.host.context.clock.now() + this.host.limits.headTimeoutMs;
-    if (this.#session.destroyed) return;
-    if (this.#requests.size === 0) {
-      this.#sayGoodbye();
+    if (this.#over) return;
+    if (this.#requests.size > 0) {
+      this.windDown();
       return;
     }
+    this.#beginClosing();
+    this.#sayGoodbye();
+  }
+
+  /** GOAWAY first with the highest id, so that no request on its way is lost; the end follows once the client knows (RFC 9113 §6.8). */
+  windDown(): void {
+    if (this.#closing || this.#over) return;
+    this.#beginClosing();
+    if (this.#session.destroyed) return;
     this.#session.goaway(NO_ERROR, STREAM_ID_MAX);
-    // Once it has answered, all that it sent before it knew is here (RFC 9113 §6.8).
-    this.#session.ping(() => this.#session.close());
+    // Once the client has answered, all that it sent before it knew is here.
+    this.#session.ping(() => {
+      if (this.#requests.size === 0) this.#sayGoodbye();
+      else this.#session.close();
+    });
   }
 
   abort(error: PolarityError): void {
@@ -168,6 +177,7 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     if (answered) this.#allowance.answered();
     if (this.#requests.size > 0) return;
     if (this.#closing) this.#sayGoodbye();
+    else if (this.host.draining) this.windDown();
     else this.#deadline = this.#now + this.host.limits.idleTimeoutMs;
   }
 
@@ -262,6 +272,11 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     setImmediate(() => {
       if (this.#requests.size === 0 && !this.#session.destroyed) this.#session.destroy();
     });
+  }
+
+  #beginClosing(): void {
+    this.#closing = true;
+    this.#deadline = this.#now + this.host.limits.headTimeoutMs;
   }
 
   #destroy(): void {

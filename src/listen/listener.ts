@@ -49,6 +49,8 @@ export interface Listener {
   readonly connectionsOpen: number;
   readonly sessionsActive: number;
   sessions(max: number): ActiveSession[];
+  /** New clients are still let in, but each answer ends its connection, so that clients move elsewhere in their own time. */
+  windDown(): void;
   /** Accepts no more; idle connections close now, busy ones when their work is done. */
   drain(): void;
   /** Ends everything now; returns how many sessions that cut off. */

@@ -101,6 +101,9 @@ export class TcpListener implements Listener {
     });
   }
 
+  /** A raw connection can be told nothing. */
+  windDown(): void {}
+
   drain(): void {
     void this.#server?.close();
     this.#admission.close();

@@ -101,6 +101,9 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
     return [...this.#sessions.keys().take(max)].map(activeSession);
   }
 
+  /** Datagrams can be told nothing. */
+  windDown(): void {}
+
   /** Begins no associations any more; those under way go on, and end when they fall silent. */
   drain(): void {
     this.#draining = true;

@@ -90,6 +90,10 @@ export class ListenerSet {
     this.#undeclareRest();
   }
 
+  windDown(): void {
+    for (const listener of this.all) listener.windDown();
+  }
+
   drain(): void {
     for (const listener of this.all) listener.drain();
   }

@@ -23,6 +23,7 @@ import { Alarm } from "./alarm.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { Analyses } from "./analyses.ts";
 import { changedParts } from "./config-key.ts";
+import { FirstOffers } from "./first-offers.ts";
 import { IdleWaits } from "./idle-waits.ts";
 import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
@@ -53,6 +54,8 @@ export interface PolarityNode {
   start(): Promise<void>;
   /** Ends in order within the configured time; `cutOff` is how much work had to be cut off. */
   drain(): Promise<{ readonly cutOff: number }>;
+  /** How long a drain takes at most, by the configuration in force. */
+  readonly drainMsMax: number;
   /** Ends now. Idempotent. */
   stop(): Promise<void>;
   /** Takes another configuration; on an error the old one stays. The node's name cannot change. */
@@ -116,6 +119,7 @@ class Node implements PolarityNode, ExchangeContext {
   #ticking: NodeJS.Timeout | undefined;
   #draining: Promise<{ cutOff: number }> | undefined;
   readonly #waits = new IdleWaits();
+  readonly #firstOffers: FirstOffers;
 
   constructor(config: NodeConfig, { logger, clock, version, observer, resolve }: NodeEnvironment) {
     const instance = randomUUID();
@@ -134,6 +138,7 @@ class Node implements PolarityNode, ExchangeContext {
       clock,
       limits: { ...REGISTRY_LIMITS, offersPerUpstreamMax: config.limits.offersPerLinkMax },
     });
+    this.#firstOffers = new FirstOffers(this.registry, config.listeners, this.#startedAt + config.node.readyTimeoutMs);
     // Before whoever wakes requests at a change.
     this.registry.watch(() => {
       this.#noConnector = undefined;
@@ -244,6 +249,11 @@ class Node implements PolarityNode, ExchangeContext {
     if (this.#state === "starting") this.#state = "ready";
   }
 
+  get drainMsMax(): number {
+    const { drainDelayMs, drainTimeoutMs } = this.#config.node;
+    return drainDelayMs + drainTimeoutMs;
+  }
+
   drain(): Promise<{ cutOff: number }> {
     this.#draining ??= this.#drain();
     return this.#draining;
@@ -302,8 +312,9 @@ class Node implements PolarityNode, ExchangeContext {
   }
 
   readiness(): Readiness {
-    const ready = this.#state === "ready";
-    return { ready, reasons: ready ? [] : [`the node is ${this.#state}`] };
+    if (this.#state !== "ready") return { ready: false, reasons: [`the node is ${this.#state}`] };
+    const missing = this.#firstOffers.missing(this.clock.now());
+    return { ready: missing.length === 0, reasons: missing.map(nobodyYet) };
   }
 
   open(service: string, node: string | undefined, waitMs: number): Promise<ByteStream> {
@@ -334,6 +345,9 @@ class Node implements PolarityNode, ExchangeContext {
   async #drain(): Promise<{ cutOff: number }> {
     if (this.#state === "stopped") return { cutOff: 0 };
     this.#state = "draining";
+    await this.#windDown();
+    // What stops the node meanwhile has ended all of this.
+    if (this.#stopped) return { cutOff: 0 };
     const { drainTimeoutMs } = this.#config.node;
     const late = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => late.resolve(false), drainTimeoutMs);
@@ -344,6 +358,20 @@ class Node implements PolarityNode, ExchangeContext {
       inTime ? "the node was drained" : `not done within ${drainTimeoutMs} ms of draining`,
     );
     return { cutOff: inTime ? 0 : cutOff };
+  }
+
+  get #stopped(): boolean {
+    return this.#state === "stopped";
+  }
+
+  /** `/readyz` says no already, while whoever sends clients here may take `drainDelay` to notice. */
+  async #windDown(): Promise<void> {
+    const { drainDelayMs } = this.#config.node;
+    // Nobody is sent to a node that only dials.
+    if (drainDelayMs === 0 || this.#listeners.open.length + this.#config.links.accept.length === 0) return;
+    const until = this.clock.now() + drainDelayMs;
+    this.#listeners.windDown();
+    await this.#waits.until(() => this.clock.now() >= until);
   }
 
   async #drainInOrder(): Promise<void> {
@@ -401,4 +429,9 @@ class Node implements PolarityNode, ExchangeContext {
     this.#log.quiet.tick();
     this.#waits.look();
   }
+}
+
+function nobodyYet(service: string): string {
+  const what = service === "*" ? "any service" : `service "${service}"`;
+  return `the node has just started, and nobody offers ${what} yet`;
 }
