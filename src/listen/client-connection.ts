@@ -11,8 +11,8 @@ export interface ClientConnection {
   /** What of them is with a service. */
   exchanges(): Iterable<HttpExchange>;
   sessions(): Iterable<ActiveSession>;
-  /** The connection takes no requests beyond those on their way, as far as its protocol can say so before an answer does. */
-  windDown(): void;
+  /** Asks the client to take its next requests elsewhere. HTTP/1.1 lacks it: there an answer says `Connection: close`. */
+  windDown?(): void;
   /** The listener drains: it closes now when idle, else when the requests under way are answered. */
   closeIfIdle(): void;
   abort(error: PolarityError): void;

@@ -82,9 +82,6 @@ export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, 
     if (this.exchange !== undefined) yield exchangeSession(this.#id, this.client, this.exchange, bytesIn, bytesOut);
   }
 
-  /** HTTP/1.1 says it with an answer: `Connection: close`, as the host is draining. */
-  windDown(): void {}
-
   /** An idle connection closes now; a busy one does when it has answered, as the host is draining. */
   closeIfIdle(): void {
     if (this.#phase === "head" && !this.#intake.headStarted) this.#linger();

@@ -163,7 +163,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
 
   windDown(): void {
     this.#draining = true;
-    for (const connection of this.#connections) connection.windDown();
+    for (const connection of this.#connections) connection.windDown?.();
   }
 
   drain(): void {

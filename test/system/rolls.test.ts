@@ -28,10 +28,14 @@ async function freePorts(): Promise<Ports> {
 async function startRouterProcess(t: TestContext, ports: Ports, drainDelay: string): Promise<PolarityProcess> {
   const router = new PolarityProcess(t, [
     "router",
-    ...["--link", `tcp://127.0.0.1:${ports.link}`],
-    ...["--listen", `http://127.0.0.1:${ports.clients}=web`],
-    ...["--admin", `http://127.0.0.1:${ports.admin}`],
-    ...["--drain-delay", drainDelay],
+    "--link",
+    `tcp://127.0.0.1:${ports.link}`,
+    "--listen",
+    `http://127.0.0.1:${ports.clients}=web`,
+    "--admin",
+    `http://127.0.0.1:${ports.admin}`,
+    "--drain-delay",
+    drainDelay,
   ]);
   await router.ready();
   return router;
