@@ -304,8 +304,8 @@ export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, 
     } else if (this.#phase === "body") {
       this.#enter("discard");
       this.#deadline = this.#host.context.clock.now() + LINGER_MS;
-      this.#intake.giveCredit();
       if (this.#intake.bodyComplete) this.#nextRequest();
+      else this.#intake.giveCredit();
     } else {
       this.#nextRequest();
     }
@@ -328,6 +328,8 @@ export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, 
   }
 
   #nextRequest(): void {
+    // What the service did not take of the last request has no reader any more.
+    this.#intake.giveCredit();
     this.#deadline = this.#host.context.clock.now() + this.#host.limits.idleTimeoutMs;
     // Whoever asks without reading the answers would otherwise have all of them kept here.
     this.#awaitsReader = this.#stream.full;

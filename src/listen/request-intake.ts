@@ -6,6 +6,7 @@
  */
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
+import { NOTHING_OWED } from "../base/owed-credit.ts";
 import { BodyReader } from "../http/body-framing.ts";
 import { HeadCollector } from "../http/head-collector.ts";
 import { HttpProblem } from "../http/http-problem.ts";
@@ -47,7 +48,7 @@ export class RequestIntake {
   /** Bytes after the present request, kept in order until it is answered. */
   #held: Buffer[] | undefined;
   #processing = false;
-  #owed = 0;
+  #owed = NOTHING_OWED;
   #discardedBytes = 0;
 
   constructor(host: IntakeHost, stream: ByteStream, limits: RequestLimits) {
@@ -89,7 +90,7 @@ export class RequestIntake {
 
   /** Bytes are with a service that has no room for more. */
   get owing(): boolean {
-    return this.#owed > 0;
+    return this.#owed.bytes > 0;
   }
 
   receive(chunk: Buffer): void {
@@ -108,14 +109,12 @@ export class RequestIntake {
   }
 
   giveCredit(): void {
-    const owed = this.#owed;
-    this.#owed = 0;
-    if (owed > 0) this.#stream.consumed(owed);
+    this.#owed.settle();
   }
 
   /** Held bytes have no taker any more; their credit is owed. */
   dropHeld(): void {
-    for (const chunk of this.#held ?? []) this.#owed += chunk.length;
+    for (const chunk of this.#held ?? []) this.#owe(chunk.length);
     this.#held = undefined;
   }
 
@@ -203,6 +202,10 @@ export class RequestIntake {
   /** `bytes`: how many of the client's this settles, whether they go on now or are kept for the end of their line. */
   #pass(chunk: Buffer, bytes: number): void {
     if (chunk.length === 0 || this.#host.body(chunk)) this.#stream.consumed(bytes);
-    else this.#owed += bytes;
+    else this.#owe(bytes);
+  }
+
+  #owe(bytes: number): void {
+    this.#owed = this.#owed.plus(this.#stream, bytes);
   }
 }

@@ -7,6 +7,7 @@
 import { Duplex } from "node:stream";
 import { type ByteSink, type ByteStream, DiscardSink } from "../base/byte-stream.ts";
 import { type ErrorCode, PolarityError } from "../base/errors.ts";
+import { NOTHING_OWED } from "../base/owed-credit.ts";
 
 /**
  * A stream to or from a service. `end()` half-closes and reading goes on; `destroy()` resets both ways, unless both sides had
@@ -65,7 +66,7 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   /** A write or the end, which waits for the stream to be there or to have room. */
   #waiting: (() => void) | undefined;
   #used = false;
-  #owed = 0;
+  #owed = NOTHING_OWED;
   #reset = false;
   #peerEnded = false;
   #holdsEnd: boolean;
@@ -130,9 +131,7 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   }
 
   override _read(): void {
-    const owed = this.#owed;
-    this.#owed = 0;
-    if (owed > 0) this.#stream?.consumed(owed);
+    this.#owed.settle();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -215,8 +214,10 @@ export class StreamDuplex extends Duplex implements ServiceStream {
     if (this.destroyed) return;
     this.#timer?.refresh();
     const stays = this.push(Buffer.from(chunk));
-    if (stays) this.#stream?.consumed(chunk.length);
-    else this.#owed += chunk.length;
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    if (stays) stream.consumed(chunk.length);
+    else this.#owed = this.#owed.plus(stream, chunk.length);
   }
 
   #opened(): void {

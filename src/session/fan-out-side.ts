@@ -1,6 +1,7 @@
 /** One server of a one-to-N session: what it was sent, what it said, and the sink through which its session hears it. */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
+import { NOTHING_OWED } from "../base/owed-credit.ts";
 import type { LogRecord } from "./fan-out-log.ts";
 import { nextSideState, type SideEvent, type SideState } from "./fan-out-states.ts";
 
@@ -44,7 +45,7 @@ export class FanOutSide implements ByteSink {
   written = 0;
   taken = 0;
   /** Credit owed for what the client has not taken. */
-  owedBytes = 0;
+  owed = NOTHING_OWED;
   bytesOut = 0;
   firstByteMs: number | undefined;
   latched = false;

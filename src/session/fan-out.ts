@@ -172,9 +172,7 @@ export class FanOut implements ByteSink, FanOutSideHost {
   drain(): void {
     for (const side of this.#owing) {
       this.#owing.delete(side);
-      const owed = side.owedBytes;
-      side.owedBytes = 0;
-      side.stream.consumed(owed);
+      side.owed.settle();
     }
   }
 
@@ -191,7 +189,7 @@ export class FanOut implements ByteSink, FanOutSideHost {
       side.stream.consumed(chunk.length);
       return;
     }
-    side.owedBytes += chunk.length;
+    side.owed = side.owed.plus(side.stream, chunk.length);
     this.#owing.add(side);
   }
 

@@ -8,6 +8,7 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import { NOTHING_OWED } from "../base/owed-credit.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { BodyReader } from "../http/body-framing.ts";
 import { HttpProblem } from "../http/http-problem.ts";
@@ -45,7 +46,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   /** Bytes came back on the present stream: from then on nothing is tried again. */
   #answered = false;
   #interimPassed = false;
-  #owedToStream = 0;
+  #owedToStream = NOTHING_OWED;
   #status = 0;
   #timeout: AnswerTimeout | undefined;
   #hedge: Hedge | undefined;
@@ -115,9 +116,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
 
   /** The client took what `response` or `responseBody` returned false for. */
   responseDrained(): void {
-    const owed = this.#owedToStream;
-    this.#owedToStream = 0;
-    if (owed > 0) this.#stream?.consumed(owed);
+    this.#owedToStream.settle();
   }
 
   /** The client is gone, or broke its request: the far side is told by a reset. The host hears nothing. */
@@ -144,7 +143,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   // ── Stallable ──
 
   get heldByClient(): boolean {
-    return this.#owedToStream > 0;
+    return this.#owedToStream.bytes > 0;
   }
 
   stalled(timeoutMs: number): void {
@@ -284,8 +283,7 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
       // Which of several offers will serve is not known yet, so that none of them speaks to the client.
       if (!this.#hedges()) this.#interimPassed = true;
       // An app may send any number of these: a client that does not read must hold it back.
-      if (this.#hedges() || this.#host.interim(head)) this.#stream?.consumed(taken);
-      else this.#owedToStream += taken;
+      this.#credit(this.#hedges() || this.#host.interim(head), taken);
       if (rest.length === 0 || this.over) return;
       bytes = rest;
     }
@@ -353,8 +351,12 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   #passed(room: boolean, bytes: number): void {
     if (this.#stallWatch !== undefined) this.#stallWatch.moved = true;
     this.#seeker.bytesOut(bytes);
+    this.#credit(room, bytes);
+  }
+
+  #credit(room: boolean, bytes: number): void {
     if (room) this.#stream?.consumed(bytes);
-    else this.#owedToStream += bytes;
+    else if (this.#stream !== undefined) this.#owedToStream = this.#owedToStream.plus(this.#stream, bytes);
   }
 
   #refuse(problem: HttpProblem): void {

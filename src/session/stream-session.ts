@@ -7,6 +7,7 @@
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { FanOutChoice } from "../base/fan-out-policy.ts";
+import { NOTHING_OWED } from "../base/owed-credit.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { Offer } from "../registry/offer.ts";
 import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";
@@ -49,8 +50,8 @@ export class StreamSession implements OfferSought {
   #finished = false;
   #opened = false;
   /** Credit owed to each side for bytes that the other has not taken yet. */
-  #owedToClient = 0;
-  #owedToService = 0;
+  #owedToClient = NOTHING_OWED;
+  #owedToService = NOTHING_OWED;
   bytesIn = 0;
   bytesOut = 0;
 
@@ -172,12 +173,12 @@ export class StreamSession implements OfferSought {
     const service = this.#service;
     if (service === undefined) {
       this.#replay.pushUnsent(chunk);
-      this.#owedToClient += chunk.length;
+      this.#owedToClient = this.#owedToClient.plus(this.#client, chunk.length);
       return;
     }
     if (!this.#answered) this.#replay.pushSent(chunk);
     if (service.write(chunk)) this.#client.consumed(chunk.length);
-    else this.#owedToClient += chunk.length;
+    else this.#owedToClient = this.#owedToClient.plus(this.#client, chunk.length);
   }
 
   clientEnded(): void {
@@ -192,9 +193,7 @@ export class StreamSession implements OfferSought {
   }
 
   clientDrained(): void {
-    const owed = this.#owedToService;
-    this.#owedToService = 0;
-    if (owed > 0) this.#service?.consumed(owed);
+    this.#owedToService.settle();
   }
 
   // ── the service's side ──
@@ -208,8 +207,11 @@ export class StreamSession implements OfferSought {
   serviceData(chunk: Buffer): void {
     if (!this.#answered) this.#firstAnswer();
     this.#countOut(chunk.length);
-    if (this.#client.write(chunk)) this.#service?.consumed(chunk.length);
-    else this.#owedToService += chunk.length;
+    const room = this.#client.write(chunk);
+    const service = this.#service;
+    if (service === undefined) return;
+    if (room) service.consumed(chunk.length);
+    else this.#owedToService = this.#owedToService.plus(service, chunk.length);
   }
 
   serviceEnded(): void {
@@ -232,9 +234,7 @@ export class StreamSession implements OfferSought {
   }
 
   serviceDrained(): void {
-    const owed = this.#owedToClient;
-    this.#owedToClient = 0;
-    if (owed > 0) this.#client.consumed(owed);
+    this.#owedToClient.settle();
   }
 
   /** Raw bytes cannot be asked again. A relayed HTTP request can, if it is safe and all of it is here. */

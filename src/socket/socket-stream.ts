@@ -95,6 +95,11 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
     return this.bytesOut - this.#writer.waitingBytes;
   }
 
+  /** Delivered, and not paid for. Whoever gives the stream to another user owes nothing: it would be paused for ever. */
+  get unconsumedBytes(): number {
+    return this.#unconsumedBytes;
+  }
+
   get readEnded(): boolean {
     return this.#readEnded;
   }

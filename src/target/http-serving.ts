@@ -7,6 +7,7 @@
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { DiscardSink } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import { NOTHING_OWED } from "../base/owed-credit.ts";
 import { BodyReader } from "../http/body-framing.ts";
 import { HeadCollector } from "../http/head-collector.ts";
 import { HttpProblem } from "../http/http-problem.ts";
@@ -42,8 +43,8 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   /** The body so far, while a connection that turns out closed may be replaced. */
   #replay: ReplayBuffer | undefined;
   #answered = false;
-  #owedToStream = 0;
-  #owedToApp = 0;
+  #owedToStream = NOTHING_OWED;
+  #owedToApp = NOTHING_OWED;
   #appEnded = false;
   #streamEnded = false;
   #deadline = Number.POSITIVE_INFINITY;
@@ -72,7 +73,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     const { responseTimeoutMs, stallTimeoutMs } = this.#target.options;
     if (this.#response === "body") {
       // A client that does not read holds the app back, so that its silence is no fault.
-      if (!this.#moved && this.#owedToApp === 0) {
+      if (!this.#moved && this.#owedToApp.bytes === 0) {
         this.#refuse(
           new PolarityError("TARGET_STALLED", `${this.#who} sent no more of its answer for ${stallTimeoutMs} ms`),
         );
@@ -132,9 +133,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   }
 
   drain(): void {
-    const owed = this.#owedToApp;
-    this.#owedToApp = 0;
-    if (owed > 0) this.#app?.stream.consumed(owed);
+    this.#owedToApp.settle();
   }
 
   // ── AppUser: the response ──
@@ -163,7 +162,8 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     } else if (this.#response === "body" && this.#responseReader.mayEnd) {
       this.#complete(false);
     } else {
-      this.#appFailed(new PolarityError("TARGET_FAILED", `${this.#who} closed the connection ${this.#where}`));
+      const where = this.#answered ? "in the middle of its answer" : "without an answer";
+      this.#appFailed(new PolarityError("TARGET_FAILED", `${this.#who} closed the connection ${where}`));
     }
   }
 
@@ -172,9 +172,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   }
 
   appDrained(): void {
-    const owed = this.#owedToStream;
-    this.#owedToStream = 0;
-    if (owed > 0) this.#stream.consumed(owed);
+    this.#owedToStream.settle();
   }
 
   // ── request in ──
@@ -231,7 +229,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   /** `bytes`: how many of the stream's this settles. */
   #toApp(chunk: Buffer, bytes = chunk.length): void {
     if (chunk.length === 0 || this.#app === undefined || this.#app.stream.write(chunk)) this.#stream.consumed(bytes);
-    else this.#owedToStream += bytes;
+    else this.#owedToStream = this.#owedToStream.plus(this.#stream, bytes);
   }
 
   #use(app: AppConnection): void {
@@ -266,8 +264,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
       const taken = bytes.length - rest.length;
       this.#deadline = this.#target.context.clock.now() + this.#target.options.responseTimeoutMs;
       // An app may send any number of these: they are held back like a body.
-      if (this.#stream.writeLatin1(text)) this.#app?.stream.consumed(taken);
-      else this.#owedToApp += taken;
+      this.#passedToStream(this.#stream.writeLatin1(text), taken);
       if (rest.length === 0 || this.#response === "over") return;
       bytes = rest;
     }
@@ -314,14 +311,20 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
   }
 
   #toStream(chunk: Buffer, bytes: number): void {
-    if (chunk.length === 0 || this.#stream.write(chunk)) this.#app?.stream.consumed(bytes);
-    else this.#owedToApp += bytes;
+    this.#passedToStream(chunk.length === 0 || this.#stream.write(chunk), bytes);
+  }
+
+  #passedToStream(room: boolean, bytes: number): void {
+    if (room) this.#app?.stream.consumed(bytes);
+    else if (this.#app !== undefined) this.#owedToApp = this.#owedToApp.plus(this.#app.stream, bytes);
   }
 
   /** The response has been passed on whole. `clean`: nothing came behind it, so the connection can be trusted again. */
   #complete(clean: boolean): void {
     const asked = this.#request === "complete" && !this.#tunnelBegunEarly;
-    const reusable = clean && asked && this.#responseHead!.keepAlive && !this.#appEnded;
+    // An app that answered before it has read all may never read the rest, nor a request behind it.
+    const taken = asked && this.#app?.stream.waiting === false;
+    const reusable = clean && taken && this.#responseHead!.keepAlive && !this.#appEnded;
     this.#stream.end();
     // An early response: whatever is left of the request has no reader.
     if (!this.#streamEnded) this.#stream.sink = new DiscardSink(this.#stream);
@@ -370,8 +373,9 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     if (this.#response === "over") return;
     this.#response = "over";
     this.#replay = undefined;
-    // What the opener has not taken waits in its own stream. The next exchange on the connection must not wait for it.
-    if (reusable) this.drain();
+    // What the opener has not taken waits in its own stream, and what the app has not taken of the request has no reader.
+    this.#owedToApp.settle();
+    this.#owedToStream.settle();
     const app = this.#app;
     this.#app = undefined;
     if (app !== undefined) {
@@ -384,15 +388,11 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
 
   /** It is the client that keeps us waiting, not the app. */
   #awaitsBody(): boolean {
-    return this.#owedToStream === 0 && !this.#head!.expectsContinue;
+    return this.#owedToStream.bytes === 0 && !this.#head!.expectsContinue;
   }
 
   get #who(): string {
     return `the app ${this.#target.url}`;
-  }
-
-  get #where(): string {
-    return this.#answered ? "in the middle of its answer" : "without an answer";
   }
 }
 

@@ -7,6 +7,7 @@
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { DiscardSink } from "../base/byte-stream.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { NOTHING_OWED } from "../base/owed-credit.ts";
 import { BodyReader, ChunkedDecoder } from "../http/body-framing.ts";
 import { HeadCollector } from "../http/head-collector.ts";
 import { requestFields, responseHeadText } from "../http/http2-app-heads.ts";
@@ -50,7 +51,7 @@ export class Http2Serving implements ByteSink, HttpUnderWay, AppCallUser {
   /** Of an answer with a length. */
   #remaining = 0;
   #trailers = "";
-  #owedToStream = 0;
+  #owedToStream = NOTHING_OWED;
   #over = false;
   #answered = false;
   #held = false;
@@ -76,7 +77,7 @@ export class Http2Serving implements ByteSink, HttpUnderWay, AppCallUser {
     this.#moved = false;
     this.#deadline = now + (this.#answered ? stallTimeoutMs : responseTimeoutMs);
     // Whoever is held back by the other side is silent without fault.
-    const excused = this.#answered ? this.#held : !this.#requestEnded && this.#owedToStream === 0;
+    const excused = this.#answered ? this.#held : !this.#requestEnded && this.#owedToStream.bytes === 0;
     if (moved || excused) return;
     this.#refuse(
       this.#answered
@@ -155,7 +156,7 @@ export class Http2Serving implements ByteSink, HttpUnderWay, AppCallUser {
       room = this.#call?.write(slice) ?? true;
     }
     if (room) this.#stream.consumed(taken);
-    else this.#owedToStream += taken;
+    else this.#owedToStream = this.#owedToStream.plus(this.#stream, taken);
     if (!source.done) return;
     this.#requestEnded = true;
     this.#deadline = this.#now + this.#target.options.responseTimeoutMs;
@@ -219,9 +220,7 @@ export class Http2Serving implements ByteSink, HttpUnderWay, AppCallUser {
   }
 
   callDrained(): void {
-    const owed = this.#owedToStream;
-    this.#owedToStream = 0;
-    if (owed > 0) this.#stream.consumed(owed);
+    this.#owedToStream.settle();
   }
 
   callBroken(call: AppCall, code: number): void {
@@ -284,6 +283,8 @@ export class Http2Serving implements ByteSink, HttpUnderWay, AppCallUser {
     if (this.#over) return;
     this.#over = true;
     this.#replay = undefined;
+    // An early answer: what the app has not taken of the request has no reader, and the rest must come to be dropped.
+    this.#owedToStream.settle();
     const call = this.#call;
     this.#call = undefined;
     if (call !== undefined) {

@@ -2,6 +2,7 @@
 import type { TargetAddress } from "../base/address.ts";
 import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
+import { NOTHING_OWED } from "../base/owed-credit.ts";
 import type { NameResolver } from "../socket/name-resolver.ts";
 import { SocketStream } from "../socket/socket-stream.ts";
 import { type ProxyProtocol, prefaceFor } from "./app-preface.ts";
@@ -125,7 +126,7 @@ class PipeSide implements ByteSink {
   readonly #to: ByteStream;
   readonly #ended: () => void;
   readonly #reset: (error: PolarityError) => void;
-  #owedBytes = 0;
+  #owed = NOTHING_OWED;
 
   constructor(from: ByteStream, to: ByteStream, ended: () => void, reset: (error: PolarityError) => void) {
     this.#from = from;
@@ -136,7 +137,7 @@ class PipeSide implements ByteSink {
 
   data(chunk: Buffer): void {
     if (this.#to.write(chunk)) this.#from.consumed(chunk.length);
-    else this.#owedBytes += chunk.length;
+    else this.#owed = this.#owed.plus(this.#from, chunk.length);
   }
 
   end(): void {
@@ -152,8 +153,6 @@ class PipeSide implements ByteSink {
   }
 
   returnCredit(): void {
-    const owed = this.#owedBytes;
-    this.#owedBytes = 0;
-    if (owed > 0) this.#from.consumed(owed);
+    this.#owed.settle();
   }
 }

@@ -192,8 +192,8 @@ export class FanOutWorld {
   /** All that streams and sides show; which server is which does not matter. */
   get picture(): string {
     const servers = this.servers.map((server, index) => {
-      const { state, written, taken, full, owedBytes, latched, reason } = this.sides[index]!;
-      return [server.picture, state, written, taken, full, owedBytes, latched, reason].join();
+      const { state, written, taken, full, owed, latched, reason } = this.sides[index]!;
+      return [server.picture, state, written, taken, full, owed.bytes, latched, reason].join();
     });
     return [this.client.picture, ...servers.toSorted(), this.fanOut.state, this.fanOut.admission].join(" ");
   }

@@ -135,6 +135,20 @@ test("a client that has not read its answer does not hold back the next request 
   }
 });
 
+test("a connection whose app has not taken the last request whole gets no other one", async (t) => {
+  const { open, exchange, target } = await setUp(t, (head, socket) => {
+    socket.write(OK);
+    if (head.startsWith("POST")) socket.pause();
+  });
+  const bytes = 16 * 1024 * 1024;
+  const upload = open().deliver(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n${"x".repeat(bytes)}`);
+  upload.deliverEnd();
+  await until("an early answer", () => upload.ended);
+  assert.equal(upload.owedBytes, 0, "what nobody reads is paid");
+  assert.match(await exchange(GET), /ok$/);
+  assert.equal(target.pool.open, 1);
+});
+
 test("one connection serves one exchange after another, the newest first, up to the number that is kept", async (t) => {
   const held: Socket[] = [];
   const { open, exchange, target } = await setUp(
