@@ -33,8 +33,9 @@ class PairEnd implements ByteStream {
     const peer = this.#peer;
     if (peer === undefined || this.#ended) return true;
     this.#inFlightBytes += chunk.length;
-    // Set before delivery: the reader may consume inside `data`.
-    this.#full = this.#inFlightBytes >= HIGH_WATER_BYTES;
+    // Set before delivery: the reader may consume inside `data`. A writer that was told to wait is owed a `drain`, even if it
+    // writes on while less is on the way.
+    if (this.#inFlightBytes >= HIGH_WATER_BYTES) this.#full = true;
     peer.sink.data(chunk);
     return !this.#full;
   }
