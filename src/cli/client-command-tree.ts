@@ -1,10 +1,10 @@
 /** The commands that talk to a running node through its admin API. */
 import type { Command } from "commander";
 import { Argument } from "commander";
-import { parse } from "yaml";
 import { parseTargetAddress } from "../base/address.ts";
 import { checkServiceName } from "../base/argument.ts";
 import { PolarityError } from "../base/errors.ts";
+import { readYaml, yamlInvalid, yamlValue } from "../config/yaml-text.ts";
 import type { ClientFlags, Finish, OutputFlags, RegisterFlags } from "./command-flags.ts";
 import { OUTPUT_FORMATS, RESOURCES } from "./client-output.ts";
 import type { Resource } from "./client-output.ts";
@@ -92,7 +92,9 @@ function labelArgument(value: string): readonly [string, string] {
 }
 
 function settingsArgument(value: string): Readonly<Record<string, unknown>> {
-  const settings: unknown = parse(value);
+  const yaml = readYaml(value, "settings");
+  if (yaml.faults.length > 0) throw yamlInvalid(yaml, yaml.faults);
+  const settings = yamlValue(yaml);
   if (typeof settings !== "object" || settings === null || Array.isArray(settings)) {
     throw new PolarityError("USAGE", "expected settings such as '{connectTimeout: 1s}'");
   }

@@ -91,7 +91,7 @@ test("each problem is one line with its place, and all are said at once", () => 
     [
       "controller",
       "[a\n[]\nx",
-      ["c.ini:1: expected [Name], not [a", "c.ini:2: expected [Name], not []", "c.ini:3: expected key=value, not x"],
+      ["c.ini:1: expected [Name]", "c.ini:2: expected [Name]", "c.ini:3: expected key=value"],
     ],
     [
       "controller",

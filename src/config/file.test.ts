@@ -92,7 +92,7 @@ test("each problem is one line with its place, its key and what was expected", (
   const cases: readonly (readonly [string, string])[] = [
     [
       "node: { name: a }\nlisteners:\n  - url: http://0.0.0.0:8001\n  - url:\n      8002\n",
-      "polarity.yaml:5:7: listeners[1].url: expected a URL such as http://0.0.0.0:8001",
+      "polarity.yaml:5:7: listeners[1].url: expected a URL such as http://0.0.0.0:8001: write :8002 for every interface or 127.0.0.1:8002 for this machine only (got 8002)",
     ],
     [`${LISTENER}listener: []\n`, "polarity.yaml:2:1: listener: unknown key; did you mean listeners?"],
     [
@@ -202,9 +202,28 @@ test("each problem is one line with its place, its key and what was expected", (
       "polarity.yaml:1:41: services.w.protocol: an http:// target speaks http/1.1; write tcp:// to pass raw bytes to http://127.0.0.1:1",
     ],
     [
-      "services: { w: { target: '1', labels: { zone: 5 } } }\n" + LISTENER,
+      "services: { w: { target: '1', labels: { zone: [5] } } }\n" + LISTENER,
       "polarity.yaml:1:47: services.w.labels.zone: expected text of at most 256 characters",
     ],
+    [
+      "services: { w: { target: ~ } }\n" + LISTENER,
+      "polarity.yaml:1:26: services.w.target: expected a URL such as http://127.0.0.1:3000",
+    ],
+    [
+      "x-a: &a { weight: 0 }\nservices: { w: { <<: *a, target: 1 } }\n" + LISTENER,
+      "polarity.yaml:1:19: services.w.weight: expected a whole number from 1 to 1000",
+    ],
+    [
+      "services: { x-w: { target: 1, x-b: 2, weigt: 3 } }\n" + LISTENER,
+      "polarity.yaml:1:39: services.x-w.weigt: unknown key; did you mean weight?",
+    ],
+    ["a: !S3cret b\n", "polarity.yaml:1:4: a tag (!) that is not known: put text that begins with ! in quotes"],
+    ["a: *S3cret\n", "polarity.yaml:1:4: an alias (*) of no anchor: put text that begins with * in quotes"],
+    [
+      "node: { name: ${NAME}, x: ${Y}, z: 1 }\nlog: { level: debug }\n",
+      'polarity.yaml:1:15: within { } and [ ] a variable goes in quotes: "${NAME}"',
+    ],
+    ["listeners: [${URL}]\n", 'polarity.yaml:1:13: within { } and [ ] a variable goes in quotes: "${NAME}"'],
     [
       "cluster: { name: prod }\n" + LISTENER,
       "polarity.yaml:1:10: cluster: not supported yet: leave the cluster section out",

@@ -6,14 +6,15 @@
 import { readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
-import type { Document, Node } from "yaml";
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
+import type { Document, Node, YAMLMap } from "yaml";
+import { isAlias, isMap, isNode, isScalar, isSeq, visit } from "yaml";
 import { PolarityError } from "../base/errors.ts";
 import { expandVariables, plainScalar } from "./expansion.ts";
 import type { NodeConfig } from "./node-config.ts";
 import type { ConfigPath, ConfigProblem } from "./problems.ts";
 import { configInvalid } from "./problems.ts";
 import { defaultNodeName, reasonOf, resolveConfig } from "./resolution.ts";
+import { isMergeKey, readYaml, type YamlFault, yamlInvalid, yamlValue } from "./yaml-text.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -53,23 +54,14 @@ export function parseConfig(
   text: string,
   { file, folder, environment, overrides = {} }: ParseOptions,
 ): { readonly config: NodeConfig; readonly warnings: readonly string[] } {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const position = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  const faults = [
-    ...document.errors.map(({ pos, message }) => ({ offset: pos[0], message: firstLine(message) })),
-    ...(document.errors.length > 0 ? [] : expand(document, environment)),
-  ];
-  if (faults.length > 0) {
-    const report = faults.map(({ offset, message }) => `${position(offset)}: ${message}`);
-    throw new PolarityError("CONFIG_INVALID", report.join("\n"));
-  }
-  const resolution = resolveConfig(override(document.toJS() ?? {}, overrides), {
+  const yaml = readYaml(text, file);
+  const { document } = yaml;
+  const faults = yaml.faults.length > 0 ? yaml.faults : expand(document, environment);
+  if (faults.length > 0) throw yamlInvalid(yaml, faults);
+  const resolution = resolveConfig(override(yamlValue(yaml) ?? {}, overrides), {
     folder,
     defaultName: defaultNodeName(),
+    written: (path) => writtenAt(document, path),
   });
   if (resolution.kind === "invalid") {
     const inOrder = resolution.problems
@@ -78,7 +70,7 @@ export function parseConfig(
     const offsets = new Map(inOrder.map(({ problem, offset }) => [problem, offset]));
     throw configInvalid(
       inOrder.map(({ problem }) => problem),
-      (problem) => position(offsets.get(problem) ?? 0),
+      (problem) => yaml.place(offsets.get(problem) ?? 0),
     );
   }
   const { config, warnings } = resolution;
@@ -129,14 +121,9 @@ function displayPath(absolute: string): string {
   return inside === "" || inside.startsWith("..") ? absolute : inside;
 }
 
-interface Fault {
-  readonly offset: number;
-  readonly message: string;
-}
-
 /** Replaces variables in every value (keys stay as they are); returns what could not be replaced. */
-function expand(document: Document, environment: Environment): Fault[] {
-  const faults: Fault[] = [];
+function expand(document: Document, environment: Environment): YamlFault[] {
+  const faults: YamlFault[] = [];
   visit(document, {
     Scalar: (key, node) => {
       if (key === "key" || typeof node.value !== "string") return;
@@ -144,6 +131,7 @@ function expand(document: Document, environment: Environment): Fault[] {
       if (expansion.kind === "problem") faults.push({ offset: node.range?.[0] ?? 0, message: expansion.message });
       if (expansion.kind !== "expanded") return;
       node.value = node.type === "PLAIN" ? plainScalar(expansion.text) : expansion.text;
+      node.source = expansion.text;
     },
   });
   return faults;
@@ -163,6 +151,17 @@ function offsetOf(document: Document, { path, atKey }: ConfigProblem): number {
   return offset;
 }
 
+/** What stands at `path` without quotes, where YAML made something else than text of it; undefined for anything else. */
+function writtenAt(document: Document, path: ConfigPath): string | undefined {
+  let node: Node | null = document.contents;
+  for (const key of path) node = step(document, node, key)?.value ?? null;
+  const scalar = isAlias(node) ? node.resolve(document) : node;
+  if (!isScalar(scalar) || scalar.type !== "PLAIN" || scalar.tag !== undefined) return undefined;
+  const { value, source } = scalar;
+  // Nothing at all, and YAML's sign for nothing, are nobody's name.
+  return typeof value === "string" || source === "" || source === "~" ? undefined : source;
+}
+
 function step(
   document: Document,
   node: Node | null,
@@ -178,14 +177,21 @@ function step(
     if (!isScalar(pair.key) || String(pair.key.value) !== String(key)) continue;
     return { key: pair.key, value: isNode(pair.value) ? pair.value : null };
   }
+  return stepMerged(document, target, key);
+}
+
+/** The same for a key that a merge key (`<<`) brings. */
+function stepMerged(document: Document, map: YAMLMap, key: ConfigPath[number]): ReturnType<typeof step> {
+  for (const pair of map.items) {
+    if (!isMergeKey(pair.key) || !isNode(pair.value)) continue;
+    for (const source of isSeq(pair.value) ? pair.value.items : [pair.value]) {
+      const found = isNode(source) ? step(document, source, key) : undefined;
+      if (found !== undefined) return found;
+    }
+  }
   return undefined;
 }
 
 function isIdle({ links, listeners, admin }: NodeConfig): boolean {
   return links.accept.length + links.dial.length + listeners.length === 0 && admin === undefined;
-}
-
-function firstLine(message: string): string {
-  const line = message.split("\n", 1)[0] ?? message;
-  return line.charAt(0).toLowerCase() + line.slice(1);
 }

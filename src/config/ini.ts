@@ -38,14 +38,14 @@ export function parseIni(text: string): IniFile {
     if (content === "") continue;
     if (content.startsWith("[")) {
       const name = /^\[([^[\]]+)\]$/.exec(content)?.[1]?.trim().toLowerCase();
-      if (name === undefined || name === "") faults.push({ line, message: `expected [Name], not ${content}` });
+      if (name === undefined || name === "") faults.push({ line, message: "expected [Name]" });
       else sections.push({ name, line, entries: [] });
       continue;
     }
     const equals = content.indexOf("=");
     const key = content.slice(0, equals).trim().toLowerCase();
     const section = sections.at(-1);
-    if (equals < 0 || key === "") faults.push({ line, message: `expected key=value, not ${content}` });
+    if (equals < 0 || key === "") faults.push({ line, message: "expected key=value" });
     else if (section === undefined) faults.push({ line, message: `${key} stands before the first [Name]` });
     else section.entries.push({ key, value: content.slice(equals + 1).trim(), line });
   }

@@ -2,13 +2,14 @@
 import { z } from "zod";
 import { isLocalPlace, parseLinkAddress, parseLinkListenerAddress } from "../base/address.ts";
 import { ofThisSystem } from "../socket/abstract-socket.ts";
-import { LOCAL_IDENTITY } from "../registry/registry.ts";
+import { reservedIdentity } from "../base/identity.ts";
 import { ROUTERS_MAX } from "../link/link-limits.ts";
-import { parseTokens, TokenSet } from "../link/tokens.ts";
+import { TokenSet } from "../link/tokens.ts";
 import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { choice, duration, file, flag, integer, list, maybe, parsed, secretFile, section, text } from "./fields.ts";
 import { LoadedText } from "./loaded-text.ts";
+import { parseTokens } from "./tokens-file.ts";
 
 export function linksSection(read: ReadFile) {
   return section({
@@ -128,8 +129,8 @@ function dialSection(read: ReadFile) {
       text(
         "a name",
         "Who the node that is dialled is to this one, as the owner of the services that it offers: nodes that are dialled with one identity may offer the same service. Left out: the name in its certificate, or `anonymous`.",
-      ).refine((name) => name !== LOCAL_IDENTITY, {
-        error: `"${LOCAL_IDENTITY}" is who this node itself is: take another name`,
+      ).refine((name) => reservedIdentity(name) === undefined, {
+        error: ({ input }) => `${reservedIdentity(String(input))}: take another name`,
       }),
     ),
     token: maybe(text("a token", "The token to show. Better kept in a file, or written as `${VARIABLE}`.")),

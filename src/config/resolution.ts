@@ -9,6 +9,7 @@ import { LoadedText } from "./loaded-text.ts";
 import type { NodeConfig } from "./node-config.ts";
 import type { ConfigPath, ConfigProblem } from "./problems.ts";
 import { problemsOf } from "./problems.ts";
+import { mend } from "./written-values.ts";
 import { createConfigSchema } from "./schema.ts";
 
 export type Resolution =
@@ -22,6 +23,8 @@ export interface ResolutionOptions {
   readonly defaultName: string;
   /** Refuse whatever names a file: for configuration that comes over the network. */
   readonly withoutFiles?: boolean;
+  /** Of a configuration that people write: what stands at a path without quotes, where it was taken for a number or the like. */
+  readonly written?: (path: ConfigPath) => string | undefined;
 }
 
 export function resolveConfig(raw: unknown, options: ResolutionOptions): Resolution {
@@ -31,7 +34,7 @@ export function resolveConfig(raw: unknown, options: ResolutionOptions): Resolut
       ? refuseFile
       : (path: string, contents?: "secret" | "public") =>
           readText(path, options.folder, contents === "public" ? [] : warnings);
-  const result = createConfigSchema(read).safeParse(raw);
+  const result = parseWritten(createConfigSchema(read), raw, options.written, () => (warnings.length = 0));
   if (!result.success) return { kind: "invalid", problems: problemsOf(result.error.issues, knownKeys) };
   const { node, state, analysis, ...rest } = result.data;
   const { recoveryPath } = analysis;
@@ -43,6 +46,29 @@ export function resolveConfig(raw: unknown, options: ResolutionOptions): Resolut
   };
   for (const { tls } of config.listeners) for (const pair of tls?.certificates ?? []) warnings.push(...expiryOf(pair));
   return { kind: "resolved", config: freeze(config), warnings };
+}
+
+/** Each pass finds what lies behind what the one before it mended. */
+const PASSES_MAX = 8;
+
+/** Where text is wanted, what was written is text, however it looks; and keys that begin with `x-` are for the writer alone. */
+function parseWritten<Schema extends z.ZodType>(
+  schema: Schema,
+  raw: unknown,
+  written: ResolutionOptions["written"],
+  again: () => void,
+): z.ZodSafeParseResult<z.output<Schema>> {
+  let value = raw;
+  let result = schema.safeParse(value);
+  if (written === undefined) return result;
+  for (let pass = 0; !result.success && pass < PASSES_MAX; pass++) {
+    const mended = mend(value, result.error.issues, written);
+    if (mended === undefined) break;
+    value = mended;
+    again();
+    result = schema.safeParse(value);
+  }
+  return result;
 }
 
 /** The host's name up to the first dot, made fit to be a node's name. */
@@ -104,6 +130,7 @@ export function configJsonSchema(): Record<string, unknown> {
       delete jsonSchema["polarityRange"];
       delete jsonSchema["polarityHidden"];
       if (jsonSchema["polarityText"] === true) allowShort(jsonSchema, "string");
+      if (jsonSchema["additionalProperties"] === false) jsonSchema["patternProperties"] = { "^x-": {} };
       if (jsonSchema["polarityFlag"] === true) allowShort(jsonSchema, "boolean");
       delete jsonSchema["polarityValue"];
     },

@@ -125,7 +125,7 @@ function methods() {
 const METHOD = /^[A-Z][A-Z0-9-]{0,31}$/;
 const METHOD_EXPECTED = "expected a method such as GET, in capitals, or a list of them";
 
-const HEADERS_EXPECTED = "expected a value (in quotes, if it looks like a number), or one of exact, prefix and present";
+const HEADERS_EXPECTED = "expected a value, or one of exact, prefix and present";
 
 function headerConditions() {
   const value = parsed("a value", checkValue, "");
@@ -215,7 +215,7 @@ function split() {
 function headerChanges(help: string) {
   const fields = (what: string) =>
     z
-      .record(z.string(), parsed("a value (in quotes, if it looks like a number)", checkValue, ""), {
+      .record(z.string(), parsed("a value", checkValue, ""), {
         error: "expected names of fields and values",
       })
       .prefault({})

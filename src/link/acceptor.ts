@@ -11,7 +11,8 @@ import type { TLSSocket } from "node:tls";
 
 import { formatPlace, formatUnixUrl, isAbstract, isLocalPlace, type Place } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
-import { certificateIdentity } from "./certificate-identity.ts";
+import { ANONYMOUS_IDENTITY } from "../base/identity.ts";
+import { certificateIdentity, checkCertified } from "./certificate-identity.ts";
 import type { Hello } from "./control-messages.ts";
 import { JoinedLink } from "./joined-link.ts";
 import type { LinkContext, LinkOwner } from "./link-context.ts";
@@ -47,7 +48,6 @@ export interface AcceptorOptions {
 
 const FIRST_BYTE_RAW = 0x00;
 const FIRST_BYTE_TLS = 0x16;
-const ANONYMOUS = "anonymous";
 
 /** A connection that has not joined yet. */
 interface Arrival {
@@ -305,7 +305,9 @@ export class Acceptor implements LinkOwner {
     if (tls?.clientCa !== undefined && certified === undefined) {
       throw new PolarityError("AUTH_FAILED", "a client certificate is needed here: dial with tls:// or wss:// and one");
     }
-    if (tokens === undefined) return certified ?? ANONYMOUS;
+    if (tokens === undefined) {
+      return checkCertified(certified, "dial with a certificate of another name") ?? ANONYMOUS_IDENTITY;
+    }
     if (token === undefined) throw new PolarityError("AUTH_FAILED", "a token is needed here, but none was sent");
     const identity = tokens.identify(token);
     if (identity === undefined) throw new PolarityError("AUTH_FAILED", "the token is not known here");

@@ -12,6 +12,7 @@ import type { MuxStream } from "../mux/mux-stream.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import { type AcceptedStreamHost, PreambleSink } from "./accepted-stream.ts";
 import { ControlChannel, type ControlEvents } from "./control-channel.ts";
+import { acceptorIdentity } from "./certificate-identity.ts";
 import { type ControlMessage, formatControlMessage, type Hello, type Welcome } from "./control-messages.ts";
 import { type DrainEvent, type DrainState, nextDrainState } from "./drain-state.ts";
 import { type DriverEvents, LinkDriver } from "./driver.ts";
@@ -36,7 +37,6 @@ import { PeerOffers } from "./peer-offers.ts";
 import { type Preamble, PreambleReader } from "./preamble.ts";
 import type { Transport } from "./transport.ts";
 
-const ANONYMOUS = "anonymous";
 let linksCreated = 0;
 
 export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedStreamHost {
@@ -80,7 +80,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.preambleBytesMax = context.limits.preambleBytesMax;
     this.#offered = new PeerOffers(context.limits.offersMax);
     this.#handshake = this.dialled ? "awaiting-welcome" : "awaiting-hello";
-    this.#peer = { node: "", instance: "", identity: ANONYMOUS, address: transport.remoteAddress, features: [] };
+    this.#peer = { node: "", instance: "", identity: "", address: transport.remoteAddress, features: [] };
     this.#streamsMax = context.muxLimits.peerStreamsMax;
     this.#driver = new LinkDriver(transport, this.dialled ? "client" : "server", this, {
       clock: context.clock,
@@ -330,8 +330,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   }
 
   get #acceptorIdentity(): string {
-    const given = this.#side.kind === "dialler" ? this.#side.identity : undefined;
-    return given ?? this.#transport.certificateIdentity ?? ANONYMOUS;
+    return acceptorIdentity(this.#side, this.#transport.certificateIdentity);
   }
 
   #joined(from: Hello | Welcome, identity: string): void {

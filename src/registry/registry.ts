@@ -18,9 +18,6 @@ import { RecentNames } from "./recent-names.ts";
 import { ServiceEntry } from "./service-entry.ts";
 import type { ServiceStatistics } from "./service-statistics.ts";
 
-/** The identity of this node's own targets. */
-export const LOCAL_IDENTITY = "local";
-
 export interface RegistryLimits {
   /** Offers over one link; stops a peer that fills memory with names. */
   readonly offersPerUpstreamMax: number;

@@ -165,8 +165,9 @@ describe("an acceptor", { concurrency: false }, () => {
     const unnamed = await clients.issue({ dns: ["phone1.example"] });
     const foreign = await authority.issue({ commonName: "phone2" });
     const expired = await clients.issue({ commonName: "phone3", days: -1 });
-    // Who the acceptor is to itself.
-    const itself = await clients.issue({ commonName: "local" });
+    // What is built in: who the acceptor is to itself, and who has proved nothing.
+    const builtIn = ["local", "anonymous", "Anonymous"].map((commonName) => clients.issue({ commonName }));
+    const builtInByHost = await clients.issue({ dns: ["anonymous"] });
     for (const scheme of ["tls", "wss"]) {
       await dial(t, `${scheme}://127.0.0.1:${port}`, { tls: { ca, ...named } }).joinedOnce();
       assert.equal(node.link.peer.identity, "phone0");
@@ -178,13 +179,13 @@ describe("an acceptor", { concurrency: false }, () => {
       await dial(t, `tls://127.0.0.1:${port}`, { tls }, lines).logged(1);
       assert.match(lines[0] ?? "", /^warn waiting for tls:\/\/127\.0\.0\.1/);
     }
-    for (const [scheme, tls] of [
-      ["tcp", {}],
-      ["tls", { ca, ...itself }],
-    ] as const) {
+    const told: string[] = [];
+    await dial(t, `tcp://127.0.0.1:${port}`, {}, told).logged(1);
+    assert.match(told[0] ?? "", /a client certificate is needed here/);
+    for (const certificate of [...(await Promise.all(builtIn)), builtInByHost]) {
       const lines: string[] = [];
-      await dial(t, `${scheme}://127.0.0.1:${port}`, { tls }, lines).logged(1);
-      assert.match(lines[0] ?? "", /a client certificate is needed here/);
+      await dial(t, `tls://127.0.0.1:${port}`, { tls: { ca, ...certificate } }, lines).logged(1);
+      assert.match(lines[0] ?? "", /the certificate is named "\w+", and "(local|anonymous)" is who .*: dial with/);
     }
     assert.equal(node.links.size, 4);
   });

@@ -7,6 +7,7 @@ import { parseLinkAddress } from "../../src/base/address.ts";
 import { PolarityError } from "../../src/base/errors.ts";
 import { Acceptor } from "../../src/link/acceptor.ts";
 import { Dialer, type DialerOptions } from "../../src/link/dialer.ts";
+import { TestAuthority } from "../support/certificates.ts";
 import { testCertificates } from "../support/link-media.ts";
 import { LinkNode, openStream } from "../support/link-node.ts";
 import { NAMES, systemNames } from "../support/names.ts";
@@ -60,6 +61,19 @@ describe("a dialler", { concurrency: false }, () => {
     // The proxy finds the hosts.
     assert.deepEqual(dns.asked, ["SRV _link._tcp.test"]);
     await proxy.left;
+  });
+
+  test("takes no router for an identity that is built in, unless it is told another", TEST_OPTIONS, async (t) => {
+    const authority = await TestAuthority.create("Routers");
+    const server = await authority.issue({ commonName: "anonymous", dns: ["localhost"] });
+    const router = await accept(t, { tls: server });
+    const tls = { ca: authority.cert, servername: "localhost" };
+    const { dialer } = dial(t, `tls://127.0.0.1:${router.port}`, { tls });
+    await failed(dialer);
+    assert.match(`${dialer.status.failure}`, /the certificate is named "anonymous", and .*links\.dial\[\]\.identity/);
+    const named = dial(t, `tls://127.0.0.1:${router.port}`, { tls, identity: "edge" });
+    await named.node.joinedOnce();
+    assert.equal(named.node.link.peer.identity, "edge");
   });
 
   test("goes straight where NO_PROXY says so", TEST_OPTIONS, async (t) => {
