@@ -38,6 +38,13 @@ function nodeMetrics({ node, totals, process }: NodeView): Metric[] {
     gauge("sessions_active", "Requests and connections under way.", one(totals.requestsActive)),
     gauge("sessions_waiting", "Requests that wait for an offer.", one(totals.waiting)),
     gauge("streams_open", "Streams open on all links.", one(totals.streamsOpen)),
+    gauge("held_bytes", "Bytes that arrived and that nobody has read yet.", one(totals.heldBytes)),
+    counter(
+      "held_streams_shed_total",
+      "Streams cut off because they held most while memory was short.",
+      one(totals.heldStreamsShedTotal),
+    ),
+    counter("held_bytes_shed_total", "Bytes that those streams held.", one(totals.heldBytesShedTotal)),
     gauge("process_resident_memory_bytes", "Memory that the process occupies.", one(process.rssBytes)),
     gauge("process_heap_used_bytes", "Memory that JavaScript objects occupy.", one(process.heapUsedBytes)),
     counter("process_cpu_seconds_total", "Processor time that the process used.", one(process.cpuSeconds)),

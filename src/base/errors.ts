@@ -44,6 +44,7 @@ export const ERRORS = Object.freeze({
     "a connection does not begin with a PROXY header that can be believed",
   ),
   CLIENT_FLOOD: define("client", 429, false, "the client's HTTP/2 connection costs more than it asks for"),
+  OVER_SHARE: define("client", 503, false, "it held more than its share while this node's memory was short"),
   CLIENT_GONE: define("client", 499, false, "the client went away before the end"),
   // An app behind a connector.
   TARGET_UNREACHABLE: define("app", 502, true, "the connector could not connect to the app"),

@@ -1,5 +1,6 @@
 /** What a session asks of whatever serves a service: a link to another node, or a target of this node. */
 import type { ByteSink, ByteStream } from "./byte-stream.ts";
+import type { PolarityError } from "./errors.ts";
 
 /** What travels on a stream: raw bytes, one HTTP/1.1 exchange, or length-prefixed datagrams. */
 export type StreamProtocol = "tcp" | "http/1.1" | "udp";
@@ -31,6 +32,8 @@ export class StreamRequest {
   readonly via: readonly string[];
   /** Whoever serves should say when it does: who opens the stream waits for that. */
   readonly confirm: boolean;
+  /** Of a stream that is relayed: who is charged for it, the identity of the peer that opened it. */
+  payer: string | undefined = undefined;
   /** The preamble line, newline included, as ASCII (anything else is escaped, so latin1 and UTF-8 agree). */
   readonly preamble: string;
   #ask: StreamRequest | undefined;
@@ -82,7 +85,10 @@ export class StreamRequest {
 
   #passedBy(instance: string, node: string | undefined, waitMs: number): StreamRequest {
     const { service, protocol, client } = this;
-    return new StreamRequest(service, protocol, client, node, waitMs, "ask", [...this.via, instance], this.confirm);
+    const via = [...this.via, instance];
+    const passed = new StreamRequest(service, protocol, client, node, waitMs, "ask", via, this.confirm);
+    passed.payer = this.payer;
+    return passed;
   }
 }
 
@@ -96,6 +102,8 @@ export interface Upstream {
    * there are frames. `sink` becomes the stream's sink and is never called before `open` returns. Undefined: no new streams now.
    */
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined;
+  /** Why `open` has just given no stream, where the reason is this node's own and another offer would not help. */
+  readonly refusal?: PolarityError | undefined;
   /** The servers that together serve `service` here, where a one-to-N session may ask each for itself. */
   parts?(service: string): readonly Upstream[] | undefined;
 }

@@ -123,7 +123,7 @@ function limitsSection() {
       min: "1MiB",
       max: "64GiB",
       byDefault: "512MiB",
-      help: "What all streams of this node may hold that nobody has read yet; beyond it no stream begins. Stops many stalled readers taking its memory.",
+      help: "What all streams of this node may hold that nobody has read yet. Near it those who hold most are cut off. Stops many stalled readers taking its memory.",
     }),
     linkMemory: size({
       min: "0B",

@@ -63,6 +63,7 @@ export class PreambleSink implements ByteSink {
     }
     this.#host.preambleSettled();
     stream.consumed(lineBytes + 1);
+    stream.charge = preamble;
     this.#host.accepted(preamble, new AcceptedStream(this.#host, stream, preamble.confirm));
     if (newline + 1 < chunk.length && stream.state !== "closed") stream.sink.data(chunk.subarray(newline + 1));
   }

@@ -17,6 +17,8 @@ import type { Transport } from "./transport.ts";
 export interface DriverEvents {
   /** The peer opened a stream: set `stream.sink` before returning. */
   opened(stream: MuxStream): void;
+  /** A stream of the peer is about to be reset for want of room. */
+  refused?(streamId: number, error: PolarityError): void;
   /** Suspect, or trusted again. */
   silence(suspect: boolean): void;
   /** The peer takes no new streams. */
@@ -69,6 +71,7 @@ export class LinkDriver {
       },
       {
         opened: (stream) => events.opened(stream),
+        refused: (streamId, error) => events.refused?.(streamId, error),
         wantsFlush: () => this.#wantsFlush(),
         silence: (suspect) => events.silence(suspect),
         peerGoesAway: () => events.peerGoesAway(),

@@ -7,10 +7,10 @@
  */
 import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { Holder } from "../base/held-memory.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
-import { type AcceptedStreamHost, PreambleSink } from "./accepted-stream.ts";
 import { ControlChannel, type ControlEvents } from "./control-channel.ts";
 import { acceptorIdentity } from "./certificate-identity.ts";
 import { type ControlMessage, formatControlMessage, type Hello, type Welcome } from "./control-messages.ts";
@@ -26,6 +26,7 @@ import {
   nextHandshakeState,
 } from "./handshake.ts";
 import type { LinkContext, LinkOwner, LinkSide } from "./link-context.ts";
+import { linkHolders } from "./link-holders.ts";
 import { type LinkEvent, nextLinkState } from "./link-state.ts";
 import { CONFIRM_FEATURE, FIN_WITH_DATA } from "./features.ts";
 import type { Link, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
@@ -34,19 +35,17 @@ import { tellOfferChanges } from "./offer-changes.ts";
 import { CONTROL_STREAM_ID, openedHere, refusedByPeer } from "./opened-streams.ts";
 import { peerError } from "./peer-error.ts";
 import { PeerOffers } from "./peer-offers.ts";
-import { type Preamble, PreambleReader } from "./preamble.ts";
+import { PeerStreams } from "./peer-streams.ts";
 import type { Transport } from "./transport.ts";
 
 let linksCreated = 0;
 
-export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedStreamHost {
+export class JoinedLink implements Link, DriverEvents, ControlEvents {
   readonly id = `link-${++linksCreated}`;
   readonly transport: string;
   readonly dialled: boolean;
   readonly features: readonly string[];
   confirms = false;
-  readonly preambles = new PreambleReader();
-  readonly preambleBytesMax: number;
   readonly #context: LinkContext;
   readonly #side: LinkSide;
   readonly #owner: LinkOwner;
@@ -59,7 +58,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   #cost = 0;
   /** Streams that the peer lets us have open, the control stream included. */
   #streamsMax: number;
-  #unaccepted = 0;
+  readonly #peerStreams: PeerStreams;
   /** What we said in our hello that we offer. */
   #introduced: readonly Announcement[] = [];
   readonly #offered: PeerOffers;
@@ -77,8 +76,11 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     this.transport = transport.kind;
     this.dialled = side.kind === "dialler";
     this.features = [FIN_WITH_DATA, CONFIRM_FEATURE, ...(side.features ?? [])];
-    this.preambleBytesMax = context.limits.preambleBytesMax;
     this.#offered = new PeerOffers(context.limits.offersMax);
+    this.#peerStreams = new PeerStreams(context.limits, {
+      control: () => (this.#handshake === "joined" ? this.#control : undefined),
+      accepted: (preamble, stream) => context.events.accepted(this, preamble, stream),
+    });
     this.#handshake = this.dialled ? "awaiting-welcome" : "awaiting-hello";
     this.#peer = { node: "", instance: "", identity: "", address: transport.remoteAddress, features: [] };
     this.#streamsMax = context.muxLimits.peerStreamsMax;
@@ -132,8 +134,17 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     const stream = session.open(sink);
     if (stream === undefined) return undefined;
     if (request.confirm) this.#control?.expectOpened();
+    stream.charge = request;
     stream.writeLatin1(request.preamble, first, second);
     return stream;
+  }
+
+  get refusal(): PolarityError | undefined {
+    return this.#context.nodeWindowBudget.refusal;
+  }
+
+  holders(now: number): Holder[] {
+    return linkHolders(this.#driver.session, this.#peer, now, this.#peerStreams);
   }
 
   offer(announcement: Announcement, onward?: OnwardPath): void {
@@ -176,29 +187,15 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
     return statisticsOf(this.#driver.session);
   }
 
-  // ── AcceptedStreamHost ──
-
-  accepted(preamble: Preamble, stream: ByteStream): void {
-    this.#context.events.accepted(this, preamble, stream);
-  }
-
-  preambleSettled(): void {
-    this.#unaccepted--;
-  }
-
-  refuse(streamId: number, error: PolarityError): void {
-    this.#control?.error(error, streamId);
-  }
-
-  confirm(streamId: number): void {
-    this.#control?.confirm(streamId);
-  }
-
   // ── DriverEvents ──
+
+  refused(streamId: number, error: PolarityError): void {
+    this.#peerStreams.refuse(streamId, error);
+  }
 
   opened(stream: MuxStream): void {
     if (this.#handshake === "joined") {
-      this.#openedByPeer(stream);
+      this.#peerStreams.take(stream);
     } else if (this.#handshake === "awaiting-hello" && this.#control === undefined && stream.id === CONTROL_STREAM_ID) {
       this.#useControlStream(stream);
     } else {
@@ -279,19 +276,6 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents, AcceptedSt
   }
 
   // ── inside ──
-
-  #openedByPeer(stream: MuxStream): void {
-    const { unacceptedStreamsMax } = this.#context.limits;
-    if (this.#unaccepted >= unacceptedStreamsMax) {
-      const why = `${unacceptedStreamsMax} streams wait for their preamble already`;
-      const error = new PolarityError("STREAM_REFUSED", why);
-      this.refuse(stream.id, error);
-      stream.reset(error);
-      return;
-    }
-    this.#unaccepted++;
-    stream.sink = new PreambleSink(this, stream);
-  }
 
   get #who(): string {
     return this.#peer.node === "" ? this.#transport.remoteAddress : `node "${this.#peer.node}"`;

@@ -1,6 +1,7 @@
 /** The contract of a link as the node sees it, after the handshake: symmetric, whoever dialled. */
 import type { ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
+import type { Holder } from "../base/held-memory.ts";
 import type { Upstream } from "../base/upstream.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import type { Preamble } from "./preamble.ts";
@@ -61,6 +62,8 @@ export interface Link extends Upstream {
   /** Ends the link now; streams under way are reset with `error`. */
   close(error: PolarityError): void;
   statistics(): LinkStatistics;
+  /** Who holds bytes that arrived on its streams; O(streams). */
+  holders(now: number): Holder[];
 }
 
 /** What a node is told about its links. */

@@ -8,7 +8,7 @@ export const CONTROL_STREAM_ID = 1;
 
 /** Undefined for any other: a peer has a word in no stream but these. */
 export function openedHere(session: MuxSession, streamId: number): MuxStream | undefined {
-  const stream = session.stream(streamId);
+  const stream = session.streams.get(streamId);
   return stream?.openedLocally === true && streamId !== CONTROL_STREAM_ID ? stream : undefined;
 }
 
@@ -23,7 +23,5 @@ export function refusedByPeer(
   if (stream === undefined) return;
   // A reason that we do not know may have come after the app had seen the request.
   const error = peerError(code, "TARGET_FAILED", `${who}: ${message}`);
-  const { sink } = stream;
-  stream.reset(error);
-  sink.reset(error);
+  stream.breakOff(error);
 }

@@ -34,6 +34,8 @@ export interface Http2RequestHost {
 
 /** RFC 9113 §7. */
 const CANCEL = 0x8;
+/** For a client that holds more than its share. */
+const ENHANCE_YOUR_CALM = 0xb;
 
 const REQUEST = Symbol("polarity.request");
 type RequestStream = ServerHttp2Stream & { [REQUEST]: Http2Request };
@@ -181,8 +183,8 @@ export class Http2Request implements TurnHost {
     this.requestDrained();
   }
 
-  cut(): void {
-    this.#cut();
+  cut({ code }: PolarityError): void {
+    this.#cut(code === "OVER_SHARE" ? ENHANCE_YOUR_CALM : undefined);
   }
 
   requestDrained(): void {

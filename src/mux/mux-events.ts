@@ -6,6 +6,8 @@ import type { MuxStream } from "./mux-stream.ts";
 export interface MuxEvents {
   /** The peer opened a stream: set `stream.sink` before returning. */
   opened(stream: MuxStream): void;
+  /** A stream of the peer is not taken: `error` says why, and its reset follows. */
+  refused?(streamId: number, error: PolarityError): void;
   /** Call `flush` before this turn of the event loop ends. Repeats are harmless. */
   wantsFlush(): void;
   /** A suspicion began or ended. */

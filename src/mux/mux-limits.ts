@@ -1,4 +1,8 @@
 /** What a mux session allows its peer, and what it allows itself. Each bound names the attack or fault that it stops. */
+import { PolarityError } from "../base/errors.ts";
+
+/** Memory that is held comes free within moments, since whoever holds most of it is cut off. */
+const RETRY_AFTER_SECONDS = 1;
 
 export interface MuxLimits {
   /** Streams that the peer may have open at once; one more is refused with RST. Stops: opening streams without end. */
@@ -30,12 +34,22 @@ export class WindowBudget {
 
   /** Bytes that arrived on streams and that their readers have not consumed. */
   heldBytes = 0;
-  readonly #heldBytesMax: number;
+  readonly heldBytesMax: number;
+  /** Called while more than `heldBytesMax` are held; whoever sees to it that they become fewer, in a later turn, sets it. */
+  exceeded: () => void = () => {};
+  /** The same where something is about to be refused for it: they become fewer within the call, or cannot. */
+  relieve: () => void = () => {};
 
   /** Above `heldBytesMax` no stream is opened or accepted: initial windows are given before any budget is asked. */
   constructor(bytes: number, heldBytesMax = Number.POSITIVE_INFINITY) {
-    this.#heldBytesMax = heldBytesMax;
+    this.heldBytesMax = heldBytesMax;
     this.#freeBytes = bytes;
+  }
+
+  /** Readers owe credit for more bytes, or (negative) for fewer. */
+  held(bytes: number): void {
+    this.heldBytes += bytes;
+    if (this.heldBytes > this.heldBytesMax) this.exceeded();
   }
 
   /** Takes all of `bytes` or nothing. */
@@ -51,7 +65,16 @@ export class WindowBudget {
 
   /** Readers are so far behind that nothing new may begin. */
   get exhausted(): boolean {
-    return this.heldBytes > this.#heldBytesMax;
+    if (this.heldBytes <= this.heldBytesMax) return false;
+    this.relieve();
+    return this.heldBytes > this.heldBytesMax;
+  }
+
+  /** Why nothing new may begin; undefined while it may. */
+  get refusal(): PolarityError | undefined {
+    if (!this.exhausted) return undefined;
+    const what = `the ${this.heldBytesMax} bytes that this node holds for readers that do not read are used up`;
+    return new PolarityError("OVERLOADED", what, undefined, RETRY_AFTER_SECONDS);
   }
 
   get freeBytes(): number {

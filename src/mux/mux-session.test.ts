@@ -78,7 +78,7 @@ test("a session closed from inside a sink hears nothing of the same chunk, and t
 test("a sink hears its last call before the number of streams falls", () => {
   const server = new MuxRecorder();
   server.receive(frame("WINDOW", "SYN", 1, 0));
-  server.session.stream(1)!.end();
+  server.session.streams.get(1)!.end();
   assert.deepEqual(server.receive(frame("WINDOW", "FIN", 1, 0)), ["end 1", "streams 0"]);
 });
 
@@ -109,7 +109,7 @@ test("streams reset while the transport is full leave nothing to send behind", (
   const streams: MuxStream[] = [];
   for (let id = 1; id < 11; id += 2) {
     server.receive(frame("DATA", "SYN", id, "x".repeat(WINDOW / 2)));
-    const stream = server.session.stream(id)!;
+    const stream = server.session.streams.get(id)!;
     stream.writeLatin1(`answer ${id}`);
     streams.push(stream);
   }

@@ -40,13 +40,14 @@ const FLUSH_BYTES_MAX = 256 * 1024;
 
 export class MuxSession implements StreamHost {
   readonly output = new MuxOutput();
+  /** Those that are open. */
+  readonly streams = new StreamTable();
   peerTakesFinWithData = false;
   readonly #events: MuxEvents;
   readonly #limits: MuxLimits;
   readonly #nodeBudget: WindowBudget;
   readonly #budgets: readonly WindowBudget[];
   readonly #liveness: Liveness;
-  readonly #streams = new StreamTable();
   readonly #turns = new StreamTurns();
   readonly #peerParity: number;
   readonly #reader = new FrameReader();
@@ -78,7 +79,7 @@ export class MuxSession implements StreamHost {
   }
 
   get streamsOpen(): number {
-    return this.#streams.size;
+    return this.streams.size;
   }
 
   get closed(): boolean {
@@ -93,11 +94,6 @@ export class MuxSession implements StreamHost {
     return this.#liveness.roundTripMs;
   }
 
-  /** An open stream by its id. */
-  stream(id: number): MuxStream | undefined {
-    return this.#streams.get(id);
-  }
-
   /** Opens a stream; its SYN travels with the first write. Undefined: closed, out of ids, or the peer is going away. */
   open(sink: ByteSink): MuxStream | undefined {
     if (this.#ids.takeWarning()) this.#events.idsRunOut();
@@ -105,7 +101,7 @@ export class MuxSession implements StreamHost {
     const id = this.#ids.take();
     if (id === undefined) return undefined;
     const stream = new MuxStream(this, id, true, sink);
-    this.#streams.add(stream);
+    this.streams.add(stream);
     this.streamsTotal++;
     this.#awaiting++;
     return stream;
@@ -127,7 +123,7 @@ export class MuxSession implements StreamHost {
   close(error: PolarityError, goAwayCode: number = GO_AWAY_NORMAL): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const stream of this.#streams.all()) stream.peerReset(error);
+    for (const stream of this.streams.all()) stream.peerReset(error);
     this.output.control(TYPE_GO_AWAY, 0, 0, goAwayCode);
     this.#events.wantsFlush();
     this.#events.closed(error);
@@ -192,7 +188,7 @@ export class MuxSession implements StreamHost {
     if (this.#closed) return;
     this.#now = now;
     this.#allowance.tick(now);
-    this.#streams.shrink();
+    this.streams.shrink();
     this.#turns.sendAcknowledgements();
     if (this.output.bytes > 0) this.#events.wantsFlush();
     const wasSuspect = this.#liveness.suspect;
@@ -230,7 +226,7 @@ export class MuxSession implements StreamHost {
   }
 
   held(bytes: number): void {
-    this.#nodeBudget.heldBytes += bytes;
+    this.#nodeBudget.held(bytes);
   }
 
   answered(): void {
@@ -238,12 +234,12 @@ export class MuxSession implements StreamHost {
   }
 
   released(stream: MuxStream): void {
-    this.#streams.delete(stream);
+    this.streams.delete(stream);
     if (!stream.openedLocally) this.#peerStreams--;
     this.#turns.remove(stream);
     stream.releaseWindow(this.#budgets);
     if (this.#payloadStream === stream) this.#payloadStream = undefined;
-    if (!this.#closed) this.#events.streamClosed(this.#streams.size);
+    if (!this.#closed) this.#events.streamClosed(this.streams.size);
   }
 
   // ── inward ──
@@ -276,7 +272,7 @@ export class MuxSession implements StreamHost {
 
   #receiveStreamFrame(type: number, flags: number, streamId: number, length: number): void {
     if (streamId === 0) return this.#fail("stream frame for the session's own id 0");
-    const stream = (flags & FLAG_SYN) === 0 ? this.#streams.get(streamId) : this.#receiveSyn(flags, streamId);
+    const stream = (flags & FLAG_SYN) === 0 ? this.streams.get(streamId) : this.#receiveSyn(flags, streamId);
     if (this.#closed) return;
     if (stream === undefined) return this.#skipFrame(type, streamId, length);
     // Credit alone is no answer: a stream counts as owed until the app behind it says something, or ends.
@@ -318,7 +314,7 @@ export class MuxSession implements StreamHost {
       this.#fail(`stream ${streamId} opened by the side that does not own its id`);
       return undefined;
     }
-    if (this.#streams.get(streamId) !== undefined) {
+    if (this.streams.get(streamId) !== undefined) {
       this.#fail(`stream ${streamId} opened twice`);
       return undefined;
     }
@@ -326,12 +322,14 @@ export class MuxSession implements StreamHost {
       this.#countReset();
       return undefined;
     }
-    if (this.#peerStreams >= this.#limits.peerStreamsMax || this.#nodeBudget.exhausted) {
+    const refusal = this.#nodeBudget.refusal;
+    if (this.#peerStreams >= this.#limits.peerStreamsMax || refusal !== undefined) {
+      if (refusal !== undefined) this.#events.refused?.(streamId, refusal);
       this.#control(TYPE_WINDOW_UPDATE, FLAG_RST, streamId, 0);
       return undefined;
     }
     const stream = new MuxStream(this, streamId, false, UNSET_SINK);
-    this.#streams.add(stream);
+    this.streams.add(stream);
     this.#peerStreams++;
     this.streamsTotal++;
     this.#turns.accepted(stream);

@@ -44,10 +44,19 @@ export interface StreamHost {
 
 const SEND_WINDOW_MAX = 0xffff_ffff;
 
+/** For whom a stream is, as its opener says: who is charged for what it holds. */
+export interface StreamCharge {
+  /** The client's address as `host:port`; empty when there is none. */
+  readonly client: string;
+  /** Of a stream that was opened for another node: that node's identity, for people. */
+  readonly payer?: string | undefined;
+}
+
 export class MuxStream implements ByteStream {
   readonly id: number;
   readonly openedLocally: boolean;
   sink: ByteSink;
+  charge: StreamCharge | undefined = undefined;
   /** The next stream in its chain of the session's `StreamTable`, which alone changes it. */
   nextInBucket: MuxStream | undefined;
   /** The stream's places in the session's `StreamTurns`, which alone changes them. */
@@ -95,6 +104,16 @@ export class MuxStream implements ByteStream {
 
   get receiveWindowBytes(): number {
     return this.#window.sizeBytes;
+  }
+
+  /** Arrived or announced, and not consumed by its reader. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** When its reader had last taken enough for credit to be returned, or the first bytes came. */
+  get movedAt(): number {
+    return this.#window.lastUpdateAt;
   }
 
   /** Nothing of this stream has left yet, not even its SYN: the peer does not know of it. */
@@ -165,6 +184,14 @@ export class MuxStream implements ByteStream {
       this.#host.wantsFlush(false);
     }
     if (this.#move("reset")) this.#host.released(this);
+  }
+
+  /** Breaks it for a reason of our own: unlike with `reset`, its user hears of it. */
+  breakOff(error: PolarityError): void {
+    if (this.#state === "closed") return;
+    const { sink } = this;
+    this.reset(error);
+    sink.reset(error);
   }
 
   consumed(bytes: number): void {

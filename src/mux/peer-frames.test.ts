@@ -177,7 +177,7 @@ test("credit is returned when half the window was consumed, not when it arrived"
   const server = new MuxRecorder();
   server.consumes = false;
   server.receive(frame("DATA", "SYN", 1, "x".repeat(WINDOW)));
-  const stream = server.session.stream(1)!;
+  const stream = server.session.streams.get(1)!;
   stream.consumed(WINDOW / 2 - 1);
   assert.deepEqual(server.flush(), []);
   stream.consumed(1);
@@ -188,7 +188,7 @@ test("no credit is returned for a stream that the peer ended", () => {
   const server = new MuxRecorder();
   server.consumes = false;
   server.receive(frame("DATA", "SYN|FIN", 1, "x".repeat(WINDOW)));
-  server.session.stream(1)!.consumed(WINDOW);
+  server.session.streams.get(1)!.consumed(WINDOW);
   assert.deepEqual(server.flush(), []);
 });
 
@@ -337,7 +337,7 @@ test("a peer that provokes answers and reads nothing is closed at the bound", ()
 test("a stream is acknowledged at the next tick when nothing else has done it, once", () => {
   const server = new MuxRecorder();
   server.receive(frame("WINDOW", "SYN", 1, 0), frame("WINDOW", "SYN", 3, 0), frame("WINDOW", "SYN", 5, 0));
-  server.session.stream(3)!.writeLatin1("x");
+  server.session.streams.get(3)!.writeLatin1("x");
   assert.deepEqual(server.flush(), ['DATA ACK 3 "x"']);
   server.receive(frame("WINDOW", "RST", 1, 0));
   server.tick(100);

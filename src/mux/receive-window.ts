@@ -18,7 +18,8 @@ export class ReceiveWindow {
   #openBytes = INITIAL_WINDOW_BYTES;
   /** Consumed by the reader, not yet returned to the peer. */
   #owedBytes = 0;
-  #lastUpdateAt = -1;
+  /** When credit was returned last, or the first bytes came; negative before. */
+  lastUpdateAt = -1;
 
   get sizeBytes(): number {
     return this.#sizeBytes;
@@ -26,7 +27,7 @@ export class ReceiveWindow {
 
   /** A frame of `bytes` begins. False: the peer sends more than it may. */
   receive(bytes: number, now: number): boolean {
-    if (this.#lastUpdateAt < 0) this.#lastUpdateAt = now;
+    if (this.lastUpdateAt < 0) this.lastUpdateAt = now;
     this.#openBytes -= bytes;
     return this.#openBytes >= 0;
   }
@@ -41,8 +42,8 @@ export class ReceiveWindow {
   update(now: number, roundTripMs: number | undefined, maxBytes: number, budgets: readonly WindowBudget[]): number {
     let credit = this.#owedBytes;
     this.#owedBytes = 0;
-    const elapsedMs = now - this.#lastUpdateAt;
-    this.#lastUpdateAt = now;
+    const elapsedMs = now - this.lastUpdateAt;
+    this.lastUpdateAt = now;
     if (roundTripMs !== undefined && elapsedMs < roundTripMs * GROW_WITHIN_ROUND_TRIPS) {
       const useful = Math.max(SHORT_PATH_WINDOW_MAX, 2 * roundTripMs * FAST_BYTES_PER_MS);
       const growth = Math.min(this.#sizeBytes, Math.min(maxBytes, useful) - this.#sizeBytes);

@@ -64,6 +64,7 @@ interface AcceptorEntry {
 
 export class LinkHub implements LinkEvents {
   readonly #options: LinkHubOptions;
+  readonly budget: WindowBudget;
   readonly #context: LinkContext;
   readonly #acceptors = new Map<string, AcceptorEntry>();
   readonly #dialers = new Map<string, DialGroup>();
@@ -76,6 +77,7 @@ export class LinkHub implements LinkEvents {
   constructor(options: LinkHubOptions) {
     this.#options = options;
     const { node, instance, clock, logger, quiet, limits } = options;
+    this.budget = new WindowBudget(limits.memoryBytes, limits.heldBytesMax);
     this.#context = {
       node,
       instance,
@@ -95,7 +97,7 @@ export class LinkHub implements LinkEvents {
         streamWindowMax: limits.windowBytesMax,
         linkWindowBudget: limits.linkMemoryBytes,
       },
-      nodeWindowBudget: new WindowBudget(limits.memoryBytes, limits.heldBytesMax),
+      nodeWindowBudget: this.budget,
       events: this,
       offers: () => (this.#draining ? [] : options.services().announcements),
     };
@@ -292,7 +294,7 @@ export class LinkHub implements LinkEvents {
     const { service, protocol, client } = preamble;
     if (preamble.relay && link.features.includes(RELAY_FEATURE)) {
       const { relayed, registry } = this.#options;
-      relayed.accept(link.node, this.#crankers.size === 0 ? preamble : waitingForBusy(registry, preamble), stream);
+      relayed.accept(link.peer, this.#crankers.size === 0 ? preamble : waitingForBusy(registry, preamble), stream);
       return;
     }
     const found = this.#options.services().find(service);

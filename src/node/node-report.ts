@@ -1,6 +1,7 @@
 /** Gathers what a running node shows of itself, in the form of `view.ts`. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
+import type { HeldMemory } from "../base/held-memory.ts";
 import { internalErrorCounts } from "../base/internal-error.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { Http1Listener } from "../listen/http1-listener.ts";
@@ -25,6 +26,7 @@ export interface NodeReportOptions {
   readonly registry: Registry;
   readonly waiters: OfferWaiters;
   readonly analyses: Analyses;
+  readonly held: HeldMemory;
 }
 
 const SESSIONS_SHOWN_MAX = 1_000;
@@ -133,6 +135,9 @@ export class NodeReport {
       linksUp: links.filter((link) => link.state === "up").length,
       streamsOpen: links.reduce((total, link) => total + link.streamsOpen, 0),
       waiting: this.#options.waiters.size + this.#options.relayed.waiting,
+      heldBytes: this.#options.held.heldBytes,
+      heldStreamsShedTotal: this.#options.held.streamsShed,
+      heldBytesShedTotal: this.#options.held.bytesShed,
     };
   }
 

@@ -29,54 +29,18 @@ import { LinkHub } from "./link-hub.ts";
 import { ListenerSet } from "./listener-set.ts";
 import { DialledStreams } from "./dialled-streams.ts";
 import { LocalServices, type ServedService } from "./local-services.ts";
-import { type NodeObserver, ObservedLinks } from "./node-observer.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import { NodeLog } from "./node-log.ts";
+import { ObservedLinks } from "./node-observer.ts";
 import { NodeReport } from "./node-report.ts";
 import { OnwardOffers } from "./onward-offers.ts";
 import { PathOffers, wantsPaths } from "./path-offers.ts";
+import type { NodeEnvironment, PolarityNode } from "./polarity-node.ts";
 import { RelayOffers, type RelayWish } from "./relay-offers.ts";
 import { RelayedSessions } from "./relayed-sessions.ts";
 import type { AnalysisView, NodeState, NodeView, Readiness } from "./view.ts";
 
-export interface NodeEnvironment {
-  readonly logger: Logger;
-  readonly clock: Clock;
-  /** Of the program, for statistics. */
-  readonly version: string;
-  /** Who is told of links and offers as they come and go. */
-  readonly observer?: NodeObserver | undefined;
-  /** The addresses of a host; left out, the system says. */
-  readonly resolve?: (host: string) => Promise<readonly string[]>;
-}
-
-export interface PolarityNode {
-  /** Binds what listens and begins to dial. Throws ADDRESS_IN_USE, INSECURE_LISTENER, NAME_TAKEN. */
-  start(): Promise<void>;
-  /** Ends in order within the configured time; `cutOff` is how much work had to be cut off. */
-  drain(): Promise<{ readonly cutOff: number }>;
-  /** How long a drain takes at most, by the configuration in force. */
-  readonly drainMsMax: number;
-  /** Ends now. Idempotent. */
-  stop(): Promise<void>;
-  /** Takes another configuration; on an error the old one stays. The node's name cannot change. */
-  reload(config: NodeConfig): Promise<void>;
-  register(service: ServiceConfig): void;
-  /** Offers a service that `target` serves, within this program. */
-  serve(service: ServedService, target: Target): void;
-  unregister(name: string): void;
-  /** What the links to a router cost, by its URL or name or by a link's id, until the next reload. Throws LINK_UNKNOWN. */
-  setCost(link: string, cost: number): void;
-  view(): NodeView;
-  /** The part of it that analyzers found out. */
-  analyses(): readonly AnalysisView[];
-  readiness(): Readiness;
-  /** URLs with the ports that the system chose, in the order of the configuration. */
-  readonly addresses: { readonly links: readonly string[]; readonly listeners: readonly string[] };
-  /** A stream of raw bytes to a service; waits for an offer for `waitMs`. Rejects with why there is none. */
-  open(service: string, node: string | undefined, waitMs: number): Promise<ByteStream>;
-  /** A stream for `request`, to be written to at once; `sink` hears what becomes of it, perhaps within the call. */
-  dial(request: StreamRequest, sink: ByteSink): ByteStream;
-}
+export type { NodeEnvironment, PolarityNode } from "./polarity-node.ts";
 
 export function createNode(config: NodeConfig, environment: NodeEnvironment): PolarityNode {
   return new Node(config, environment);
@@ -101,6 +65,7 @@ class Node implements PolarityNode, ExchangeContext {
   readonly #log: NodeLog;
   readonly #services: LocalServices;
   readonly #hub: LinkHub;
+  readonly #memory: MemoryWatch;
   readonly #listeners: ListenerSet;
   readonly #accessLogs: AccessLogs;
   readonly #analyses: Analyses;
@@ -194,6 +159,7 @@ class Node implements PolarityNode, ExchangeContext {
         this.#relayed.upstreamSuspect(upstream);
       },
     });
+    this.#memory = new MemoryWatch({ clock, quiet, links: this.#hub, others: [] });
     this.#report = new NodeReport({
       name,
       instance,
@@ -205,6 +171,7 @@ class Node implements PolarityNode, ExchangeContext {
       registry: this.registry,
       waiters: this.waiters,
       analyses: this.#analyses,
+      held: this.#memory.held,
     });
   }
 
@@ -408,6 +375,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#alarm.stop();
     this.#waits.end();
     this.#report.close();
+    this.#memory.close();
     await this.#accessLogs.close();
     await this.#analyses.close();
     this.#log.close();
@@ -422,6 +390,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.fanOuts.sweep(now);
     this.#relayed.tick(now);
     this.#hub.tick(now);
+    this.#memory.look();
     this.#onwardOffers.tick();
     this.#listeners.sweep(now);
     this.#services.tick(now);

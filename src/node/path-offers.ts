@@ -6,6 +6,7 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { Logger } from "../base/clock.ts";
+import type { PolarityError } from "../base/errors.ts";
 import type { StreamRequest, Upstream } from "../base/upstream.ts";
 import type { NodeConfig } from "../config/node-config.ts";
 import type { Link, LinkState } from "../link/link.ts";
@@ -128,6 +129,10 @@ class PathUpstream implements Upstream {
 
   get confirms(): boolean {
     return this.#link.confirms === true;
+  }
+
+  get refusal(): PolarityError | undefined {
+    return this.#link.refusal;
   }
 
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {

@@ -6,6 +6,7 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { Logger } from "../base/clock.ts";
+import type { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, StreamRequest, Upstream } from "../base/upstream.ts";
 import { COST_MAX, HOPS_MAX } from "../link/link-limits.ts";
 import { RELAY_FEATURE } from "../link/features.ts";
@@ -162,6 +163,10 @@ class RelayUpstream implements Upstream {
 
   get confirms(): boolean {
     return this.#link.confirms === true;
+  }
+
+  get refusal(): PolarityError | undefined {
+    return this.#link.refusal;
   }
 
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {

@@ -10,6 +10,8 @@ import { PolarityError } from "../base/errors.ts";
 import type { QuietLog } from "../base/quiet-log.ts";
 import { StreamRequest, type Upstream } from "../base/upstream.ts";
 import { type ActiveSession, activeSession } from "../listen/listener.ts";
+import type { LinkPeer } from "../link/link.ts";
+import { payerOf } from "../link/link-holders.ts";
 import type { Preamble } from "../link/preamble.ts";
 import { OfferWaiters } from "../registry/offer-waiters.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
@@ -58,8 +60,12 @@ export class RelayedSessions implements StreamSessionEvents {
     return this.#context.waiters.size;
   }
 
-  /** Passes on the stream that node `peer` opened. */
-  accept(peer: string, { service, protocol, client, node, waitMs, via, confirm }: Preamble, stream: ByteStream): void {
+  /** Passes on the stream that a peer opened. */
+  accept(
+    opener: LinkPeer,
+    { service, protocol, client, node, waitMs, via, confirm }: Preamble,
+    stream: ByteStream,
+  ): void {
     const refusal = this.#refusal(via);
     if (refusal !== undefined) {
       stream.reset(refusal);
@@ -67,7 +73,9 @@ export class RelayedSessions implements StreamSessionEvents {
     }
     this.statistics.connections++;
     this.statistics.connectionsOpen++;
+    const peer = opener.node;
     const request = new StreamRequest(service, protocol, client, node, waitMs, "done", via, confirm);
+    request.payer = payerOf(opener);
     const events: StreamSessionEvents = confirm
       ? { opened: () => stream.confirm?.(), finished: (session, error) => this.finished(session, error) }
       : this;

@@ -267,6 +267,11 @@ export interface TotalsView {
   readonly streamsOpen: number;
   /** Requests that wait for an offer. */
   readonly waiting: number;
+  /** Bytes that arrived and that nobody has read yet. */
+  readonly heldBytes: number;
+  /** Streams that were cut off because they held most of these while memory was short, and what they held. */
+  readonly heldStreamsShedTotal: number;
+  readonly heldBytesShedTotal: number;
 }
 
 /** What the process uses. */

@@ -115,6 +115,8 @@ export class OfferSeeker {
       offer.begin();
       if (this.#tried !== undefined) offer.statistics.retries++;
       if (this.#session.tryOffer(offer)) return;
+      const { refusal } = offer.upstream;
+      if (refusal !== undefined) this.#lastError = refusal;
       this.#leave(true);
       this.exclude(offer);
     }

@@ -138,7 +138,7 @@ test("a session that is attacked for long grows nothing", { timeout: 60_000 }, (
         frame("WINDOW", id % 4 === 1 ? "RST" : "FIN", id, 0),
         frame("DATA", "-", id - 1000 > 0 ? id - 1000 : 1, ""),
       );
-      server.session.stream(id)?.end();
+      server.session.streams.get(id)?.end();
       if (id % 64 === 1) server.flush();
     }
     server.flush();

@@ -250,7 +250,7 @@ test("one stream fills a long path: windows grow by the round trip, within the b
       if (written >= total) stream.end();
     }
     network.step();
-    widest = Math.max(widest, network.server.session.stream(stream.id)?.receiveWindowBytes ?? 0);
+    widest = Math.max(widest, network.server.session.streams.get(stream.id)?.receiveWindowBytes ?? 0);
   }
   assert.equal(received, total);
   assert.equal(widest, 8 * 1024 * 1024);

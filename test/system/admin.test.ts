@@ -85,6 +85,9 @@ class TinyNode implements AdminSource {
         linksUp: 0,
         streamsOpen: 0,
         waiting: 0,
+        heldBytes: 0,
+        heldStreamsShedTotal: 0,
+        heldBytesShedTotal: 0,
       },
       process: { pid: 1, rssBytes: 1, heapUsedBytes: 1, cpuSeconds: 1, eventLoopDelayP99Ms: null, internalErrors: {} },
     };
