@@ -42,6 +42,12 @@ export class TimedCache<Value> {
     return entry.value;
   }
 
+  /** Any value that has not expired too long ago, as it is. */
+  last(key: string, now: number): Value | undefined {
+    const entry = this.#entries.get(key);
+    return entry !== undefined && now < entry.usableUntil ? entry.value : undefined;
+  }
+
   set(key: string, value: Value, now: number, ttlMs: number): void {
     // Deleted first, so that the order of the map is that of setting.
     this.#entries.delete(key);

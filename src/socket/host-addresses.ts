@@ -12,6 +12,28 @@ export type AddressLookup = (host: string, family: Family) => Promise<readonly s
 /** How long the IPv4 addresses wait for the IPv6 ones. */
 export const RESOLUTION_DELAY_MS = 50;
 
+/** How long the addresses of one family are waited for where those of the other are there, and all are wanted. */
+export const SECOND_FAMILY_DELAY_MS = 250;
+
+/**
+ * All addresses of a host, whoever was asked for one of the families and failed, or says nothing (RFC 4074): IPv6 first. Of a
+ * family that is waited for too long it is what `known` says that it was. Throws why there is none.
+ */
+export async function allAddresses(
+  host: string,
+  lookUp: AddressLookup,
+  known: (host: string, family: Family) => readonly string[],
+): Promise<readonly string[]> {
+  const six = new Answer(lookUp(host, 6));
+  const four = new Answer(lookUp(host, 4));
+  await Promise.race([six.settled, four.settled]);
+  const [first, second] = six.pending ? [four, six] : [six, four];
+  await (first.untried.length > 0 ? within(SECOND_FAMILY_DELAY_MS, second.settled) : second.settled);
+  const found = [...(six.pending ? known(host, 6) : six.untried), ...(four.pending ? known(host, 4) : four.untried)];
+  if (found.length === 0) throw whyNone(six.error, four.error) ?? new Error(`${host} has no address`);
+  return found;
+}
+
 /** Throws why there is no address. The families are asked for at once, and what is not there yet is not waited for in vain. */
 export async function* addressesInOrder(host: string, lookUp: AddressLookup): AsyncGenerator<string> {
   const six = new Answer(lookUp(host, 6));

@@ -19,7 +19,7 @@ import {
   type SrvRecord,
 } from "../balance/service-records.ts";
 import type { Destination, Destinations } from "./connection-race.ts";
-import { addressesInOrder, type Family } from "./host-addresses.ts";
+import { addressesInOrder, allAddresses, type Family } from "./host-addresses.ts";
 
 export interface NameResolverSettings {
   /** `IP:PORT`, `[IP]:PORT` or an IP; empty: the system's. */
@@ -61,6 +61,9 @@ const DESTINATIONS_MAX = 256;
 const NAPTR_DEPTH_MAX = 5;
 /** Of those together, as each may lead to many. */
 const NAPTR_BRANCHES_MAX = 64;
+
+/** Before the type of what the system was asked. */
+const SYSTEM = "system ";
 
 /** Answers that say that there is nothing, and not that nobody knows. */
 const NEGATIVE = new Set(["ENOTFOUND", "ENODATA"]);
@@ -131,26 +134,32 @@ export class NameResolver {
     throw new Error([...new Set(failures.map(messageOf))].join(", "));
   }
 
-  /** All that a place is at now, whatever the order. Rejects when a part of it cannot be found out. */
+  /** All that a place is at now, whatever the order, as far as it can be found out. Rejects where that is nowhere. */
   async current(place: TcpPlace): Promise<readonly Destination[]> {
+    const hosts = await this.hosts(place);
+    // Side by side, so that one name that nobody answers for holds up no other.
+    const answers = await Promise.allSettled(
+      hosts.map((one) => (one instanceof Error ? Promise.reject(one) : this.addressesOf(one.host))),
+    );
     const found: Destination[] = [];
-    for (const one of await this.hosts(place)) {
-      if (one instanceof Error) throw one;
-      for (const host of await this.addressesOf(one.host)) found.push({ host, port: one.port });
+    const failures: unknown[] = [];
+    for (const [index, answer] of answers.entries()) {
+      const one = hosts[index];
+      if (answer.status === "rejected") failures.push(answer.reason);
+      else if (one !== undefined && !(one instanceof Error))
+        for (const host of answer.value) found.push({ host, port: one.port });
     }
+    if (found.length === 0 && failures.length > 0) throw new Error([...new Set(failures.map(messageOf))].join(", "));
     return found.slice(0, DESTINATIONS_MAX);
   }
 
   /** The addresses of a host, of both families. */
   async addressesOf(host: string): Promise<readonly string[]> {
-    const [six, four] = await Promise.allSettled([this.#addresses(host, 6), this.#addresses(host, 4)]);
-    for (const one of [six, four]) {
-      // That there are none of one family is no failure.
-      if (one.status === "rejected" && !isNegative(one.reason)) throw one.reason;
-    }
-    const found = [six, four].flatMap((one) => (one.status === "fulfilled" ? one.value : []));
-    if (found.length === 0) throw four.status === "rejected" ? four.reason : new Error(`${host} has no address`);
-    return found;
+    return allAddresses(
+      host,
+      (name, family) => this.#addresses(name, family),
+      (name, family) => this.#last(name, family),
+    );
   }
 
   /** The hosts of a place, in the order in which they are to be tried: its own, or those that its records name. */
@@ -213,13 +222,14 @@ export class NameResolver {
   async #addresses(host: string, family: Family): Promise<readonly string[]> {
     const { lookUp } = this.#options;
     if (lookUp !== undefined) return (await lookUp(host)).filter((address) => address.includes(":") === (family === 6));
+    const type = typeOf(family);
     if (this.#asksSystem(host)) {
-      return this.#once(`system ${family} ${host}`, async () => {
+      // The system says for how long its answers hold: no longer than now, but if it fails the next time.
+      return this.#ask<string[]>(`${SYSTEM}${type}`, host, async () => {
         const found = await lookup(host, { all: true, family, order: "verbatim" });
-        return found.map(({ address }) => address);
+        return { value: found.map(({ address }) => address), ttlMs: 0 };
       });
     }
-    const type = family === 6 ? "AAAA" : "A";
     return this.#ask<string[]>(type, host, async () => {
       const found = await (family === 6
         ? this.#resolver.resolve6(host, { ttl: true })
@@ -227,6 +237,13 @@ export class NameResolver {
       const ttlMs = 1000 * Math.min(...found.map(({ ttl }) => ttl));
       return { value: found.map(({ address }) => address), ttlMs };
     });
+  }
+
+  /** What was known of a family at last. */
+  #last(host: string, family: Family): readonly string[] {
+    const key = `${this.#asksSystem(host) ? SYSTEM : ""}${typeOf(family)} ${host}`;
+    const known = this.#known.last(key, this.#options.now());
+    return Array.isArray(known) ? known.map(String) : [];
   }
 
   /** The answer that is known, or else a new one; the old one when nobody answers. */
@@ -267,6 +284,8 @@ export class NameResolver {
 
   /** Who was asked what, and what the answer was. */
   #failure(type: string, name: string, error: unknown): Error {
+    // The system does not say whom it asked.
+    if (type.startsWith(SYSTEM)) return asError(error);
     const { servers } = this.#settings;
     const asked = servers.length > 0 ? servers.join(", ") : this.#resolver.getServers().join(", ");
     const code = codeOf(error);
@@ -283,6 +302,10 @@ const ANSWERS: Readonly<Record<string, string>> = {
   EREFUSED: "the server refuses",
   ECONNREFUSED: "no server answers",
 };
+
+function typeOf(family: Family): "A" | "AAAA" {
+  return family === 6 ? "AAAA" : "A";
+}
 
 function isHeld<Value>(answer: Value | Held<Value>): answer is Held<Value> {
   return typeof answer === "object" && answer !== null && "ttlMs" in answer;

@@ -23,7 +23,7 @@ export type RecordData =
 export type Answer =
   | { readonly records: readonly RecordData[]; readonly ttl?: number; readonly after?: Promise<unknown> }
   | "silent"
-  | "failing";
+  | keyof typeof FAILURES;
 
 const TYPES: ReadonlyMap<number, RecordType> = new Map([
   [1, "A"],
@@ -32,7 +32,9 @@ const TYPES: ReadonlyMap<number, RecordType> = new Map([
   [35, "NAPTR"],
 ] as const);
 
-const RCODE = { ok: 0, failing: 2, unknown: 3 };
+const RCODE = { ok: 0, unknown: 3 };
+/** Answers that say that there is no answer. */
+const FAILURES = { failing: 2, unimplemented: 4, refusing: 5 };
 
 export class NameServer {
   /** `127.0.0.1:PORT`. */
@@ -80,7 +82,7 @@ export class NameServer {
     this.asked.push(`${type} ${name}`);
     const found = this.#answers.get(`${type} ${name}`);
     if (found === "silent") return undefined;
-    if (found === "failing") return message(query, RCODE.failing, question, []);
+    if (typeof found === "string") return message(query, FAILURES[found], question, []);
     if (found === undefined || type === undefined) {
       const known = [...this.#answers.keys()].some((key) => key.endsWith(` ${name}`));
       return message(query, known ? RCODE.ok : RCODE.unknown, question, []);

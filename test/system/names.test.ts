@@ -9,6 +9,7 @@ import { raceInto, RACING, canRace, type Destination } from "../../src/socket/co
 import { NameResolver } from "../../src/socket/name-resolver.ts";
 import { startHttpApp, startRawApp } from "../support/apps.ts";
 import { configOf, offered, startConnector, startNode, startRouter } from "../support/cluster.ts";
+import { NAMES } from "../support/names.ts";
 import { NameServer } from "../support/name-server.ts";
 import { until } from "../support/patience.ts";
 import { freePort, temporaryFolder } from "../support/servers.ts";
@@ -208,6 +209,87 @@ test("a name that leads nowhere is told with what was asked, whom, and the answe
     assert.equal(answer.status, 502);
     assert.match(await answer.text(), message);
   }
+});
+
+for (const [type, other, address] of [
+  ["AAAA", "A", "127.0.0.1"],
+  ["A", "AAAA", "::1"],
+] as const) {
+  for (const answer of ["failing", "unimplemented", "refusing", "silent"] as const) {
+    test(
+      `a name server whose answer about ${type} is ${answer} has told enough with its ${other}`,
+      TIMED,
+      async (t) => {
+        const dns = await NameServer.start(t, {
+          [`${type} app.test`]: answer,
+          [`${other} app.test`]: { records: [address], ttl: 0 },
+          "SRV _app._tcp.test": {
+            records: [
+              { priority: 1, weight: 0, port: 1, name: "app.test" },
+              { priority: 2, weight: 0, port: 2, name: "none.test" },
+            ],
+          },
+          "A none.test": "failing",
+          "AAAA none.test": "silent",
+        });
+        const timeoutMs = 2_000;
+        const names = new NameResolver({ ...NAMES, servers: [dns.address], timeoutMs });
+        const place = { kind: "tcp", host: "app.test", port: 1 } as const;
+        const startedAt = performance.now();
+        assert.deepEqual(await names.current(place), [{ host: address, port: 1 }]);
+        assert.deepEqual(await names.first(place), { host: address, port: 1 });
+        assert.ok(performance.now() - startedAt < timeoutMs, "nobody waited for what does not come");
+        if (answer !== "failing") return;
+        const records = { kind: "srv" } as const;
+        const served = await names.current({ kind: "tcp", host: "_app._tcp.test", port: 0, records });
+        assert.deepEqual(served, [{ host: address, port: 1 }]);
+      },
+    );
+  }
+}
+
+test("what was known of a family serves on while nobody tells of it", TIMED, async (t) => {
+  const dns = await NameServer.start(t, {
+    "AAAA app.test": { records: ["::1"], ttl: 0 },
+    "A app.test": { records: ["127.0.0.1"], ttl: 0 },
+  });
+  const names = new NameResolver({ ...NAMES, servers: [dns.address], timeoutMs: 2_000 });
+  const place = { kind: "tcp", host: "app.test", port: 1 } as const;
+  const both = [
+    { host: "::1", port: 1 },
+    { host: "127.0.0.1", port: 1 },
+  ];
+  assert.deepEqual(await names.current(place), both);
+  for (const answer of ["silent", "failing"] as const) {
+    dns.set("AAAA app.test", answer);
+    assert.deepEqual(await names.current(place), both, answer);
+  }
+  // There are none of it: that is an answer.
+  dns.set("AAAA app.test", { records: [] });
+  await until("the cached answer is over", async () => (await names.current(place)).length === 1);
+});
+
+test("links to all addresses, and kept connections, need only one family's answer", TIMED, async (t) => {
+  const port = await freePort();
+  await appAt(t, "127.0.0.1", port, (_request, response) => void response.end("old"));
+  await appAt(t, "127.0.0.2", port, (_request, response) => void response.end("new"));
+  const dns = await NameServer.start(t, {
+    "AAAA edge.test": "failing",
+    "A edge.test": { records: ["127.0.0.1"] },
+    "AAAA app.test": "refusing",
+    "A app.test": { records: ["127.0.0.1"], ttl: 0 },
+  });
+  const router = await startRouter(t, [{ url: "http://127.0.0.1:0", service: "web" }]);
+  await startNode(t, {
+    resolver: { servers: [dns.address], refresh: "100ms" },
+    links: { dial: [{ url: `tcp://edge.test:${new URL(router.link).port}`, addresses: "all" }] },
+    services: { web: { target: `http://app.test:${port}` } },
+  });
+  await offered(router.node, "web");
+  const ask = async (): Promise<string> => (await fetch(`http://127.0.0.1:${router.port}/`)).text();
+  assert.equal(await ask(), "old");
+  dns.set("A app.test", { records: ["127.0.0.2"], ttl: 0 });
+  await until("requests go where the name leads", async () => (await ask()) === "new");
 });
 
 test("connections that are kept to an app follow its name, also while it is busy", TIMED, async (t) => {
