@@ -189,7 +189,9 @@ test("what cannot be understood is refused with a form that would do and the rea
     [parseTargetAddress, "srv+ftp://a.test", /ftp:\/\/ is not one of/],
     [parseTargetAddress, "naptr+tcp://a.test?protocol=x", /of NAPTR records a URL says at most \?service=NAME/],
     [parseListenerAddress, "srv+tcp://_db._tcp.test", /srv\+tcp:\/\/ is for what is dialled by a name/],
-    [parseListenerAddress, "8001", /write :8001 for every interface or 127\.0\.0\.1:8001 for this machine/],
+    [parseTargetAddress, "https+unix:///run/x", /https\+unix:\/\/ is not one of/],
+    [parseTargetAddress, "http+unix://run/x", /a unix socket needs an absolute path/],
+    [parseListenerAddress, "http+unix:///run/x", /http\+unix:\/\/ is not one of/],
     [parseListenerAddress, "http://0.0.0.0", /^expected a URL such as http:\/\/0\.0\.0\.0:8001: the port is missing/],
     [parseLinkListenerAddress, "udp://:443", /udp:\/\/ is not one of tcp:\/\/, unix:\/\//],
     [parseLinkAddress, "udp://a:443", /udp:\/\/ is not one of/],
@@ -249,4 +251,25 @@ test("a place is written with brackets round an IPv6 host", () => {
   assert.equal(formatPlace({ kind: "tcp", host: "::1", port: 80 }), "[::1]:80");
   assert.equal(formatPlace({ kind: "tcp", host: "a", port: 80 }), "a:80");
   assert.equal(formatPlace({ kind: "unix", path: "/run/x" }), "/run/x");
+});
+
+test("a port alone is one of this machine, for what listens as for what is dialled", () => {
+  assert.equal(parseListenerAddress("8001").url, "http://127.0.0.1:8001");
+  assert.equal(parseLinkListenerAddress("8000").url, "tcp://127.0.0.1:8000");
+  assert.equal(parseTargetAddress("3000").url, "http://127.0.0.1:3000");
+});
+
+test("an HTTP app behind a unix socket is named by both", () => {
+  const path = parseTargetAddress("http+unix:///run/app.sock");
+  assert.deepEqual(path, {
+    scheme: "http",
+    protocol: "http/1.1",
+    place: { kind: "unix", path: "/run/app.sock" },
+    url: "http+unix:///run/app.sock",
+  });
+  const abstract = parseTargetAddress("h2c+unix:@app");
+  assert.deepEqual(
+    [abstract.scheme, abstract.place, abstract.url],
+    ["h2c", { kind: "unix", path: "\0app" }, "h2c+unix:@app"],
+  );
 });

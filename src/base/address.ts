@@ -32,7 +32,7 @@ export interface LinkAddress {
 
 export interface TargetAddress {
   readonly scheme: "http" | "https" | "h2c" | "tcp" | "tls" | "unix" | "udp";
-  /** What crosses a link for it: HTTP/1.1 for http, https and h2c, datagrams for udp, else raw bytes. */
+  /** What crosses a link for it: HTTP/1.1 for http, https and h2c (over unix sockets too), datagrams for udp, else raw bytes. */
   readonly protocol: StreamProtocol;
   readonly place: Place;
   readonly url: string;
@@ -52,9 +52,11 @@ interface UrlForm {
   readonly schemes: readonly string[];
   /** What a text without a scheme means. */
   readonly bareScheme: string;
-  /** Listening allows port 0 and every interface; dialling allows a port alone. */
+  /** Listening allows port 0 and every interface. */
   readonly listens: boolean;
   readonly pathSchemes: readonly string[];
+  /** Schemes that may be spoken over a unix socket: `http+unix:///path`. */
+  readonly unixSchemes: readonly string[];
 }
 
 const LINK_ACCEPT: UrlForm = {
@@ -63,6 +65,7 @@ const LINK_ACCEPT: UrlForm = {
   bareScheme: "tcp",
   listens: true,
   pathSchemes: [],
+  unixSchemes: [],
 };
 
 const LINK_DIAL: UrlForm = {
@@ -71,6 +74,7 @@ const LINK_DIAL: UrlForm = {
   bareScheme: "tcp",
   listens: false,
   pathSchemes: ["ws", "wss"],
+  unixSchemes: [],
 };
 
 const TARGET: UrlForm = {
@@ -79,6 +83,7 @@ const TARGET: UrlForm = {
   bareScheme: "http",
   listens: false,
   pathSchemes: [],
+  unixSchemes: ["http", "h2c"],
 };
 
 const LISTENER: UrlForm = {
@@ -87,9 +92,10 @@ const LISTENER: UrlForm = {
   bareScheme: "http",
   listens: true,
   pathSchemes: [],
+  unixSchemes: [],
 };
 
-/** Where links are accepted: `tcp://HOST:PORT`, `:PORT`, `unix:///path` or `unix:@name`. One tcp port takes raw, websocket and TLS links. */
+/** Where links are accepted: `tcp://HOST:PORT`, `:PORT`, `PORT` of 127.0.0.1, `unix:///path` or `unix:@name`. One tcp port takes raw, websocket and TLS links. */
 export function parseLinkListenerAddress(text: string): LinkAddress {
   const scheme = /^(tls|wss?):\/\//i.exec(text)?.[1];
   if (scheme !== undefined) {
@@ -105,13 +111,13 @@ export function parseLinkAddress(text: string): LinkAddress {
   return { transport: scheme as LinkTransport, place, path, url };
 }
 
-/** An app: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`; without a scheme it is http, a port alone is one of 127.0.0.1. */
+/** An app: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`, `http+unix:///path`; without a scheme it is http, a port alone is one of 127.0.0.1. */
 export function parseTargetAddress(text: string): TargetAddress {
   const { scheme, place, url } = parseUrl(text, TARGET);
   return { scheme: scheme as TargetAddress["scheme"], protocol: protocolOf(scheme), place, url };
 }
 
-/** Where clients come in: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`; without a scheme it is http, `:PORT` is every interface. */
+/** Where clients come in: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`; without a scheme it is http, a port alone is one of 127.0.0.1, `:PORT` is every interface. */
 export function parseListenerAddress(text: string): ListenerAddress {
   const { scheme, place, url } = parseUrl(text, LISTENER);
   return { scheme: scheme as ListenerAddress["scheme"], protocol: protocolOf(scheme), place, url };
@@ -175,6 +181,11 @@ function parseUrl(text: string, form: UrlForm): ParsedUrl {
   const [, kind, scheme = written] = /^(srv|naptr)\+(.*)$/.exec(written) ?? [];
   if (kind !== undefined && (form.listens || scheme === "unix"))
     throw invalid(form, text, `${written}:// is for what is dialled by a name`);
+  const overUnix = scheme.endsWith("+unix") ? scheme.slice(0, -"+unix".length) : undefined;
+  if (overUnix !== undefined && form.unixSchemes.includes(overUnix)) {
+    const place = parseUnixPlace(rest, text, form);
+    return { scheme: overUnix, place, path: "", url: `${overUnix}+${formatUnixUrl(place)}` };
+  }
   if (!form.schemes.includes(scheme)) {
     throw invalid(form, text, `${scheme}:// is not one of ${form.schemes.map((name) => `${name}://`).join(", ")}`);
   }
@@ -253,12 +264,10 @@ function splitScheme(text: string, form: UrlForm): readonly [string, string, boo
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text);
   if (match?.[1] !== undefined && match[2] !== undefined) return [match[1].toLowerCase(), match[2], true];
   // A port behind it makes it a host of that name.
-  if (/^unix:(?!\d+$)/i.test(text)) return ["unix", text.slice("unix:".length), true];
-  if (/^\d+$/.test(text)) {
-    if (form.listens)
-      throw invalid(form, text, `write :${text} for every interface or 127.0.0.1:${text} for this machine only`);
-    return [form.bareScheme, `127.0.0.1:${text}`, false];
-  }
+  const unix = /^((?:[a-z0-9]+\+)?unix):(?!\d+$)(.*)$/i.exec(text);
+  if (unix?.[1] !== undefined && unix[2] !== undefined) return [unix[1].toLowerCase(), unix[2], true];
+  // For listeners as for targets: what nobody asked to be reachable from elsewhere is not.
+  if (/^\d+$/.test(text)) return [form.bareScheme, `127.0.0.1:${text}`, false];
   if (text.includes("//") || text.startsWith("/")) throw invalid(form, text, "the scheme is missing");
   return [form.bareScheme, text, false];
 }

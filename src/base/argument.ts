@@ -18,7 +18,7 @@ export interface TargetArgument {
 export function parseTargetArgument(text: string): TargetArgument {
   const equals = text.indexOf("=");
   // An equals sign inside a URL is the URL's own.
-  if (equals < 0 || /:\/\/|^unix:/i.test(text.slice(0, equals))) {
+  if (equals < 0 || /:\/\/|^([a-z0-9]+\+)?unix:/i.test(text.slice(0, equals))) {
     return { service: CATCH_ALL_SERVICE, address: parseTargetAddress(text) };
   }
   if (equals === 0)

@@ -8,7 +8,7 @@ import { readYaml, yamlInvalid, yamlValue } from "../config/yaml-text.ts";
 import type { ClientFlags, Finish, OutputFlags, RegisterFlags } from "./command-flags.ts";
 import { OUTPUT_FORMATS, RESOURCES } from "./client-output.ts";
 import type { Resource } from "./client-output.ts";
-import { checked, choiceFlag, listFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
+import { checked, choiceArgument, choiceFlag, listFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
 import { addClientFlags } from "./node-flags.ts";
 
 export function addClientCommands(program: Command, finish: Finish): void {
@@ -21,7 +21,7 @@ export function addClientCommands(program: Command, finish: Finish): void {
       program
         .command("get")
         .description("list what a running node sees")
-        .addArgument(new Argument("<what>", "what to list").choices(RESOURCES)),
+        .addArgument(choiceArgument("<what>", "what to list", RESOURCES)),
     ),
   ).action(async (what: Resource, flags: OutputFlags) => finish(await (await commands()).showResource(what, flags)));
 

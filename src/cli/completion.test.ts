@@ -21,6 +21,9 @@ test("bash completes commands, their flags, and words that are known", () => {
   assert.deepEqual(bashOffers("polarity", "router", "--tls"), ["--tls-cert", "--tls-key"]);
   assert.deepEqual(bashOffers("polarity", "get", "s"), ["services", "sessions"]);
   assert.deepEqual(bashOffers("polarity", "get", "links", "-o", "j"), ["json"]);
+  assert.deepEqual(bashOffers("polarity", "config", "i"), ["import"]);
+  assert.deepEqual(bashOffers("polarity", "config", "import", "--as", ""), ["controller", "segment"]);
+  assert.deepEqual(bashOffers("polarity", "config", "import", "package.j"), ["package.json"]);
   assert.deepEqual(bashOffers("polarity", "completion", ""), ["bash", "zsh", "fish", "--help", "-h"].sort(byOrder));
 });
 

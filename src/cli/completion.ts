@@ -1,5 +1,6 @@
 /** Completion scripts, made from the tree of commands, so that they know every command and flag that there is. */
 import type { Command, Option } from "commander";
+import { visibleLeaves } from "./command-path.ts";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
@@ -14,8 +15,10 @@ interface CommandEntry {
   readonly name: string;
   readonly help: string;
   readonly flags: readonly FlagEntry[];
-  /** The words that the first argument can be, where they are known. */
+  /** The words that the first argument can be, where they are known; of a group, its commands. */
   readonly words: readonly string[];
+  /** Files are offered behind the first word: a group has a command that takes one. */
+  readonly files: boolean;
 }
 
 interface FlagEntry {
@@ -28,12 +31,21 @@ interface FlagEntry {
 
 function visibleCommands(program: Command): CommandEntry[] {
   const help = program.createHelp();
-  return help.visibleCommands(program).map((command) => ({
-    name: command.name(),
-    help: command.description(),
-    flags: help.visibleOptions(command).map((option) => flagEntry(option)),
-    words: command.name() === "help" ? [] : (command.registeredArguments[0]?.argChoices ?? []),
-  }));
+  return help.visibleCommands(program).map((command) => {
+    const leaves = visibleLeaves(command);
+    const flags = [command, ...leaves].flatMap((shown) => help.visibleOptions(shown).map(flagEntry));
+    return {
+      name: command.name(),
+      help: command.description(),
+      flags: flags.filter((flag, index) => flags.findIndex(({ long }) => long === flag.long) === index),
+      words: leaves.length > 0 ? leaves.map((leaf) => leaf.name()) : firstWords(command),
+      files: leaves.some((leaf) => leaf.registeredArguments[0]?.name() === "file"),
+    };
+  });
+}
+
+function firstWords(command: Command): readonly string[] {
+  return command.name() === "help" ? [] : (command.registeredArguments[0]?.argChoices ?? []);
 }
 
 function flagEntry(option: Option): FlagEntry {
@@ -49,9 +61,10 @@ function flagEntry(option: Option): FlagEntry {
 
 function bashScript(commands: readonly CommandEntry[]): string {
   const names = commands.map(({ name }) => name).join(" ");
-  const cases = commands.map(({ name, flags, words }) => {
+  const cases = commands.map(({ name, flags, words, files: takesFiles }) => {
     const choices = [...words, ...flags.flatMap(({ long, short }) => (short === undefined ? [long] : [short, long]))];
-    return `    ${name}) words="${choices.join(" ")}" ;;`;
+    const offersFiles = takesFiles ? ` [ "$COMP_CWORD" -gt 2 ] && COMPREPLY=($(compgen -f -- "$current"));` : "";
+    return `    ${name})${offersFiles} words="${choices.join(" ")}" ;;`;
   });
   const values = commands
     .flatMap(({ flags }) => flags)
@@ -77,7 +90,7 @@ ${unique(values).join("\n")}
   case "\${COMP_WORDS[1]}" in
 ${cases.join("\n")}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  COMPREPLY+=($(compgen -W "$words" -- "$current"))
 }
 complete -F _polarity polarity
 `;
@@ -85,7 +98,7 @@ complete -F _polarity polarity
 
 function zshScript(commands: readonly CommandEntry[]): string {
   const names = commands.map(({ name, help }) => `    ${quote(`${name}:${help}`)}`);
-  const cases = commands.map(({ name, flags, words }) => {
+  const cases = commands.map(({ name, flags, words, files }) => {
     const specs = flags.map(({ long, short, help, value, words: choices }) => {
       const text = help.replaceAll(/[[\]:]/g, (character) => `\\${character}`);
       const action =
@@ -101,7 +114,8 @@ function zshScript(commands: readonly CommandEntry[]): string {
         .join(" \\\n");
     });
     const first = words.length > 0 ? `        ${quote(`1:value:(${words.join(" ")})`)} \\\n` : "";
-    return `      ${name})\n      _arguments \\\n${first}${specs.join(" \\\n")}\n      ;;`;
+    const second = files ? "        '2:file:_files' \\\n" : "";
+    return `      ${name})\n      _arguments \\\n${first}${second}${specs.join(" \\\n")}\n      ;;`;
   });
   return `#compdef polarity
 _polarity() {
@@ -126,10 +140,11 @@ if [ "$funcstack[1]" = "_polarity" ]; then _polarity "$@"; else compdef _polarit
 
 function fishScript(commands: readonly CommandEntry[]): string {
   const lines = ["# fish completion for polarity", "complete -c polarity -f"];
-  for (const { name, help, flags, words } of commands) {
+  for (const { name, help, flags, words, files } of commands) {
     lines.push(`complete -c polarity -n __fish_use_subcommand -a ${name} -d ${quote(help)}`);
     const here = `complete -c polarity -n ${quote(`__fish_seen_subcommand_from ${name}`)}`;
     if (words.length > 0) lines.push(`${here} -a ${quote(words.join(" "))}`);
+    if (files) lines.push(`complete -c polarity -n ${quote(`__fish_seen_subcommand_from ${words.join(" ")}`)} -F`);
     for (const { long, short, help: text, value, words: choices } of flags) {
       const dashless = `${short === undefined ? "" : ` -s ${short.slice(1)}`} -l ${long.slice(2)}`;
       const takes =

@@ -2,8 +2,10 @@
  * How flags are declared: every one also has an environment variable, `POLARITY_` and its name in capitals, and the flag
  * wins. A repeatable flag's variable holds several values with blanks between them.
  */
-import { InvalidArgumentError, Option } from "commander";
+import { Argument, InvalidArgumentError, Option } from "commander";
 import { messageOf } from "../base/errors.ts";
+import { printable } from "../base/printable.ts";
+import { suggest } from "../config/suggestion.ts";
 
 /** A flag with a value, checked by `parse`. */
 export function valueFlag(flags: string, help: string, parse: (text: string) => unknown): Option {
@@ -33,7 +35,21 @@ export function switchFlag(flags: string, help: string): Option {
 }
 
 export function choiceFlag(flags: string, help: string, choices: readonly string[]): Option {
-  return new Option(flags, help).env(variableOf(flags)).choices(choices);
+  return new Option(flags, help).env(variableOf(flags)).choices(choices).argParser(oneOf(choices));
+}
+
+/** An argument that is one of some words, which completion and help know too. */
+export function choiceArgument(name: string, help: string, choices: readonly string[]): Argument {
+  return new Argument(name, help).choices(choices).argParser(oneOf(choices));
+}
+
+function oneOf(choices: readonly string[]): (value: string) => string {
+  return (value) => {
+    if (choices.includes(value)) return value;
+    const meant = suggest(value, choices);
+    const hint = meant === undefined ? "" : ` (did you mean ${meant}?)`;
+    throw new InvalidArgumentError(`expected one of ${choices.join(", ")}, not ${printable(value)}${hint}`);
+  };
 }
 
 export function text(value: string): string {

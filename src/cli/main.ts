@@ -3,6 +3,7 @@ import { CommanderError } from "commander";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { printable } from "../base/printable.ts";
 import { EXIT, exitCodeOf } from "./exit-code.ts";
+import { withSubcommands } from "./command-path.ts";
 import { withGoFlags } from "./go-flags.ts";
 import { holdTether } from "./parent.ts";
 import { createProgram } from "./program.ts";
@@ -18,7 +19,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) =>
 const program = createProgram((code) => {
   process.exitCode = code;
 });
-for (const command of [program, ...program.commands]) {
+for (const command of withSubcommands(program)) {
   command.exitOverride().configureOutput({ outputError: (text, write) => write(usageLine(text)) });
 }
 try {

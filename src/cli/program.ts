@@ -18,7 +18,7 @@ import type {
 } from "./command-flags.ts";
 import { SHELLS } from "./completion.ts";
 import type { Shell } from "./completion.ts";
-import { checked, choiceFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
+import { checked, choiceArgument, choiceFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
 import { addAcceptFlags, addAnalyzeFlag, addDialFlags, addNodeFlags, NEXT_ROUTER } from "./node-flags.ts";
 import { packageVersion } from "../sdk/version.ts";
 
@@ -223,7 +223,7 @@ function addFileCommands(program: Command, finish: Finish): void {
   program
     .command("completion")
     .description("print a completion script for a shell, such as: source <(polarity completion bash)")
-    .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
+    .addArgument(choiceArgument("<shell>", "the shell", SHELLS))
     .action(async (shell: Shell) => {
       const { completionScript } = await import("./completion.ts");
       process.stdout.write(completionScript(program, shell));

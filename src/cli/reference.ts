@@ -1,12 +1,12 @@
 /** The reference of the commands in docs/CLI.md, written from the tree of commands. */
 import type { Command } from "commander";
+import { pathOf, visibleLeaves } from "./command-path.ts";
 import { createProgram } from "./program.ts";
 
 /** Markdown: a heading for each command, with its usage and flags. */
 export function commandReference(): string {
   const program = createProgram(() => {});
-  const help = program.createHelp();
-  const commands = help.visibleCommands(program).filter((command) => command.name() !== "help");
+  const commands = visibleLeaves(program).filter((command) => command.name() !== "help");
   return commands.map((command) => sectionOf(command)).join("\n");
 }
 
@@ -28,7 +28,7 @@ function sectionOf(command: Command): string {
     });
   const table = flags.length === 0 ? "" : `\n| Flag | Variable | Meaning |\n|---|---|---|\n${flags.join("\n")}\n`;
   const list = args.length === 0 ? "" : `\n${args.join("\n")}\n`;
-  return `### \`polarity ${command.name()} ${command.usage()}\`\n\n${sentence(command.description())}\n${list}${table}`;
+  return `### \`polarity ${pathOf(command)} ${command.usage()}\`\n\n${sentence(command.description())}\n${list}${table}`;
 }
 
 function sentence(text: string): string {

@@ -10,6 +10,11 @@ const FORMS: readonly Form[] = [
   { pattern: /^option '.*' value '.*' from env '(\w+)' is invalid\. (.*)$/, line: "$1: $2" },
   { pattern: /^option '(?:-\w, )?(--[\w-]+).*' argument '.*' is invalid\. (.*)$/, line: "$1: $2" },
   { pattern: /^command-argument value '.*' is invalid for argument '(.*?)'\. (.*)$/, line: "$1: $2" },
+  // Neither form repeats the value, which may be the secret itself.
+  {
+    pattern: /^unknown option '--(admin-)?token(=.*)?'.*$/s,
+    line: "unknown option '--$1token': others on this machine can read a command line, so a token comes from a file: --$1token-file PATH",
+  },
 ];
 
 export function usageLine(message: string): string {

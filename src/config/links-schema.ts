@@ -37,7 +37,7 @@ function acceptSection(read: ReadFile) {
     url: parsed(
       "a URL such as tcp://0.0.0.0:8000",
       ofThisSystem(parseLinkListenerAddress),
-      "Where to listen: `tcp://HOST:PORT`, `:PORT`, `unix:///path` or `unix:@name`. One tcp port takes raw, websocket and TLS links.",
+      "Where to listen: `tcp://HOST:PORT`, `:PORT`, `PORT` of 127.0.0.1, `unix:///path` or `unix:@name`. One tcp port takes raw, websocket and TLS links.",
     ),
     tls: maybe(tls).describe("Makes the port take TLS links."),
     auth: maybe(auth).describe("Who may join."),

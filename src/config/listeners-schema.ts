@@ -36,7 +36,7 @@ function listenerSection(read: ReadFile) {
     url: parsed(
       "a URL such as http://0.0.0.0:8001",
       ofThisSystem(parseListenerAddress),
-      "Where to listen: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`; `:PORT` is http on every interface.",
+      "Where to listen: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`; a port alone is http on 127.0.0.1, `:PORT` on every interface.",
     ),
     tls: maybe(listenerTlsSection(read)).describe("For `https://`: the certificates, and whom it asks for one."),
     hsts: maybe(hstsSection()).describe(

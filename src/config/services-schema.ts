@@ -33,7 +33,7 @@ function serviceSection(read: ReadFile) {
   const target = parsed(
     "a URL such as http://127.0.0.1:3000",
     ofThisSystem(parseTargetAddress),
-    "The app: `http://`, `https://`, `h2c://` (HTTP/2 without TLS), `tcp://` or `tls://HOST:PORT`, `unix:///path` or `unix:@name`; `srv+tcp://NAME` and the like find it by SRV records, `naptr+tcp://NAME` by NAPTR records. A port alone is http on 127.0.0.1.",
+    "The app: `http://`, `https://`, `h2c://` (HTTP/2 without TLS), `tcp://` or `tls://HOST:PORT`, `unix:///path` or `unix:@name` (raw bytes; `http+unix:` and `h2c+unix:` for HTTP); `srv+tcp://NAME` and the like find it by SRV records, `naptr+tcp://NAME` by NAPTR records. A port alone is http on 127.0.0.1.",
   );
   return section({
     target: maybe(target),

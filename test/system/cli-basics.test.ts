@@ -18,6 +18,20 @@ test("a command line that cannot be understood exits 64 with one line", async (t
     [["routr"], "polarity: unknown command 'routr' (did you mean router?)\n"],
     [["router", "--lsiten", ":1"], "polarity: unknown option '--lsiten' (did you mean --listen?)\n"],
     [["connect"], "polarity: missing required argument 'target'\n"],
+    [["config", "import"], "polarity: missing required argument 'file'\n"],
+    [["config", "imprt"], "polarity: unknown command 'imprt' (did you mean import?)\n"],
+    [
+      ["get", "service"],
+      "polarity: what: expected one of services, links, nodes, sessions, listeners, certificates, analyses, not service (did you mean services?)\n",
+    ],
+    [
+      ["get", "links", "-o", "jsn"],
+      "polarity: --output: expected one of table, wide, json, yaml, not jsn (did you mean json?)\n",
+    ],
+    [
+      ["connect", "3000", "--token=S3cret"],
+      "polarity: unknown option '--token': others on this machine can read a command line, so a token comes from a file: --token-file PATH\n",
+    ],
     [
       ["router", "--listen", "tcp://127.0.0.1:1"],
       "polarity: --listen: a tcp:// listener serves one service: write tcp://127.0.0.1:1=SERVICE\n",

@@ -292,3 +292,27 @@ test("forward listens here for a service of one node", async (t) => {
   socket.end("through and back");
   assert.equal(await received(socket), "through and back");
 });
+
+test("ports alone are ports of this machine, and an HTTP app may stand behind a unix socket", async (t) => {
+  const socket = join(temporaryFolder(t), "app.sock");
+  const app = createHttpServer((request, response) => response.end(`unix ${request.url}`)).listen(socket);
+  t.after(() => app.close());
+  const [link, clients, admin] = [await freePort(t), await freePort(t), await freePort(t)];
+  const router = new PolarityProcess(t, [
+    "router",
+    "--link",
+    `${link}`,
+    "--listen",
+    `${clients}`,
+    "--admin",
+    `${admin}`,
+  ]);
+  assert.deepEqual(await router.ready(), {
+    links: [`tcp://127.0.0.1:${link}`],
+    listeners: [`http://127.0.0.1:${clients}`],
+    admin: `http://127.0.0.1:${admin}`,
+  });
+  await startConnector(t, `tcp://127.0.0.1:${link}`, `web=http+unix://${socket}`);
+  const response = await fetch(`http://127.0.0.1:${clients}/web/hello`);
+  assert.equal(await response.text(), "unix /web/hello");
+});
