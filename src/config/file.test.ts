@@ -91,8 +91,8 @@ test("a resolved configuration cannot be changed", () => {
 test("each problem is one line with its place, its key and what was expected", () => {
   const cases: readonly (readonly [string, string])[] = [
     [
-      "node: { name: a }\nlisteners:\n  - url: http://0.0.0.0:8001\n  - url:\n      8002\n",
-      "polarity.yaml:5:7: listeners[1].url: expected a URL such as http://0.0.0.0:8001: write :8002 for every interface or 127.0.0.1:8002 for this machine only (got 8002)",
+      "node: { name: a }\nlisteners:\n  - url: http://0.0.0.0:8001\n  - url:\n      80020\n",
+      "polarity.yaml:5:7: listeners[1].url: expected a URL such as http://0.0.0.0:8001: a port is a number from 0 to 65535, not 80020 (got 80020)",
     ],
     [`${LISTENER}listener: []\n`, "polarity.yaml:2:1: listener: unknown key; did you mean listeners?"],
     [
@@ -274,7 +274,7 @@ test("each problem is one line with its place, its key and what was expected", (
 });
 
 test("all problems are reported at once, in the order of the file", () => {
-  const lines = problems("admin: 5\nlisteners: [{ url: 1 }]\nbogus: 1\nlog: { level: loud }\n");
+  const lines = problems("admin: 5\nlisteners: [{ url: [] }]\nbogus: 1\nlog: { level: loud }\n");
   assert.deepEqual(
     lines.map((line) => line.split(": ", 2).join(" ")),
     [

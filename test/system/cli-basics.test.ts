@@ -65,7 +65,7 @@ test("validate says what is wrong with a file, by line and column, and exits 1",
   const cwd = temporaryFolder(t);
   writeFileSync(
     join(cwd, "polarity.yaml"),
-    "node: { name: a }\nlisteners:\n  - url: http://0.0.0.0:8001\n  - url:\n      8002\n",
+    "node: { name: a }\nlisteners:\n  - url: http://0.0.0.0:8001\n  - url:\n      80020\n",
   );
   const wrong = await run(t, ["validate"], { cwd });
   assert.deepEqual([wrong.code, wrong.stdout], [1, ""]);
