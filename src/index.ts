@@ -57,9 +57,16 @@ export type {
 } from "./sdk/channel.ts";
 export type { ConnectOptions, HttpOptions } from "./sdk/connect-options.ts";
 export type { Connector, ConnectorTarget } from "./sdk/connector.ts";
-export { createDialer, type Dialer, type DialerOptions, type MachineResolver, type Resolved } from "./sdk/dialer.ts";
+export {
+  createDialer,
+  type Dialer,
+  type DialerEvents,
+  type DialerOptions,
+  type MachineResolver,
+  type Resolved,
+} from "./sdk/dialer.ts";
 export type { FetchDispatcher } from "./sdk/dispatcher.ts";
-export type { Listener } from "./sdk/emitter.ts";
+export type { EventMap, TypedEmitter } from "./sdk/emitter.ts";
 export type { FetchHandler } from "./sdk/fetch-handler.ts";
 export {
   connectAndServe,

@@ -8,11 +8,13 @@ import { type Logger, silentLogger, systemClock } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import type { LinkDialInput } from "../config/node-config.ts";
 import type { NodeObserver } from "../node/node-observer.ts";
+import type { LinkView } from "../node/view.ts";
 import { createNode, type PolarityNode } from "../node/node.ts";
 import { type Channel, type ChannelAcceptor, type ChannelOptions } from "./channel.ts";
 import { openChannel } from "./channel-opening.ts";
 import type { ConnectOptions, HttpOptions } from "./connect-options.ts";
-import { configOf } from "./node-input.ts";
+import { OwnedEmitter, type TypedEmitter } from "./emitter.ts";
+import { checkOptions, checkUrls, configOf, invalid, shown } from "./node-input.ts";
 import { type Connector, createConnector } from "./connector.ts";
 import { DialerAgent } from "./dialer-agent.ts";
 import { type DialRequest, DialRoute } from "./dial-route.ts";
@@ -57,8 +59,20 @@ export interface DialerOptions {
   readonly logger?: Logger;
 }
 
-/** Reaches services by name. Everything that it opens shares its links. */
-export interface Dialer {
+/** What a dialer tells of its links: the names of its events, and what their listeners are called with. */
+export interface DialerEvents {
+  /** A link to a router is there. */
+  linkUp: [LinkView];
+  /** It has ended. While the dialer is open, it is dialled again by itself. */
+  linkDown: [{ readonly link: LinkView; readonly error: PolarityError }];
+  /** An attempt to link to a router failed; it is repeated by itself. */
+  dialFailed: [{ readonly url: string; readonly error: PolarityError }];
+  /** All dials, streams and links have ended. */
+  closed: [];
+}
+
+/** Reaches services by name. Everything that it opens shares its links. A `node:events` EventEmitter. */
+export interface Dialer extends TypedEmitter<DialerEvents> {
   /**
    * Opens a stream to `machine.service`; resolves when somebody was found who serves it. Rejects with a PolarityError:
    * ADDRESS_INVALID, MACHINE_UNKNOWN, NO_OFFER, DIAL_TIMEOUT, LINK_UNREACHABLE, AUTH_FAILED, NODE_STOPPED; or with the reason
@@ -94,7 +108,7 @@ export function createDialer(options: DialerOptions): Dialer {
   return new ProgramDialer(options);
 }
 
-class ProgramDialer implements Dialer {
+class ProgramDialer extends OwnedEmitter<DialerEvents> implements Dialer {
   readonly resolver = { set: (machine: string, router: Resolved): void => this.#set(machine, router) };
   readonly #options: DialerOptions;
   readonly #machines = new Map<string, readonly string[]>();
@@ -104,11 +118,16 @@ class ProgramDialer implements Dialer {
   #fetchDispatcher: FetchDispatcher | undefined;
 
   constructor(options: DialerOptions) {
+    super();
+    checkOptions(options);
     this.#options = options;
-    checkTimeout(options.timeoutMs);
+    const { routers = [], resolver, timeoutMs } = options;
+    checkTimeout(timeoutMs);
     // A mistake in the options is the caller's to hear now, not at the first dial.
-    if (options.routers !== undefined && options.routers.length > 0) this.#configFor(options.routers);
-    else if (options.resolver === undefined) this.#configFor([]);
+    checkUrls("routers", routers);
+    checkResolver(resolver);
+    if (routers.length > 0) this.#configFor(routers);
+    else if (resolver === undefined) throw invalid("routers: expected the URL of a router at least, or a resolver");
   }
 
   async connect(service: string | ServiceAddress, options: ConnectOptions = {}): Promise<ServiceStream> {
@@ -236,7 +255,12 @@ class ProgramDialer implements Dialer {
     const config = this.#configFor(urls);
     const { logger = silentLogger } = this.#options;
     const create = (heard: Partial<NodeObserver>): PolarityNode =>
-      createNode(config, { logger, clock: systemClock, version: packageVersion(), observer: { ...DEAF, ...heard } });
+      createNode(config, {
+        logger,
+        clock: systemClock,
+        version: packageVersion(),
+        observer: this.#observerFor({ ...DEAF, ...heard }),
+      });
     // Failures are told under the URL as the configuration reads it.
     const route = new DialRoute(
       create,
@@ -244,6 +268,25 @@ class ProgramDialer implements Dialer {
     );
     await route.node.start();
     return route;
+  }
+
+  /** Tells what the route hears, too. */
+  #observerFor(route: NodeObserver): NodeObserver {
+    return {
+      ...route,
+      linkUp: (link) => {
+        route.linkUp(link);
+        this.tell("linkUp", link);
+      },
+      linkDown: (link, error) => {
+        route.linkDown(link, error);
+        this.tell("linkDown", { link, error });
+      },
+      dialFailed: (url, error) => {
+        route.dialFailed(url, error);
+        this.tell("dialFailed", { url, error });
+      },
+    };
   }
 
   #configFor(urls: readonly string[]) {
@@ -263,6 +306,7 @@ class ProgramDialer implements Dialer {
       started?.close(error);
       await started?.node.stop();
     }
+    this.tell("closed");
   }
 }
 
@@ -276,13 +320,26 @@ const DEAF: NodeObserver = {
   failed: () => {},
 };
 
+function checkResolver(resolver: unknown): void {
+  if (resolver === undefined || typeof resolver === "function") return;
+  if (typeof resolver === "object" && resolver !== null && !Array.isArray(resolver)) return;
+  throw invalid(`resolver: expected a map of machines, or a function (got ${shown(resolver)})`);
+}
+
 function addressOf(service: string | ServiceAddress): ServiceAddress {
   if (typeof service === "string") return parseServiceAddress(service);
   return checkAddress(service);
 }
 
 /** An address in parts is taken as it is, without decoding. */
-function checkAddress({ machine, service }: ServiceAddress): ServiceAddress {
+function checkAddress(address: ServiceAddress): ServiceAddress {
+  const { machine, service } = (address ?? {}) as Partial<ServiceAddress>;
+  if (typeof service !== "string" || (machine !== undefined && typeof machine !== "string")) {
+    throw new PolarityError(
+      "ADDRESS_INVALID",
+      `expected { machine, service }, or "machine.service" (got ${shown(address)})`,
+    );
+  }
   return parseServiceAddress(`${machine ?? ""}.${encodeURIComponent(service)}`);
 }
 
@@ -325,6 +382,7 @@ function closedError(): PolarityError {
 }
 
 function checkTimeout(timeoutMs: number | undefined): void {
-  if (timeoutMs === undefined || (timeoutMs >= 1 && timeoutMs <= TIMEOUT_MS_MAX)) return;
-  throw new PolarityError("CONFIG_INVALID", `timeoutMs: expected 1 to ${TIMEOUT_MS_MAX} (got ${timeoutMs})`);
+  if (timeoutMs === undefined) return;
+  if (typeof timeoutMs === "number" && timeoutMs >= 1 && timeoutMs <= TIMEOUT_MS_MAX) return;
+  throw invalid(`timeoutMs: expected 1 to ${TIMEOUT_MS_MAX} (got ${shown(timeoutMs)})`);
 }

@@ -1,62 +1,48 @@
-/** Typed events: a map of names to what each carries. */
+/** `node:events` emitters whose events, and what each carries, TypeScript knows. */
+import { EventEmitter } from "node:events";
 
-/** Takes what the event carries. */
-export type Listener<Payload> = (payload: Payload) => void;
+/** Names of events, each with the list of what its listeners are called with. */
+export type EventMap<Events> = Record<keyof Events, unknown[]>;
+
+type Typed =
+  | "on"
+  | "once"
+  | "off"
+  | "addListener"
+  | "removeListener"
+  | "prependListener"
+  | "prependOnceListener"
+  | "emit";
+
+/** A `node:events` EventEmitter that has just these events. `once`, `on` and the rest of `node:events` take it. */
+export interface TypedEmitter<Events extends EventMap<Events>> extends Omit<EventEmitter, Typed> {
+  on<Name extends keyof Events>(name: Name, listener: (...values: Events[Name]) => void): this;
+  once<Name extends keyof Events>(name: Name, listener: (...values: Events[Name]) => void): this;
+  off<Name extends keyof Events>(name: Name, listener: (...values: Events[Name]) => void): this;
+  addListener<Name extends keyof Events>(name: Name, listener: (...values: Events[Name]) => void): this;
+  removeListener<Name extends keyof Events>(name: Name, listener: (...values: Events[Name]) => void): this;
+  prependListener<Name extends keyof Events>(name: Name, listener: (...values: Events[Name]) => void): this;
+  prependOnceListener<Name extends keyof Events>(name: Name, listener: (...values: Events[Name]) => void): this;
+  emit<Name extends keyof Events>(name: Name, ...values: Events[Name]): boolean;
+}
 
 /**
- * Calls listeners in the order in which they came, each once per event. What a listener throws ends as an uncaught
- * exception of the program, and not in the middle of the node's work. No event is special: without listeners, `error` is
- * heard by nobody.
+ * For whoever owns the events. What a listener throws ends as an uncaught exception of the program, and not in the middle of
+ * the node's work; the other listeners hear all the same. An `error` that nobody listens for ends nothing.
  */
-export class Emitter<Events extends object> {
-  readonly #listeners = new Map<keyof Events, Set<Listener<never>>>();
-
-  /** Calls `listener` at each event of that name. Returns what ends that. */
-  on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void {
-    let listeners = this.#listeners.get(name);
-    if (listeners === undefined) {
-      listeners = new Set();
-      this.#listeners.set(name, listeners);
-    }
-    // A function of its own each time, so that a listener that is added twice is called and removed twice.
-    const added: Listener<Events[Name]> = (payload) => listener(payload);
-    listeners.add(added);
-    return () => void listeners.delete(added);
-  }
-
-  /** Resolves with the next event of that name; rejects with the signal's reason when that aborts first. */
-  once<Name extends keyof Events>(
-    name: Name,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<Events[Name]> {
-    const { promise, resolve, reject } = Promise.withResolvers<Events[Name]>();
-    if (signal?.aborted === true) {
-      reject(signal.reason as Error);
-      return promise;
-    }
-    const aborted = (): void => {
-      off();
-      reject(signal?.reason as Error);
-    };
-    const off = this.on(name, (payload) => {
-      off();
-      signal?.removeEventListener("abort", aborted);
-      resolve(payload);
-    });
-    signal?.addEventListener("abort", aborted, { once: true });
-    return promise;
-  }
-
-  /** For whoever owns the emitter. */
-  emit<Name extends keyof Events>(name: Name, payload: Events[Name]): void {
-    for (const listener of [...(this.#listeners.get(name) ?? [])] as Listener<Events[Name]>[]) {
+export class OwnedEmitter<Events extends EventMap<Events>> extends EventEmitter {
+  /** True if somebody listens. */
+  protected tell<Name extends keyof Events & string>(name: Name, ...values: Events[Name]): boolean {
+    const listeners = this.rawListeners(name);
+    for (const listener of listeners) {
       try {
-        listener(payload);
+        Reflect.apply(listener, this, values);
       } catch (error) {
         queueMicrotask(() => {
           throw error;
         });
       }
     }
+    return listeners.length > 0;
   }
 }

@@ -2,6 +2,7 @@
 import type { ByteStream } from "../base/byte-stream.ts";
 import { type ErrorCode, PolarityError } from "../base/errors.ts";
 import type { Target } from "../target/target.ts";
+import type { HandlerFailures } from "./handler-failures.ts";
 import { RequestGuard } from "./request-guard.ts";
 import type { HandlerProtocol, StreamTaker } from "./stream-taker.ts";
 import { StreamDuplex } from "./stream-duplex.ts";
@@ -10,6 +11,7 @@ export interface HandlerTargetOptions {
   readonly service: string;
   readonly protocol: HandlerProtocol;
   readonly taker: StreamTaker;
+  readonly failures: HandlerFailures;
   readonly now: () => number;
 }
 
@@ -57,6 +59,7 @@ export class HandlerTarget implements Target {
   }
 
   sweep(now: number): void {
+    this.#options.failures.tick();
     for (const { duplex, guard, since } of this.#serving) {
       if (guard?.waitsForHead !== true || now - since < HEAD_TIMEOUT_MS) continue;
       duplex.destroy(new PolarityError("SLOW_HEAD", `no whole request head within ${HEAD_TIMEOUT_MS} ms`));
@@ -66,6 +69,7 @@ export class HandlerTarget implements Target {
   close(error: PolarityError): void {
     for (const { duplex } of this.#serving) duplex.destroy(error);
     this.#options.taker.close();
+    this.#options.failures.flush();
   }
 }
 

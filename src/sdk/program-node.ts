@@ -2,49 +2,53 @@
  * A node within a program: what one configuration describes, and services that the program itself serves.
  */
 import { type Logger, silentLogger, systemClock } from "../base/clock.ts";
-import { messageOf, PolarityError } from "../base/errors.ts";
+import type { PolarityError } from "../base/errors.ts";
 import type { LinkState } from "../link/link.ts";
 import type { ConfigInput, LinkDialInput, NodeConfig } from "../config/node-config.ts";
 import { createNode as createEngine, type PolarityNode } from "../node/node.ts";
 import type { Readiness } from "../node/view.ts";
 import type { OfferChange } from "../node/node-observer.ts";
 import type { LinkView, NodeView } from "../node/view.ts";
-import { Emitter, type Listener } from "./emitter.ts";
+import { OwnedEmitter, type TypedEmitter } from "./emitter.ts";
+import { HandlerFailures } from "./handler-failures.ts";
 import { HandlerTarget } from "./handler-target.ts";
-import { configOf } from "./node-input.ts";
+import { checkOptions, checkUrls, configOf, invalid, isObject, shown } from "./node-input.ts";
 import { wireServiceName } from "./service-address.ts";
-import { type ServiceHandler, takerOf } from "./service-handler.ts";
+import { checkHandler, type ServiceHandler, takerOf } from "./service-handler.ts";
 import type { HandlerProtocol } from "./stream-taker.ts";
 import { packageVersion } from "./version.ts";
 
 /** What a node is given beside its configuration. */
 export interface NodeOptions {
-  /** Default: no log. */
+  /** Default: no log, but what handlers fail with on standard error. */
   readonly logger?: Logger;
   /** What file names in the configuration are relative to. Default: the process's folder. */
   readonly folder?: string;
 }
 
-/** What a node tells as it happens. */
+/** What a node tells as it happens: the names of its events, and what their listeners are called with. */
 export interface NodeEvents {
   /** Everything that listens is bound; the URLs have the ports that the system chose. */
-  listening: NodeAddresses;
+  listening: [NodeAddresses];
   /** A link has joined, dialled by either side. */
-  linkUp: LinkView;
+  linkUp: [LinkView];
   /** A link became `up`, `suspect` or `draining`. */
-  linkChanged: { readonly link: LinkView; readonly state: LinkState };
+  linkChanged: [{ readonly link: LinkView; readonly state: LinkState }];
   /** A link that had joined has ended. One that this node dialled is dialled again by itself. */
-  linkDown: { readonly link: LinkView; readonly error: PolarityError };
+  linkDown: [{ readonly link: LinkView; readonly error: PolarityError }];
   /** An attempt to dial a link failed; it is repeated by itself. */
-  dialFailed: { readonly url: string; readonly error: PolarityError };
+  dialFailed: [{ readonly url: string; readonly error: PolarityError }];
   /** Somebody offers a service here, or changes the weight, protocol or health of an offer. */
-  offerAdded: OfferChange;
-  offerRemoved: OfferChange;
-  /** A handler of `serve` failed, or a peer's offer was refused. The node goes on. */
-  error: PolarityError;
+  offerAdded: [OfferChange];
+  offerRemoved: [OfferChange];
+  /**
+   * A handler of `serve` failed, or a peer's offer was refused. The node goes on, also when nobody listens: failures of handlers
+   * are then logged, to standard error where the node has no logger.
+   */
+  error: [PolarityError];
   /** The node takes no new work. */
-  draining: undefined;
-  stopped: undefined;
+  draining: [];
+  stopped: [];
 }
 
 /** URLs with the ports that the system chose, in the order of the configuration. */
@@ -71,8 +75,8 @@ export interface ServeOptions {
   readonly protocol?: HandlerProtocol;
 }
 
-/** A node; nothing of it runs before `start`. */
-export interface ProgramNode {
+/** A node; nothing of it runs before `start`. A `node:events` EventEmitter. */
+export interface ProgramNode extends TypedEmitter<NodeEvents> {
   readonly name: string;
   /** Binds what listens and begins to dial; does not wait for links. Throws ADDRESS_IN_USE, INSECURE_LISTENER, NAME_TAKEN. */
   start(): Promise<void>;
@@ -97,13 +101,6 @@ export interface ProgramNode {
   /** Everything that the node shows of itself: links, services, offers, sessions, counts. */
   view(): NodeView;
   readiness(): Readiness;
-  /** Calls `listener` at each event of that name; returns what ends that. */
-  on<Name extends keyof NodeEvents>(name: Name, listener: Listener<NodeEvents[Name]>): () => void;
-  /** Resolves with the next event of that name; rejects with the signal's reason. */
-  once<Name extends keyof NodeEvents>(
-    name: Name,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<NodeEvents[Name]>;
   /** As `stop`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -129,7 +126,13 @@ export interface ConnectAndServeOptions extends NodeOptions {
 
 /** A started node that links to routers and serves services of this program to them. */
 export async function connectAndServe(options: ConnectAndServeOptions): Promise<ProgramNode> {
+  checkOptions(options);
   const { routers, services, name, token, tokenFile, tls, ...rest } = options;
+  checkUrls("routers", routers);
+  if (routers.length === 0)
+    throw invalid("routers: expected the URL of a router at least, as what is served is reached by it");
+  if (!isObject(services)) throw invalid(`services: expected an object of handlers by name (got ${shown(services)})`);
+  for (const [service, handler] of Object.entries(services)) checkHandler(`services.${service}`, handler);
   const dial = routers.map((url) => ({ url, token, tokenFile, tls: /^(?:tls|wss):/.test(url) ? tls : undefined }));
   const node = new EngineNode(configOf({ node: { name }, links: { dial } }, rest.folder), rest);
   for (const [service, handler] of Object.entries(services)) node.serve(service, handler);
@@ -137,29 +140,30 @@ export async function connectAndServe(options: ConnectAndServeOptions): Promise<
   return node;
 }
 
-class EngineNode implements ProgramNode {
+class EngineNode extends OwnedEmitter<NodeEvents> implements ProgramNode {
   readonly #engine: PolarityNode;
-  readonly #events = new Emitter<NodeEvents>();
+  readonly #logger: Logger | undefined;
   readonly #folder: string | undefined;
   readonly #config: NodeConfig;
   #stopped = false;
 
-  constructor(config: ConfigInput | NodeConfig, { logger = silentLogger, folder }: NodeOptions) {
+  constructor(config: ConfigInput | NodeConfig, { logger, folder }: NodeOptions) {
+    super();
+    this.#logger = logger;
     this.#folder = folder;
     this.#config = isResolved(config) ? config : configOf(config, folder);
-    const events = this.#events;
     this.#engine = createEngine(this.#config, {
-      logger,
+      logger: logger ?? silentLogger,
       clock: systemClock,
       version: packageVersion(),
       observer: {
-        linkUp: (link) => events.emit("linkUp", link),
-        linkChanged: (link, state) => events.emit("linkChanged", { link, state }),
-        linkDown: (link, error) => events.emit("linkDown", { link, error }),
-        dialFailed: (url, error) => events.emit("dialFailed", { url, error }),
-        offerAdded: (offer) => events.emit("offerAdded", offer),
-        offerRemoved: (offer) => events.emit("offerRemoved", offer),
-        failed: (error) => events.emit("error", error),
+        linkUp: (link) => this.tell("linkUp", link),
+        linkChanged: (link, state) => this.tell("linkChanged", { link, state }),
+        linkDown: (link, error) => this.tell("linkDown", { link, error }),
+        dialFailed: (url, error) => this.tell("dialFailed", { url, error }),
+        offerAdded: (offer) => this.tell("offerAdded", offer),
+        offerRemoved: (offer) => this.tell("offerRemoved", offer),
+        failed: (error) => this.tell("error", error),
       },
     });
   }
@@ -174,11 +178,11 @@ class EngineNode implements ProgramNode {
 
   async start(): Promise<void> {
     await this.#engine.start();
-    this.#events.emit("listening", this.addresses);
+    this.tell("listening", this.addresses);
   }
 
   async drain(): Promise<{ readonly cutOff: number }> {
-    this.#events.emit("draining", undefined);
+    this.tell("draining");
     const outcome = await this.#engine.drain();
     this.#hasStopped();
     return outcome;
@@ -209,14 +213,12 @@ class EngineNode implements ProgramNode {
 
   serve(service: string, handler: ServiceHandler, options: ServeOptions = {}): void {
     const name = wireServiceName(service);
-    const taker = takerOf(handler, (cause) => {
-      const message = `the handler of service "${name}" failed: ${messageOf(cause)}`;
-      const error = new PolarityError("TARGET_FAILED", message, cause);
-      this.#events.emit("error", error);
-      return error;
-    });
+    checkHandler(`service "${name}"`, handler);
+    const failures = new HandlerFailures(name, (error) => this.tell("error", error), this.#logger);
+    const taker = takerOf(handler, (cause) => failures.failed(cause));
     const { weight = 1, labels = {}, protocol = taker.protocol } = options;
-    const target = new HandlerTarget({ service: name, protocol, taker, now: () => systemClock.now() });
+    checkServing(name, { weight, labels, protocol });
+    const target = new HandlerTarget({ service: name, protocol, taker, failures, now: () => systemClock.now() });
     this.#engine.serve({ name, protocol, weight, labels }, target);
   }
 
@@ -232,17 +234,6 @@ class EngineNode implements ProgramNode {
     return this.#engine.readiness();
   }
 
-  on<Name extends keyof NodeEvents>(name: Name, listener: Listener<NodeEvents[Name]>): () => void {
-    return this.#events.on(name, listener);
-  }
-
-  once<Name extends keyof NodeEvents>(
-    name: Name,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<NodeEvents[Name]> {
-    return this.#events.once(name, options);
-  }
-
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
@@ -250,11 +241,19 @@ class EngineNode implements ProgramNode {
   #hasStopped(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#events.emit("stopped", undefined);
+    this.tell("stopped");
   }
+}
+
+/** The bounds are those of a configuration's services. */
+function checkServing(service: string, { weight, labels, protocol }: Required<ServeOptions>): void {
+  if (!["tcp", "http/1.1"].includes(protocol)) {
+    throw invalid(`service "${service}": protocol: expected "tcp" or "http/1.1" (got ${shown(protocol)})`);
+  }
+  configOf({ services: { [service]: { target: "tcp://127.0.0.1:1", weight, labels } } });
 }
 
 /** Only what resolving made has its services as a list. */
 function isResolved(config: ConfigInput | NodeConfig): config is NodeConfig {
-  return Array.isArray(config.services) && Object.isFrozen(config);
+  return isObject(config) && Array.isArray(config.services) && Object.isFrozen(config);
 }

@@ -9,6 +9,7 @@
  * URL parsers refuse the latter in a host.
  */
 import { domainToUnicode } from "node:url";
+import { inspect } from "node:util";
 import { checkNodeName, checkServiceName } from "../base/argument.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 
@@ -23,6 +24,7 @@ const FORM = "expected machine.service such as phone0.web, or .web for any machi
 
 /** Reads `machine.service`, percent-encoded or not. Throws ADDRESS_INVALID. */
 export function parseServiceAddress(text: string): ServiceAddress {
+  if (typeof text !== "string") throw new PolarityError("ADDRESS_INVALID", `${FORM} (got ${inspect(text)})`);
   return split(text.replace(/:\d{1,5}$/, ""), decodePercent);
 }
 
@@ -53,6 +55,8 @@ export function serviceHost({ machine, service }: ServiceAddress): string {
 
 /** The name that a service has on links, in configurations and in logs. Throws USAGE for an empty name or one of over 253 bytes. */
 export function wireServiceName(name: string): string {
+  if (typeof name !== "string")
+    throw new PolarityError("USAGE", `expected the name of a service (got ${inspect(name)})`);
   // oxlint-disable-next-line no-control-regex
   return checkServiceName(name.replaceAll(/[\u0000-\u0020\u007f-\u00a0\u2028\u2029]/g, encodeURIComponent));
 }

@@ -1,9 +1,11 @@
 /** What a program may serve a service with, and how each kind of handler takes a stream. */
 import { createServer, type RequestListener, Server } from "node:http";
+import { Server as NetServer } from "node:net";
 import { type ChannelAcceptor, streamChannel } from "./channel.ts";
 import { channelRequests } from "./channel-requests.ts";
 import { fetchListener, type FetchHandler } from "./fetch-handler.ts";
 import { httpTaker } from "./http-serving.ts";
+import { invalid, isObject, shown } from "./node-input.ts";
 import type { ServiceStream, StreamInfo } from "./stream-duplex.ts";
 import { type HandlerFailed, isGone, type StreamTaker } from "./stream-taker.ts";
 
@@ -30,10 +32,39 @@ export type ServiceHandler =
 
 export function takerOf(handler: ServiceHandler, failed: HandlerFailed): StreamTaker {
   if (handler instanceof Server) return httpTaker(handler, failed);
-  if ("http" in handler) return httpTaker(ownServer(handler.http), failed);
+  if ("http" in handler)
+    return httpTaker(
+      ownServer((request, response) => handler.http(request, response)),
+      failed,
+    );
   if ("fetch" in handler) return httpTaker(ownServer(fetchListener((request) => handler.fetch(request))), failed);
   if ("stream" in handler) return streamTaker(handler.stream, failed);
   return channelTaker(handler.channel, failed);
+}
+
+/** Throws CONFIG_INVALID for what is no handler. */
+export function checkHandler(where: string, handler: unknown): void {
+  if (handler instanceof Server) return;
+  if (isObject(handler)) {
+    const kinds = HANDLER_KINDS.filter((kind) => typeof (handler as Record<string, unknown>)[kind] === "function");
+    if (kinds.length === 1) return;
+    if (kinds.length > 1) {
+      throw invalid(`${where}: expected a handler of one kind (got ${kinds.join(" and ")} in one object)`);
+    }
+  }
+  throw invalid(`${where}: expected a handler, which is an http.Server or an object with a function under \
+${HANDLER_KINDS.join(", ")} (got ${shown(handler)})${hintFor(handler)}`);
+}
+
+const HANDLER_KINDS = ["http", "fetch", "stream", "channel"] as const;
+
+function hintFor(handler: unknown): string {
+  if (typeof handler === "function")
+    return ": a function does not tell what it takes; Express and the like fit { http: … }";
+  if (typeof handler === "string") return ": the URL of an app is for node.register";
+  if (handler instanceof NetServer)
+    return ': its connections are streams: { stream: (stream) => server.emit("connection", stream) }';
+  return "";
 }
 
 function ownServer(listener: HttpHandler): Server {

@@ -1,7 +1,7 @@
 /** Programs that use the package: nodes and dialers by its entry, closed when the test ends. */
 import type { TestContext } from "node:test";
 import { createDialer, createNode, type Dialer, type DialerOptions, type ProgramNode } from "../../src/index.ts";
-import type { ConfigInput } from "../../src/index.ts";
+import type { ConfigInput, NodeEvents } from "../../src/index.ts";
 import { until } from "./patience.ts";
 
 export async function startProgramNode(context: TestContext, config: ConfigInput): Promise<ProgramNode> {
@@ -38,6 +38,14 @@ export function startDialer(context: TestContext, options: DialerOptions): Diale
   const dialer = createDialer(options);
   context.after(() => dialer.close());
   return dialer;
+}
+
+/** Resolves with what the next event of that name carries. */
+export async function told<Name extends keyof NodeEvents>(node: ProgramNode, name: Name): Promise<NodeEvents[Name][0]> {
+  // Not by `events.once`, which rejects when an `error` comes first.
+  const { promise, resolve } = Promise.withResolvers<NodeEvents[Name][0]>();
+  node.once(name, (...carried) => resolve(carried[0]));
+  return await promise;
 }
 
 /** Resolves with what the promise is rejected with. */

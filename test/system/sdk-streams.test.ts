@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { PolarityError, type ServiceStream } from "../../src/index.ts";
 import { startRawApp } from "../support/apps.ts";
 import { soon, until } from "../support/patience.ts";
-import { failure, startDialer, startLinkRouter, startMachine, startProgramNode } from "../support/programs.ts";
+import { failure, startDialer, startLinkRouter, startMachine, startProgramNode, told } from "../support/programs.ts";
 
 test("a dialled stream reaches a handler on another machine, and both ends half-close", async (t) => {
   const { url } = await startLinkRouter(t);
@@ -33,7 +33,7 @@ test("apps behind URLs are dialled like handlers, and registered and unregistere
   machine.register("greeting", app.url, { weight: 2 });
   const dialer = startDialer(t, { routers: [url] });
   assert.equal(await text(await dialer.connect("phone0.greeting")), "a server that speaks first");
-  const withdrawn = node.once("offerRemoved");
+  const withdrawn = told(node, "offerRemoved");
   machine.unregister("greeting");
   assert.equal((await withdrawn).service, "greeting");
   assert.equal((await failure(dialer.connect("phone0.greeting", { timeoutMs: 200 }))).code, "NO_OFFER");

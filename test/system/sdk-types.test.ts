@@ -3,6 +3,7 @@
  * that does not hold, and on an expected error that is none. Running it only shows that the names are there.
  */
 import assert from "node:assert/strict";
+import { type EventEmitter, once } from "node:events";
 import { type Agent as HttpAgent, createServer, request } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import type { Duplex } from "node:stream";
@@ -33,6 +34,17 @@ export async function program(node: ProgramNode, dialer: Dialer): Promise<void> 
   node.on("linkDown", ({ error }) => same<typeof error.code, entry.ErrorCode>(true));
   // @ts-expect-error there is no such event
   node.on("linkup", () => {});
+  // @ts-expect-error nor may it be waited for
+  node.once("linkup", () => {});
+  node.once("stopped", () => {}).off("linkUp", () => {});
+  // @ts-expect-error an event carries what it carries
+  node.on("error", (error: number) => error);
+  const emitters: readonly EventEmitter[] = [node, dialer];
+  for (const emitter of emitters) emitter.removeAllListeners("linkUp");
+  const [link] = (await once(node, "linkUp")) as entry.NodeEvents["linkUp"];
+  same<typeof link, LinkView>(true);
+  await once(dialer, "closed");
+  dialer.on("dialFailed", ({ url, error }) => same<[typeof url, typeof error.code], [string, entry.ErrorCode]>(true));
   // @ts-expect-error a target is a URL or a handler
   node.register("web", 3000);
   node.register("web", "http://127.0.0.1:3000", { weight: 2, health: { path: "/healthz" } });
