@@ -27,6 +27,8 @@ const documents = load(["*.md", "docs/**/*.md"]);
 const LONG_FILES: ReadonlyMap<string, string> = new Map([
   ["src/node/node.ts", "the composition root names every part once, and the order in which they begin and end"],
   ["src/link/joined-link.ts", "handshake, control messages and streams of one link share its state"],
+  ["src/session/http-exchange.ts", "one state machine; what a route may ask besides stands in files of its own"],
+  ["src/mux/mux-session.ts", "one state machine: what arrives, what leaves, and what both change"],
 ]);
 
 test("every source can be read: its brackets balance once strings and comments are out of the way", () => {

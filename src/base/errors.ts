@@ -64,6 +64,12 @@ export const ERRORS = Object.freeze({
   LINK_LOST: define("network", 502, false, "the link broke while it carried this stream"),
   LINK_DRAINING: define("connector", 503, true, "the link takes no new streams"),
   STREAM_REFUSED: define("peer", 503, true, "the far side has no room for another stream"),
+  SHARE_USED_UP: define(
+    "client",
+    503,
+    true,
+    "a link is nearly full, and the client, the node or the service has its share of it already",
+  ),
   OVERLOADED: define("router", 503, false, "this node is at its limit of work"),
   // Programs that dial.
   MACHINE_UNKNOWN: define("operator", 404, false, "the resolver knows no router for the machine"),

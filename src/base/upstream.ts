@@ -34,6 +34,8 @@ export class StreamRequest {
   readonly confirm: boolean;
   /** Of a stream that is relayed: who is charged for it, the identity of the peer that opened it. */
   payer: string | undefined = undefined;
+  /** Which of the payer's nodes that was: its instance. */
+  payerPart = "";
   /** The preamble line, newline included, as ASCII (anything else is escaped, so latin1 and UTF-8 agree). */
   readonly preamble: string;
   #ask: StreamRequest | undefined;
@@ -88,6 +90,7 @@ export class StreamRequest {
     const via = [...this.via, instance];
     const passed = new StreamRequest(service, protocol, client, node, waitMs, "ask", via, this.confirm);
     passed.payer = this.payer;
+    passed.payerPart = this.payerPart;
     return passed;
   }
 }
@@ -102,8 +105,8 @@ export interface Upstream {
    * there are frames. `sink` becomes the stream's sink and is never called before `open` returns. Undefined: no new streams now.
    */
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined;
-  /** Why `open` has just given no stream, where the reason is this node's own and another offer would not help. */
-  readonly refusal?: PolarityError | undefined;
+  /** Why `open` did not open a stream just now, where that is known. */
+  refusal?(request: StreamRequest): PolarityError | undefined;
   /** The servers that together serve `service` here, where a one-to-N session may ask each for itself. */
   parts?(service: string): readonly Upstream[] | undefined;
 }

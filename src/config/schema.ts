@@ -141,13 +141,13 @@ function limitsSection() {
       1,
       1_000_000,
       16_384,
-      "Streams that a peer may have open on one link. Stops opening streams without end.",
+      "Streams that a peer may have open on one link; past three quarters of them those who have most are refused first. Stops opening streams without end.",
     ),
     resets: integer(
       10,
       1_000_000,
       5000,
-      "Resets a second that a peer may send on one link. Stops rapid reset: work begun and dropped at no cost.",
+      "Resets a second that a peer may send on one link, of streams that it opened. Peers of this version are told, and keep to it. Stops rapid reset: work begun and dropped at no cost.",
     ),
     offers: integer(1, 100_000, 10_000, "Services that a peer may offer over one link. Stops filling the registry."),
     hops: integer(

@@ -1,8 +1,9 @@
 /**
  * The control stream of a link: lines in, checked and paced; lines out, bounded even if the peer never reads.
  *
- * While the peer does not read, offers and withdrawals collapse to the latest word per service, and error notices are
- * dropped: they are advice, and a peer could provoke any number of them.
+ * While the peer does not read, or has been told as much as it takes in the time, offers and withdrawals collapse to the
+ * latest word per service, and error notices are dropped: they are advice, and a peer could provoke any number of them.
+ * Lines that answer streams of the reader are no burden that the writer chose. They count on neither side, one a stream.
  */
 import type { ByteSink } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
@@ -16,12 +17,16 @@ import {
   onwardFields,
   parseControlMessage,
 } from "./control-messages.ts";
+import { LinePace } from "./line-pace.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { type LinkLimits, MESSAGE_LENGTH_MAX } from "./link-limits.ts";
+import { type ToldLimits, UNTOLD_LIMITS } from "./told-limits.ts";
 
 export interface ControlEvents {
   /** May throw a `PolarityError`, which comes back through `broken`. */
   message(message: ControlMessage): void;
+  /** True, once for each stream that we opened: the peer says why it refuses or breaks it. */
+  answers(stream: number): boolean;
   /** The peer broke a rule, ended the stream or reset it. */
   broken(error: PolarityError): void;
 }
@@ -36,8 +41,11 @@ export class ControlChannel implements ByteSink {
   #allowance: number;
   #allowanceAt: number;
   #blocked = false;
-  /** The latest word on each offer, by service and, where it leads on, who serves. */
+  /** The latest word on each offer, by service and, where it leads on, who serves; and on what else may change. */
   readonly #waiting = new Map<string, string>();
+  readonly #pace: LinePace;
+  /** The peer counts the lines that answer its streams, too. */
+  #countsAnswers = UNTOLD_LIMITS.untold;
   #over = false;
   /** Lines that we asked for: they are no burden that the peer chose. */
   #expected = 0;
@@ -51,11 +59,29 @@ export class ControlChannel implements ByteSink {
     this.#lines = new LineSplitter(limits.controlLineBytesMax);
     this.#allowance = limits.controlLinesBurst;
     this.#allowanceAt = clock.now();
+    this.#pace = new LinePace(UNTOLD_LIMITS.lines, UNTOLD_LIMITS.linesAtOnce, clock.now());
   }
 
-  /** Sends formatted lines as they are. */
-  send(lines: string): void {
-    if (!this.#stream.writeLatin1(lines)) this.#blocked = true;
+  /** What the peer takes. */
+  limit({ lines, linesAtOnce, untold }: ToldLimits): void {
+    this.#pace.limit(lines, linesAtOnce);
+    this.#countsAnswers = untold;
+  }
+
+  /** Sends a formatted line at once. */
+  send(line: string): void {
+    if (!this.#stream.writeLatin1(line)) this.#blocked = true;
+  }
+
+  /** Sends the first line, and the offers that stand behind it. */
+  introduce(lines: string): void {
+    for (let at = lines.indexOf("\n"); at >= 0; at = lines.indexOf("\n", at + 1)) this.#pace.spend();
+    this.send(lines);
+  }
+
+  /** Says what takes the place of the last word of its type. */
+  update(type: "cost" | "routers", fields: Readonly<Record<string, unknown>>): void {
+    this.#say(`\n${type}`, formatControlMessage(type, fields));
   }
 
   offer(announcement: Announcement, onward: OnwardPath | undefined): void {
@@ -69,7 +95,9 @@ export class ControlChannel implements ByteSink {
   }
 
   error(error: PolarityError, stream: number | undefined): void {
-    if (this.#blocked) return;
+    if (this.#blocked || this.#stream.congested) return;
+    const isFree = stream !== undefined && !this.#countsAnswers;
+    if (!isFree && !this.#pace.take(this.#clock.now())) return;
     const message = error.message.slice(0, MESSAGE_LENGTH_MAX);
     const line = formatControlMessage("error", { code: error.code, message, stream });
     // The RST of the stream follows at once and waits for nobody.
@@ -108,27 +136,40 @@ export class ControlChannel implements ByteSink {
 
   drain(): void {
     this.#blocked = false;
+    this.tick();
+  }
+
+  /** A few times a second: what waited for the pace goes on. */
+  tick(): void {
+    if (this.#waiting.size === 0) return;
+    const now = this.#clock.now();
     for (const [key, line] of this.#waiting) {
-      if (this.#blocked) return;
+      if (this.#blocked || !this.#pace.take(now)) return;
       this.#waiting.delete(key);
       this.send(line);
     }
   }
 
+  /** Never ahead of an older word on the same. */
   #say(key: string, line: string): void {
-    if (this.#blocked) this.#waiting.set(key, line);
-    else this.send(line);
+    const mayLeave = !this.#blocked && this.#waiting.size === 0 && this.#pace.take(this.#clock.now());
+    if (mayLeave) this.send(line);
+    else this.#waiting.set(key, line);
   }
 
   readonly #line = (bytes: Buffer): void => {
     if (this.#over) return;
     const message = parseControlMessage(bytes.toString("utf8"));
     if (message?.type === "opened" && this.#expected > 0) this.#expected--;
-    else this.#pace();
+    else if (!this.#isAnswer(message)) this.#count();
     if (message !== undefined) this.#events.message(message);
   };
 
-  #pace(): void {
+  #isAnswer(message: ControlMessage | undefined): boolean {
+    return message?.type === "error" && message.stream !== undefined && this.#events.answers(message.stream);
+  }
+
+  #count(): void {
     const { controlLinesBurst, controlLinesPerSecond } = this.#limits;
     const now = this.#clock.now();
     const refill = ((now - this.#allowanceAt) / 1_000) * controlLinesPerSecond;

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { PolarityError } from "../base/errors.ts";
 import { announcementFields, formatControlMessage, onwardFields, parseControlMessage } from "./control-messages.ts";
+import { UNTOLD_LIMITS } from "./told-limits.ts";
 
 const hello = { type: "hello", protocol: 1, node: "phone0", instance: "7f3a" };
 
@@ -13,8 +14,20 @@ test("a hello needs little; what it leaves out has its usual value", () => {
     cost: 0,
     offers: [],
     features: [],
-    streamsMax: undefined,
+    limits: UNTOLD_LIMITS,
   });
+});
+
+test("limits that are not told are the documented ones, and who tells of resets knows what counts", () => {
+  const limitsOf = (limits: unknown): unknown => {
+    const message = parseControlMessage(JSON.stringify({ ...hello, limits }));
+    return message?.type === "hello" ? message.limits : undefined;
+  };
+  assert.deepEqual(limitsOf({ streams: 5, colours: 7 }), { ...UNTOLD_LIMITS, streams: 5 });
+  assert.deepEqual(limitsOf({ resets: 5 }), { ...UNTOLD_LIMITS, resets: 5, untold: false });
+  for (const limits of [[], 5, { streams: 0 }, { resets: "5" }, { lines: -1 }, { linesAtOnce: null }]) {
+    assert.throws(() => limitsOf(limits), { code: "LINK_PROTOCOL" });
+  }
 });
 
 test("what this version does not know is passed over: types, fields, protocols of offers", () => {

@@ -22,6 +22,7 @@ import {
   URL_LENGTH_MAX,
   WEIGHT_MAX,
 } from "./link-limits.ts";
+import { TOLD_LIMIT_FIELDS, type ToldLimits, UNTOLD_LIMITS } from "./told-limits.ts";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -34,8 +35,7 @@ export interface Hello {
   readonly cost: number;
   readonly offers: readonly Announcement[];
   readonly features: readonly string[];
-  /** Streams that the sender lets us have open at once; undefined when it does not say. */
-  readonly streamsMax: number | undefined;
+  readonly limits: ToldLimits;
 }
 
 export interface Welcome {
@@ -44,7 +44,7 @@ export interface Welcome {
   readonly instance: string;
   readonly offers: readonly Announcement[];
   readonly features: readonly string[];
-  readonly streamsMax: number | undefined;
+  readonly limits: ToldLimits;
   /** URLs of other routers worth linking to. */
   readonly routers: readonly string[];
 }
@@ -170,7 +170,7 @@ function readHello(fields: Fields): Hello {
     cost: fields["cost"] === undefined ? 0 : number(fields, "cost", 0, COST_MAX),
     offers: announcements(fields),
     features: texts(fields, "features", FEATURES_MAX, NAME_LENGTH_MAX),
-    streamsMax: streamsMax(fields),
+    limits: limits(fields),
   };
 }
 
@@ -181,7 +181,7 @@ function readWelcome(fields: Fields): Welcome {
     instance: name(fields, "instance"),
     offers: announcements(fields),
     features: texts(fields, "features", FEATURES_MAX, NAME_LENGTH_MAX),
-    streamsMax: streamsMax(fields),
+    limits: limits(fields),
     routers: texts(fields, "routers", ROUTERS_MAX, URL_LENGTH_MAX),
   };
 }
@@ -286,11 +286,15 @@ function announcements(fields: Fields): readonly Announcement[] {
   });
 }
 
-function streamsMax(fields: Fields): number | undefined {
-  const limits = fields["limits"];
-  if (limits === undefined) return undefined;
-  if (!isFields(limits)) throw wrong("limits", "an object", limits);
-  return limits["streams"] === undefined ? undefined : number(limits, "streams", 1, Number.MAX_SAFE_INTEGER);
+function limits(fields: Fields): ToldLimits {
+  const value = fields["limits"];
+  if (value === undefined) return UNTOLD_LIMITS;
+  if (!isFields(value)) throw wrong("limits", "an object", value);
+  const told = TOLD_LIMIT_FIELDS.filter((field) => value[field] !== undefined).map(
+    (field) => [field, number(value, field, 1, Number.MAX_SAFE_INTEGER)] as const,
+  );
+  // Who tells of resets knows what counts and what does not.
+  return { ...UNTOLD_LIMITS, ...Object.fromEntries(told), untold: value["resets"] === undefined };
 }
 
 function labels(fields: Fields): Readonly<Record<string, string>> {

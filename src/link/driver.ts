@@ -21,6 +21,8 @@ export interface DriverEvents {
   refused?(streamId: number, error: PolarityError): void;
   /** Suspect, or trusted again. */
   silence(suspect: boolean): void;
+  /** A tenth of a second or so has passed. */
+  ticked(): void;
   /** The peer takes no new streams. */
   peerGoesAway(): void;
   /** Open a replacement soon: this session runs out of stream ids. */
@@ -123,6 +125,7 @@ export class LinkDriver {
   tick(): void {
     if (this.transport.settled) this.session.output.settled();
     this.session.tick(this.#clock.now());
+    this.#events.ticked();
   }
 
   #flush(): void {

@@ -43,6 +43,8 @@ test("each state of the handshake takes the messages that belong there, and no o
   }
 });
 
+const LIMITS = { streams: 9, resets: 8, lines: 7, linesAtOnce: 6 };
+
 test("a hello of thousands of services stays within a line, and the rest follows as offers", () => {
   const offers = Array.from({ length: 5_000 }, (_, index) => ({
     service: `service-${index}`,
@@ -51,7 +53,7 @@ test("a hello of thousands of services stays within a line, and the rest follows
     labels: {},
     health: "up" as const,
   }));
-  const text = formatHello({ node: "n", instance: "i", offers, streamsMax: 9 }, "secret", 10);
+  const text = formatHello({ node: "n", instance: "i", offers, limits: LIMITS }, "secret", 10);
   const lines = text.trimEnd().split("\n");
   assert.ok(lines.every((line) => line.length <= 64 * 1024));
   const heard: string[] = [];
@@ -67,10 +69,13 @@ test("a hello of thousands of services stays within a line, and the rest follows
 });
 
 test("what each side says is understood by the other", () => {
-  const introduction = { node: "n", instance: "i", offers: [], streamsMax: 9 };
+  const introduction = { node: "n", instance: "i", offers: [], limits: LIMITS };
   const hello = parseControlMessage(formatHello(introduction, undefined, 3));
   assert.ok(hello?.type === "hello");
-  assert.deepEqual([hello.protocol, hello.cost, hello.token, hello.streamsMax], [1, 3, undefined, 9]);
+  assert.deepEqual(
+    [hello.protocol, hello.cost, hello.token, hello.limits],
+    [1, 3, undefined, { ...LIMITS, untold: false }],
+  );
   const welcome = parseControlMessage(formatWelcome(introduction, ["tcp://other:1"]));
   assert.ok(welcome?.type === "welcome");
   assert.deepEqual([welcome.node, welcome.routers], ["n", ["tcp://other:1"]]);

@@ -6,6 +6,7 @@
 import { PolarityError } from "../base/errors.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import { announcementFields, type ControlMessage, formatControlMessage, PROTOCOL_VERSION } from "./control-messages.ts";
+import type { ToldLimits } from "./told-limits.ts";
 
 /**
  * - `awaiting-hello`: an acceptor that has heard nothing yet.
@@ -48,8 +49,8 @@ export interface Introduction {
   readonly node: string;
   readonly instance: string;
   readonly offers: readonly Announcement[];
-  /** Streams that the other side may have open at once. */
-  readonly streamsMax: number;
+  /** What the other side may do. */
+  readonly limits: Omit<ToldLimits, "untold">;
   /** What the side can do beyond the first version of the protocol. */
   readonly features?: readonly string[];
 }
@@ -74,7 +75,7 @@ export function checkProtocolVersion(version: number): void {
 }
 
 function formatIntroduction(type: string, introduction: Introduction, fields: Record<string, unknown>): string {
-  const { node, instance, streamsMax, offers, features = [] } = introduction;
+  const { node, instance, limits, offers, features = [] } = introduction;
   const early: unknown[] = [];
   let late = "";
   let bytes = 0;
@@ -84,6 +85,5 @@ function formatIntroduction(type: string, introduction: Introduction, fields: Re
     if (bytes <= FIRST_LINE_OFFERS_BYTES_MAX) early.push(announcementFields(offer));
     else late += line;
   }
-  const limits = { streams: streamsMax };
   return formatControlMessage(type, { ...fields, node, instance, offers: early, features, limits }) + late;
 }

@@ -22,20 +22,20 @@ import {
   formatReject,
   formatWelcome,
   type HandshakeState,
-  type Introduction,
   nextHandshakeState,
 } from "./handshake.ts";
-import type { LinkContext, LinkOwner, LinkSide } from "./link-context.ts";
+import { introductionOf, type LinkContext, type LinkOwner, type LinkSide } from "./link-context.ts";
 import { linkHolders } from "./link-holders.ts";
 import { type LinkEvent, nextLinkState } from "./link-state.ts";
 import { CONFIRM_FEATURE, FIN_WITH_DATA } from "./features.ts";
 import type { Link, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
 import { statisticsOf } from "./link-statistics.ts";
 import { tellOfferChanges } from "./offer-changes.ts";
-import { CONTROL_STREAM_ID, openedHere, refusedByPeer } from "./opened-streams.ts";
+import { CONTROL_STREAM_ID, noRoom, openedHere, refusedByPeer, takesReason } from "./opened-streams.ts";
 import { peerError } from "./peer-error.ts";
 import { PeerOffers } from "./peer-offers.ts";
 import { PeerStreams } from "./peer-streams.ts";
+import type { ToldLimits } from "./told-limits.ts";
 import type { Transport } from "./transport.ts";
 
 let linksCreated = 0;
@@ -56,8 +56,8 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
   #handshake: HandshakeState;
   #peer: LinkPeer;
   #cost = 0;
-  /** Streams that the peer lets us have open, the control stream included. */
-  #streamsMax: number;
+  /** The peer resets a stream itself after the line that says why. */
+  #peerResets = false;
   readonly #peerStreams: PeerStreams;
   /** What we said in our hello that we offer. */
   #introduced: readonly Announcement[] = [];
@@ -83,7 +83,6 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
     });
     this.#handshake = this.dialled ? "awaiting-welcome" : "awaiting-hello";
     this.#peer = { node: "", instance: "", identity: "", address: transport.remoteAddress, features: [] };
-    this.#streamsMax = context.muxLimits.peerStreamsMax;
     this.#driver = new LinkDriver(transport, this.dialled ? "client" : "server", this, {
       clock: context.clock,
       limits: context.muxLimits,
@@ -103,9 +102,9 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
       this.#cost = side.cost;
       const stream = this.#driver.session.open(NO_SINK);
       if (stream !== undefined) this.#useControlStream(stream);
-      const introduction = this.#introduction;
+      const introduction = introductionOf(this.#context, this.features);
       this.#introduced = introduction.offers;
-      this.#control?.send(formatHello(introduction, side.token, side.cost));
+      this.#control?.introduce(formatHello(introduction, side.token, side.cost));
     }
     this.#driver.start();
   }
@@ -129,18 +128,18 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
   }
 
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {
-    const session = this.#driver.session;
-    if (this.#state !== "up" || session.streamsOpen >= this.#streamsMax) return undefined;
-    const stream = session.open(sink);
+    if (this.#state !== "up") return undefined;
+    const stream = this.#driver.session.open(sink, request);
     if (stream === undefined) return undefined;
     if (request.confirm) this.#control?.expectOpened();
-    stream.charge = request;
     stream.writeLatin1(request.preamble, first, second);
     return stream;
   }
 
-  get refusal(): PolarityError | undefined {
-    return this.#context.nodeWindowBudget.refusal;
+  refusal(request: StreamRequest): PolarityError | undefined {
+    const { nodeWindowBudget } = this.#context;
+    if (this.#state !== "up") return undefined;
+    return nodeWindowBudget.refusal ?? noRoom(this.#driver.session, request, this.#who);
   }
 
   holders(now: number): Holder[] {
@@ -157,12 +156,12 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
 
   setCost(cost: number): void {
     if (!this.dialled || this.#handshake !== "joined" || this.#cost === cost) return;
-    this.#control?.send(formatControlMessage("cost", { cost }));
+    this.#control?.update("cost", { cost });
     this.#costIs(cost);
   }
 
   advise(routers: readonly string[]): void {
-    if (this.#handshake === "joined") this.#control?.send(formatControlMessage("routers", { routers }));
+    if (this.#handshake === "joined") this.#control?.update("routers", { routers });
   }
 
   notify(error: PolarityError): void {
@@ -201,6 +200,10 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
     } else {
       this.close(new PolarityError("LINK_PROTOCOL", `${this.#who} opened stream ${stream.id} before the handshake`));
     }
+  }
+
+  ticked(): void {
+    this.#control?.tick();
   }
 
   silence(suspect: boolean): void {
@@ -265,8 +268,12 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
       case "error":
         return message.stream === undefined
           ? this.#complained(message.code, message.message)
-          : refusedByPeer(this.#driver.session, message.stream, message, this.#who);
+          : refusedByPeer(this.#driver.session, message, this.#who, this.#peerResets);
     }
+  }
+
+  answers(stream: number): boolean {
+    return takesReason(this.#driver.session, stream);
   }
 
   broken(error: PolarityError): void {
@@ -279,12 +286,6 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
 
   get #who(): string {
     return this.#peer.node === "" ? this.#transport.remoteAddress : `node "${this.#peer.node}"`;
-  }
-
-  get #introduction(): Introduction {
-    const { node, instance, muxLimits } = this.#context;
-    const streamsMax = muxLimits.peerStreamsMax;
-    return { node, instance, offers: this.#context.offers(), streamsMax, features: this.features };
   }
 
   #useControlStream(stream: MuxStream): void {
@@ -308,7 +309,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
       return;
     }
     this.#handshake = nextHandshakeState(this.#handshake, "accept");
-    this.#control?.send(formatWelcome(this.#introduction, side.routers ?? []));
+    this.#control?.introduce(formatWelcome(introductionOf(this.#context, this.features), side.routers ?? []));
     this.#cost = hello.cost;
     this.#joined(hello, identity);
   }
@@ -321,9 +322,9 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
     clearTimeout(this.#deadline);
     const { node, instance, features } = from;
     this.#driver.session.peerTakesFinWithData = features.includes(FIN_WITH_DATA);
+    this.#limit(from.limits);
     this.confirms = features.includes(CONFIRM_FEATURE);
     this.#peer = { node, instance, identity, address: this.#transport.remoteAddress, features };
-    if (from.streamsMax !== undefined) this.#streamsMax = from.streamsMax;
     if (from.type === "welcome") {
       this.#advised(from.routers);
       tellOfferChanges(this.#control, this.#introduced, this.#context.offers());
@@ -335,6 +336,14 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
     if (this.#handshake !== "joined") return;
     this.#owner.joined(this);
     for (const announcement of from.offers) this.#offeredByPeer(announcement, undefined);
+  }
+
+  #limit(told: ToldLimits): void {
+    const { session } = this.#driver;
+    session.room.limit(told.streams);
+    if (!told.untold) session.paceResets(told.resets);
+    this.#peerResets = !told.untold;
+    this.#control?.limit(told);
   }
 
   #advised(routers: readonly string[]): void {
@@ -349,6 +358,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
   #offeredByPeer(announcement: Announcement, onward: OnwardPath | undefined): void {
     if (this.#handshake !== "joined") return;
     const refusal = this.#offered.take(announcement, onward);
+    this.#driver.session.room.alone = this.#offered.size === 1;
     if (refusal !== undefined) this.notify(refusal);
     else this.#context.events.offered(this, announcement, onward);
   }

@@ -5,6 +5,7 @@ import type { QuietLog } from "../base/quiet-log.ts";
 import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import type { Hello } from "./control-messages.ts";
+import type { Introduction } from "./handshake.ts";
 import type { LinkLimits } from "./link-limits.ts";
 import type { Link, LinkEvents } from "./link.ts";
 import type { Transport } from "./transport.ts";
@@ -25,6 +26,18 @@ export interface LinkContext {
   offers(): readonly Announcement[];
   /** For tests of running out of stream ids: the first, even id of what this node opens on links that it accepted. */
   readonly firstStreamId?: number;
+}
+
+/** What a node says of itself in the first line of a link. */
+export function introductionOf(context: LinkContext, features: readonly string[]): Introduction {
+  const { node, instance, limits, muxLimits } = context;
+  const told = {
+    streams: muxLimits.peerStreamsMax,
+    resets: muxLimits.peerResetsPerSecondMax,
+    lines: limits.controlLinesPerSecond,
+    linesAtOnce: limits.controlLinesBurst,
+  };
+  return { node, instance, offers: context.offers(), limits: told, features };
 }
 
 /** Who dialled or accepted the link. */

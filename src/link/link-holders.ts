@@ -2,12 +2,11 @@
 import type { PolarityError } from "../base/errors.ts";
 import type { Holder } from "../base/held-memory.ts";
 import { clientPath, hostOf } from "../base/client-path.ts";
+import { ANONYMOUS_IDENTITY } from "../base/identity.ts";
 import type { MuxSession } from "../mux/mux-session.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
 import type { LinkPeer } from "./link.ts";
 import { CONTROL_STREAM_ID } from "./opened-streams.ts";
-
-const ANONYMOUS = "anonymous";
 
 /** Tells the peer why a stream that it opened is about to be reset. */
 interface PeerTold {
@@ -27,7 +26,7 @@ export function linkHolders(session: MuxSession, peer: LinkPeer, now: number, to
 
 /** Who a peer counts as, over all of its links: what it proved to be, or else its address. */
 export function payerOf({ identity, address }: LinkPeer): string {
-  return identity === ANONYMOUS ? `the nodes at ${hostOf(address)}` : `the peer "${identity}"`;
+  return identity === ANONYMOUS_IDENTITY ? `the nodes at ${hostOf(address)}` : `the peer "${identity}"`;
 }
 
 class StreamHolder implements Holder {

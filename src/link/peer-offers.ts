@@ -11,6 +11,10 @@ export class PeerOffers {
     this.#max = max;
   }
 
+  get size(): number {
+    return this.#keys.size;
+  }
+
   /** Why it is one too many; undefined when it is not. */
   take({ service }: Announcement, onward: OnwardPath | undefined): PolarityError | undefined {
     const key = offerKey(service, onward?.hops.at(-1)?.instance);

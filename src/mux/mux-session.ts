@@ -7,6 +7,7 @@
  */
 import { DiscardSink, type ByteSink } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { StreamRequest } from "../base/upstream.ts";
 import {
   FLAG_ACK,
   FLAG_FIN,
@@ -24,11 +25,13 @@ import {
 import { FrameReader } from "./frame-reader.ts";
 import { Liveness } from "./liveness.ts";
 import type { MuxEvents, MuxOptions } from "./mux-events.ts";
-import { type MuxLimits, WindowBudget } from "./mux-limits.ts";
+import { DEFAULT_MUX_LIMITS, type MuxLimits, WindowBudget } from "./mux-limits.ts";
 import { MuxOutput } from "./mux-output.ts";
 import { MuxStream, type StreamHost } from "./mux-stream.ts";
 import { PeerAllowance } from "./peer-allowance.ts";
+import { type ResetHost, ResetQueue } from "./reset-queue.ts";
 import { StreamIds } from "./stream-ids.ts";
+import { StreamRoom } from "./stream-room.ts";
 import { StreamTable } from "./stream-table.ts";
 import { StreamTurns } from "./stream-turns.ts";
 
@@ -37,8 +40,12 @@ export type { MuxEvents, MuxOptions } from "./mux-events.ts";
 const DIRECT_BYTES_MAX = 64 * 1024;
 /** The most that one flush takes from the streams' queues. */
 const FLUSH_BYTES_MAX = 256 * 1024;
+/** Above this, resets wait for a transport that takes nothing. */
+const CONGESTED_BYTES = 128 * 1024;
+/** Streams of the peer past its limit whose resets are held, where that limit is low. */
+const REFUSALS_HELD_MAX = 1_024;
 
-export class MuxSession implements StreamHost {
+export class MuxSession implements StreamHost, ResetHost {
   readonly output = new MuxOutput();
   /** Those that are open. */
   readonly streams = new StreamTable();
@@ -60,11 +67,16 @@ export class MuxSession implements StreamHost {
   #asks = false;
   #now: number;
   readonly #allowance: PeerAllowance;
+  readonly #resets: ResetQueue;
+  /** For streams that we open. */
+  readonly room: StreamRoom;
   #goAwayReceived = false;
   #closed = false;
   bytesIn = 0;
   bytesOut = 0;
   streamsTotal = 0;
+  /** Streams of ours that were reset by either side, and of which the peer may still have to say why. */
+  streamsUnexplained = 0;
 
   constructor(options: MuxOptions, events: MuxEvents) {
     this.#events = events;
@@ -75,11 +87,19 @@ export class MuxSession implements StreamHost {
     this.#now = options.now;
     this.#allowance = new PeerAllowance(options.limits, options.now);
     this.#peerParity = options.role === "client" ? 0 : 1;
+    this.#resets = new ResetQueue(this, DEFAULT_MUX_LIMITS.peerResetsPerSecondMax, this.#peerParity);
+    this.room = new StreamRoom(DEFAULT_MUX_LIMITS.peerStreamsMax, () => this.#requests());
     this.#ids = new StreamIds(options.firstStreamId ?? (options.role === "client" ? 1 : 2));
   }
 
+  /** Those whose resets are held included. */
   get streamsOpen(): number {
-    return this.streams.size;
+    return this.streams.size + this.#resets.size;
+  }
+
+  /** Of them, those that the peer opened. */
+  get peerStreams(): number {
+    return this.#peerStreams;
   }
 
   get closed(): boolean {
@@ -94,13 +114,20 @@ export class MuxSession implements StreamHost {
     return this.#liveness.roundTripMs;
   }
 
-  /** Opens a stream; its SYN travels with the first write. Undefined: closed, out of ids, or the peer is going away. */
-  open(sink: ByteSink): MuxStream | undefined {
+  /** The peer has told its limits: resets in a second, of streams that it did not open itself. */
+  paceResets(perSecond: number): void {
+    this.#resets.limit(perSecond);
+  }
+
+  /** Opens a stream; its SYN travels with the first write. Undefined: closed, no room, out of ids, or the peer goes away. */
+  open(sink: ByteSink, request?: StreamRequest): MuxStream | undefined {
     if (this.#ids.takeWarning()) this.#events.idsRunOut();
     if (this.#closed || this.#goAwayReceived || this.#nodeBudget.exhausted) return undefined;
+    if (!this.room.takes(request, this.streamsOpen)) return undefined;
     const id = this.#ids.take();
     if (id === undefined) return undefined;
-    const stream = new MuxStream(this, id, true, sink);
+    const stream = new MuxStream(this, id, true, sink, request);
+    this.room.opened(request);
     this.streams.add(stream);
     this.streamsTotal++;
     this.#awaiting++;
@@ -124,6 +151,7 @@ export class MuxSession implements StreamHost {
     if (this.#closed) return;
     this.#closed = true;
     for (const stream of this.streams.all()) stream.peerReset(error);
+    this.#resets.clear();
     this.output.control(TYPE_GO_AWAY, 0, 0, goAwayCode);
     this.#events.wantsFlush();
     this.#events.closed(error);
@@ -163,6 +191,7 @@ export class MuxSession implements StreamHost {
   flush(now: number, write: (buffers: Buffer[]) => "taken" | "queued" | "full"): void {
     if (this.#blocked) return;
     this.#now = now;
+    this.#resets.flush(now);
     this.#turns.sendWindowUpdates(now, this.#liveness.shortestRoundTripMs, this.#limits.streamWindowMax, this.#budgets);
     if (this.#turns.sendQueued(this.output, FLUSH_BYTES_MAX)) this.#asks = true;
     if (this.output.bytes === 0) return;
@@ -187,7 +216,7 @@ export class MuxSession implements StreamHost {
   tick(now: number): void {
     if (this.#closed) return;
     this.#now = now;
-    this.#allowance.tick(now);
+    this.#resets.tick(now);
     this.streams.shrink();
     this.#turns.sendAcknowledgements();
     if (this.output.bytes > 0) this.#events.wantsFlush();
@@ -233,13 +262,43 @@ export class MuxSession implements StreamHost {
     this.#awaiting--;
   }
 
+  resets({ id, request, openedLocally }: MuxStream): void {
+    if (openedLocally) this.streamsUnexplained++;
+    this.#resets.reset(id, request, this.#now);
+  }
+
   released(stream: MuxStream): void {
     this.streams.delete(stream);
-    if (!stream.openedLocally) this.#peerStreams--;
     this.#turns.remove(stream);
     stream.releaseWindow(this.#budgets);
     if (this.#payloadStream === stream) this.#payloadStream = undefined;
-    if (!this.#closed) this.#events.streamClosed(this.streams.size);
+    if (this.#resets.size === 0 || !this.#resets.isHeld(stream.id)) this.resetSettled(stream.id, stream.request);
+  }
+
+  // ── ResetHost ──
+
+  get congested(): boolean {
+    return this.#blocked && this.output.bytes > CONGESTED_BYTES;
+  }
+
+  sendReset(streamId: number): void {
+    this.#control(TYPE_WINDOW_UPDATE, FLAG_RST, streamId, 0);
+  }
+
+  sendPing(value: number): void {
+    this.#control(TYPE_PING, FLAG_SYN, 0, value);
+  }
+
+  /** A stream is over at both ends. */
+  resetSettled(streamId: number, request: StreamRequest | undefined): void {
+    if ((streamId & 1) === this.#peerParity) this.#peerStreams--;
+    else this.room.closed(request, this.streamsOpen);
+    if (!this.#closed) this.#events.streamClosed(this.streamsOpen);
+  }
+
+  *#requests(): Generator<StreamRequest | undefined> {
+    for (const { request } of this.streams.all()) yield request;
+    yield* this.#resets.requests;
   }
 
   // ── inward ──
@@ -274,11 +333,15 @@ export class MuxSession implements StreamHost {
     if (streamId === 0) return this.#fail("stream frame for the session's own id 0");
     const stream = (flags & FLAG_SYN) === 0 ? this.streams.get(streamId) : this.#receiveSyn(flags, streamId);
     if (this.#closed) return;
-    if (stream === undefined) return this.#skipFrame(type, streamId, length);
+    if (stream === undefined) {
+      if ((flags & FLAG_RST) !== 0) this.#resets.peerReset(streamId);
+      return this.#skipFrame(type, streamId, length);
+    }
     // Credit alone is no answer: a stream counts as owed until the app behind it says something, or ends.
     if (type === TYPE_DATA || (flags & FLAG_FIN) !== 0) stream.peerAnswered();
     if ((flags & FLAG_RST) !== 0) {
-      this.#countReset();
+      if (stream.openedLocally) this.streamsUnexplained++;
+      else this.#countReset();
       // A payload on a reset is read over like one on a closed stream.
       if (type === TYPE_DATA) this.#skipFrame(type, streamId, length);
       if (!this.#closed) stream.peerReset(new PolarityError("LINK_LOST", "the far side of the link reset the stream"));
@@ -322,10 +385,8 @@ export class MuxSession implements StreamHost {
       this.#countReset();
       return undefined;
     }
-    const refusal = this.#nodeBudget.refusal;
-    if (this.#peerStreams >= this.#limits.peerStreamsMax || refusal !== undefined) {
-      if (refusal !== undefined) this.#events.refused?.(streamId, refusal);
-      this.#control(TYPE_WINDOW_UPDATE, FLAG_RST, streamId, 0);
+    if (this.#peerStreams >= this.#limits.peerStreamsMax || this.#nodeBudget.exhausted) {
+      this.#refuse(streamId);
       return undefined;
     }
     const stream = new MuxStream(this, streamId, false, UNSET_SINK);
@@ -336,6 +397,19 @@ export class MuxSession implements StreamHost {
     this.#events.opened(stream);
     if (stream.sink === UNSET_SINK) stream.sink = new DiscardSink(stream);
     return stream;
+  }
+
+  #refuse(streamId: number): void {
+    const { peerStreamsMax } = this.#limits;
+    const tooMany = new PolarityError("STREAM_REFUSED", `${peerStreamsMax} streams are open, and no more are allowed`);
+    this.#events.refused?.(streamId, this.#nodeBudget.refusal ?? tooMany);
+    // Resets of these may have to be held, too.
+    if (this.#peerStreams >= 2 * peerStreamsMax + REFUSALS_HELD_MAX) {
+      return this.#exceed(`${this.#peerStreams} streams, and ${peerStreamsMax} are allowed`);
+    }
+    this.#peerStreams++;
+    this.#resets.reset(streamId, undefined, this.#now);
+    if (!this.#resets.isHeld(streamId)) this.#peerStreams--;
   }
 
   /** Frames of streams that are over here may still be on their way; ids that never were are the peer's mistake. */
@@ -357,9 +431,12 @@ export class MuxSession implements StreamHost {
 
   #receivePing(flags: number, streamId: number, value: number): void {
     if (streamId !== 0) return this.#fail(`ping on stream ${streamId}`);
-    if ((flags & FLAG_ACK) !== 0) return this.#liveness.pong(value, this.#now);
+    if ((flags & FLAG_ACK) !== 0) {
+      if (!this.#resets.pong(value, this.#now)) this.#liveness.pong(value, this.#now);
+      return;
+    }
     if ((flags & FLAG_SYN) === 0) return this.#fail("ping that neither asks nor answers");
-    if (!this.#allowance.ping()) {
+    if (!this.#allowance.ping(this.#now)) {
       return this.#exceed(`more than ${this.#limits.peerPingsPerSecondMax} pings in a second`);
     }
     this.#control(TYPE_PING, FLAG_ACK, 0, value);
@@ -376,7 +453,7 @@ export class MuxSession implements StreamHost {
   }
 
   #countReset(): void {
-    if (!this.#allowance.reset()) {
+    if (!this.#allowance.reset(this.#now)) {
       this.#exceed(`more than ${this.#limits.peerResetsPerSecondMax} resets in a second`);
     }
   }

@@ -6,7 +6,8 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
-import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_WINDOW_UPDATE } from "./frame.ts";
+import type { StreamRequest } from "../base/upstream.ts";
+import { FLAG_ACK, FLAG_FIN, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_WINDOW_UPDATE } from "./frame.ts";
 import type { WindowBudget } from "./mux-limits.ts";
 import type { MuxOutput } from "./mux-output.ts";
 import { ReceiveWindow } from "./receive-window.ts";
@@ -25,6 +26,8 @@ export interface StreamHost {
   readonly output: MuxOutput;
   /** The peer reads a frame's payload before it acts on its FIN. */
   readonly peerTakesFinWithData: boolean;
+  /** The transport takes nothing, and much waits for it already. */
+  readonly congested: boolean;
   /** Small frames may still go straight into this turn's output. */
   readonly roomForDirect: boolean;
   /** The stream has queued bytes and window: give it a turn. */
@@ -38,6 +41,8 @@ export interface StreamHost {
   /** Bytes that readers owe credit for became more, or (negative) fewer. */
   held(bytes: number): void;
   answered(): void;
+  /** The peer has to hear that the stream is over; now, or later. `released` follows. */
+  resets(stream: MuxStream): void;
   /** The stream is over: forget it. */
   released(stream: MuxStream): void;
 }
@@ -55,8 +60,10 @@ export interface StreamCharge {
 export class MuxStream implements ByteStream {
   readonly id: number;
   readonly openedLocally: boolean;
+  /** For whom we opened it. */
+  readonly request: StreamRequest | undefined;
   sink: ByteSink;
-  charge: StreamCharge | undefined = undefined;
+  charge: StreamCharge | undefined;
   /** The next stream in its chain of the session's `StreamTable`, which alone changes it. */
   nextInBucket: MuxStream | undefined;
   /** The stream's places in the session's `StreamTurns`, which alone changes them. */
@@ -80,8 +87,10 @@ export class MuxStream implements ByteStream {
   #needsDrain = false;
   #awaitsAnswer: boolean;
 
-  constructor(host: StreamHost, id: number, openedLocally: boolean, sink: ByteSink) {
+  constructor(host: StreamHost, id: number, openedLocally: boolean, sink: ByteSink, request?: StreamRequest) {
     this.#host = host;
+    this.request = request;
+    this.charge = request;
     this.id = id;
     this.openedLocally = openedLocally;
     this.sink = sink;
@@ -114,6 +123,11 @@ export class MuxStream implements ByteStream {
   /** When its reader had last taken enough for credit to be returned, or the first bytes came. */
   get movedAt(): number {
     return this.#window.lastUpdateAt;
+  }
+
+  /** The transport takes nothing, and much waits for it already: what need not be said is better left out. */
+  get congested(): boolean {
+    return this.#host.congested;
   }
 
   /** Nothing of this stream has left yet, not even its SYN: the peer does not know of it. */
@@ -179,10 +193,7 @@ export class MuxStream implements ByteStream {
   reset(_error: PolarityError): void {
     if (this.#state === "closed") return;
     // A stream that the peer never saw needs no RST.
-    if (!this.unsent) {
-      this.#host.output.control(TYPE_WINDOW_UPDATE, FLAG_RST, this.id, 0);
-      this.#host.wantsFlush(false);
-    }
+    if (!this.unsent) this.#host.resets(this);
     if (this.#move("reset")) this.#host.released(this);
   }
 

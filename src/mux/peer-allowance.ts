@@ -1,31 +1,45 @@
-/** Counts what a peer may do so often in a second and no oftener: resets and pings. */
+/**
+ * What a peer may do so often in a second and no oftener: resets and pings.
+ *
+ * What a stalled path held up arrives at once. So who keeps to the rate over any second on average is within it, and may
+ * have saved up one second of it. O(1). Pure: time is given.
+ */
 import type { MuxLimits } from "./mux-limits.ts";
 
 export class PeerAllowance {
-  readonly #limits: MuxLimits;
-  #secondStartedAt: number;
-  #resets = 0;
-  #pings = 0;
+  readonly #resets: Allowance;
+  readonly #pings: Allowance;
 
-  constructor(limits: MuxLimits, now: number) {
-    this.#limits = limits;
-    this.#secondStartedAt = now;
-  }
-
-  tick(now: number): void {
-    if (now - this.#secondStartedAt < 1_000) return;
-    this.#secondStartedAt = now;
-    this.#resets = 0;
-    this.#pings = 0;
+  constructor({ peerResetsPerSecondMax, peerPingsPerSecondMax }: MuxLimits, now: number) {
+    this.#resets = new Allowance(peerResetsPerSecondMax, now);
+    this.#pings = new Allowance(peerPingsPerSecondMax, now);
   }
 
   /** False: one too many. */
-  reset(): boolean {
-    return ++this.#resets <= this.#limits.peerResetsPerSecondMax;
+  reset(now: number): boolean {
+    return this.#resets.take(now);
   }
 
   /** False: one too many. */
-  ping(): boolean {
-    return ++this.#pings <= this.#limits.peerPingsPerSecondMax;
+  ping(now: number): boolean {
+    return this.#pings.take(now);
+  }
+}
+
+class Allowance {
+  readonly #perSecond: number;
+  #left: number;
+  #at: number;
+
+  constructor(perSecond: number, now: number) {
+    this.#perSecond = perSecond;
+    this.#left = perSecond;
+    this.#at = now;
+  }
+
+  take(now: number): boolean {
+    this.#left = Math.min(this.#perSecond, this.#left + ((now - this.#at) * this.#perSecond) / 1_000) - 1;
+    this.#at = now;
+    return this.#left >= 0;
   }
 }

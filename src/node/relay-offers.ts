@@ -165,8 +165,8 @@ class RelayUpstream implements Upstream {
     return this.#link.confirms === true;
   }
 
-  get refusal(): PolarityError | undefined {
-    return this.#link.refusal;
+  refusal(request: StreamRequest): PolarityError | undefined {
+    return this.#link.refusal?.(request);
   }
 
   open(request: StreamRequest, first: string, second: string, sink: ByteSink): ByteStream | undefined {

@@ -61,11 +61,8 @@ export class RelayedSessions implements StreamSessionEvents {
   }
 
   /** Passes on the stream that a peer opened. */
-  accept(
-    opener: LinkPeer,
-    { service, protocol, client, node, waitMs, via, confirm }: Preamble,
-    stream: ByteStream,
-  ): void {
+  accept(opener: LinkPeer, preamble: Preamble, stream: ByteStream): void {
+    const { service, protocol, client, node, waitMs, via, confirm } = preamble;
     const refusal = this.#refusal(via);
     if (refusal !== undefined) {
       stream.reset(refusal);
@@ -76,6 +73,7 @@ export class RelayedSessions implements StreamSessionEvents {
     const peer = opener.node;
     const request = new StreamRequest(service, protocol, client, node, waitMs, "done", via, confirm);
     request.payer = payerOf(opener);
+    request.payerPart = opener.instance;
     const events: StreamSessionEvents = confirm
       ? { opened: () => stream.confirm?.(), finished: (session, error) => this.finished(session, error) }
       : this;

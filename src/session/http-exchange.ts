@@ -196,6 +196,10 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
     return true;
   }
 
+  whyNot({ upstream }: Offer): PolarityError | undefined {
+    return upstream.refusal?.(this.request.stream);
+  }
+
   noOffer(error: PolarityError): void {
     this.#fail(error);
   }

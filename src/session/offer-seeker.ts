@@ -30,6 +30,8 @@ export interface SessionContext {
 export interface OfferSought {
   /** Open a stream on `offer`; false if it could not, and another is looked for. */
   tryOffer(offer: Offer): boolean;
+  /** Why it could not, where that is known. */
+  whyNot(offer: Offer): PolarityError | undefined;
   noOffer(error: PolarityError): void;
 }
 
@@ -115,8 +117,7 @@ export class OfferSeeker {
       offer.begin();
       if (this.#tried !== undefined) offer.statistics.retries++;
       if (this.#session.tryOffer(offer)) return;
-      const { refusal } = offer.upstream;
-      if (refusal !== undefined) this.#lastError = refusal;
+      this.#lastError = this.#session.whyNot(offer) ?? this.#lastError;
       this.#leave(true);
       this.exclude(offer);
     }

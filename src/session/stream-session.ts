@@ -153,6 +153,10 @@ export class StreamSession implements OfferSought {
     return true;
   }
 
+  whyNot({ upstream }: Offer): PolarityError | undefined {
+    return upstream.refusal?.(this.request);
+  }
+
   #open(offer: Offer, sink: ServiceSide): ByteStream | undefined {
     const policy = this.#fanOutChoice === undefined ? offer.fanOut : this.#fanOutChoice;
     if (!policy || offer.relay) return offer.upstream.open(this.request, "", "", sink);

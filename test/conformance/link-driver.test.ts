@@ -48,6 +48,8 @@ test("a link that closes because its last stream ended in a flush sends all of t
         stream.sink = NO_SINK;
         accepted.push(stream);
       },
+      refused: () => {},
+      ticked: () => {},
       silence: () => {},
       peerGoesAway: () => {},
       idsRunOut: () => {},

@@ -1,0 +1,176 @@
+/** A node that does what its clients and apps make it do never goes past what its peer takes; one that floods does. */
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+
+import { PolarityError } from "../../src/base/errors.ts";
+import { JoinedLink } from "../../src/link/joined-link.ts";
+import { createMemoryTransportPair } from "../../src/link/transport-memory.ts";
+import { type Medium, MEDIA } from "../support/link-media.ts";
+import {
+  announce,
+  echo,
+  LinkNode,
+  type LinkNodeOptions,
+  type OpenedStream,
+  openStream,
+  readerOf,
+  REFUSAL,
+} from "../support/link-node.ts";
+import { until } from "../support/patience.ts";
+import { frame } from "../support/mux-recorder.ts";
+
+const FULL = process.env["POLARITY_TEST_FULL"] === "1";
+const TEST_OPTIONS = { timeout: 60_000 };
+const gone = new PolarityError("CLIENT_GONE", "the client went away");
+const FEW_LINES = { controlLinesBurst: 40, controlLinesPerSecond: 100 };
+
+async function join(
+  t: TestContext,
+  medium: Medium,
+  router: LinkNodeOptions,
+  connector: LinkNodeOptions,
+): Promise<{ router: LinkNode; connector: LinkNode }> {
+  const pair = { router: new LinkNode("router", router), connector: new LinkNode("connector", connector) };
+  const joining = await medium.join(pair.router, pair.connector);
+  t.after(() => joining.close());
+  await Promise.all([pair.router.joinedOnce(), pair.connector.joinedOnce()]);
+  return pair;
+}
+
+const [memory] = MEDIA;
+const tcp = MEDIA.find(({ name }) => name === "tcp");
+const ws = MEDIA.find(({ name }) => name === "ws");
+
+for (const medium of [memory!, tcp!, ws!]) {
+  test(
+    `over ${medium.name}: streams that are cancelled all at once end at a peer that takes few resets, and nothing else does`,
+    TEST_OPTIONS,
+    async (t) => {
+      let cancelled = 0;
+      const { router } = await join(
+        t,
+        medium,
+        {},
+        {
+          muxLimits: { peerResetsPerSecondMax: FULL ? 5_000 : 16 },
+          accept: (preamble, stream) => {
+            if (preamble.service === "echo") return echo(stream);
+            const reader = readerOf(stream);
+            void reader.reason().then(() => cancelled++);
+          },
+        },
+      );
+      const count = FULL ? 14_000 : 36;
+      const neighbour = openStream(router.link, "echo", "before ");
+      await neighbour.reader.until(() => neighbour.reader.text === "before ");
+      const streams = Array.from({ length: count }, () => openStream(router.link, "hang", "x"));
+      for (const { stream } of streams) stream.reset(gone);
+      neighbour.stream.writeLatin1("after");
+      neighbour.stream.end();
+      assert.equal((await neighbour.reader.whole()).toString(), "before after");
+      assert.ok(cancelled < count, "the rest is to come");
+      await until("all have ended", () => cancelled === count, 30_000);
+      assert.deepEqual(router.ends, []);
+      assert.equal(router.link.statistics().streamsOpen, 0);
+    },
+  );
+
+  test(
+    `over ${medium.name}: an app that refuses any number of streams costs its link nothing, and each opener hears why`,
+    TEST_OPTIONS,
+    async (t) => {
+      const accept: LinkNodeOptions["accept"] = (preamble, stream) =>
+        preamble.service === "echo" ? echo(stream) : stream.reset(REFUSAL);
+      const { router, connector } = await join(t, medium, { limits: FEW_LINES }, { limits: FEW_LINES, accept });
+      const neighbour = openStream(router.link, "echo", "before ");
+      for (let round = 0; round < (FULL ? 100 : 10); round++) {
+        const refused = Array.from({ length: 100 }, () => openStream(router.link, "down", "x"));
+        for (const { reader } of refused) assert.equal((await reader.reason()).code, "TARGET_UNREACHABLE");
+      }
+      neighbour.stream.end();
+      assert.equal((await neighbour.reader.whole()).toString(), "before ");
+      assert.deepEqual([router.ends, connector.ends], [[], []]);
+    },
+  );
+}
+
+test("refusals that cross the cancelling of their streams count for nobody", TEST_OPTIONS, async (t) => {
+  const { router, connector } = await join(
+    t,
+    tcp!,
+    { limits: FEW_LINES },
+    {
+      accept: (preamble, stream) => {
+        if (preamble.service === "echo") echo(stream);
+        else
+          readerOf(stream)
+            .until(() => false)
+            .catch(() => {});
+        if (preamble.service === "down") setImmediate(() => stream.reset(REFUSAL));
+      },
+    },
+  );
+  for (let round = 0; round < 5; round++) {
+    const streams: OpenedStream[] = [];
+    for (let index = 0; index < 100; index++) streams.push(openStream(router.link, "down", "x"));
+    await connector.until(() => connector.heard.length >= 100 * (round + 1));
+    for (const { stream } of streams) stream.reset(gone);
+  }
+  const { stream, reader } = openStream(router.link, "echo", "still here");
+  stream.end();
+  assert.equal((await reader.whole()).toString(), "still here");
+  assert.deepEqual([router.ends, connector.ends], [[], []]);
+});
+
+test(
+  "offers that all change at once, again and again, come at the pace that the peer takes, and the last word counts",
+  TEST_OPTIONS,
+  async (t) => {
+    const services = Array.from({ length: 300 }, (_, index) => `service-${index}`);
+    const { router, connector } = await join(
+      t,
+      tcp!,
+      { limits: { controlLinesBurst: 400, controlLinesPerSecond: 1_000 } },
+      {
+        offers: services.map((service) => announce(service)),
+      },
+    );
+    await router.until(() => router.offers.size === 300);
+    for (let round = 0; round < 20; round++) {
+      const health = round % 2 === 0 ? "down" : "up";
+      for (const service of services) connector.link.offer(announce(service, { health }));
+    }
+    for (const service of services.slice(100)) connector.link.withdraw(service);
+    connector.link.setCost(7);
+    for (let cost = 1_000; cost > 7; cost--) connector.link.setCost(cost);
+    connector.link.setCost(7);
+    await router.until(() => router.offers.size === 100 && router.link.cost === 7);
+    assert.ok([...router.offers.values()].every(({ health }) => health === "up"));
+    assert.deepEqual(router.ends, []);
+  },
+);
+
+test("a peer that floods with errors of streams that were never opened is cut off", TEST_OPTIONS, async () => {
+  const router = new LinkNode("router", { limits: FEW_LINES });
+  const [near, far] = createMemoryTransportPair();
+  const owner = { joined: () => {}, replace: () => {}, closed: () => {} };
+  const link = new JoinedLink(
+    near,
+    { kind: "acceptor", authenticate: () => "anonymous" },
+    router.context,
+    owner,
+    5_000,
+  );
+  link.start();
+  far.start({ received: () => {}, drained: () => {}, closed: () => {} });
+  const line = (fields: object): string => frame("DATA", "-", 1, `${JSON.stringify(fields)}\n`);
+  const hello = { type: "hello", protocol: 1, node: "phone0", instance: "7f3a" };
+  far.write([Buffer.from(frame("DATA", "SYN", 1, `${JSON.stringify(hello)}\n`), "hex")]);
+  await router.joinedOnce();
+  for (let stream = 2; stream < 200; stream += 2) {
+    far.write([Buffer.from(line({ type: "error", code: "TARGET_FAILED", message: "x", stream }), "hex")]);
+  }
+  await router.until(() => router.ends.length === 1);
+  assert.equal(router.ends[0]!.code, "LINK_LIMIT");
+  assert.match(router.ends[0]!.message, /control lines a second/);
+});
