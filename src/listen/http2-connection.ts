@@ -60,6 +60,8 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
   #bytesIn: number;
   #bytesOut: number;
   #usefulBytes = 0;
+  /** What the client may have had under way of uploads that were answered before their end. */
+  #underWayBytes = 0;
 
   /** Takes over a connected socket, plain or TLS. `first`: bytes that were read from it already. */
   constructor(
@@ -175,6 +177,8 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     this.#requests.delete(request);
     this.#usefulBytes += request.takeUncounted();
     if (answered) this.#allowance.answered();
+    if (answered && !request.bodyComplete)
+      this.#underWayBytes = Math.min(CONNECTION_WINDOW_BYTES, this.#underWayBytes + STREAM_WINDOW_BYTES);
     if (this.#requests.size > 0) return;
     if (this.#closing) this.#sayGoodbye();
     else if (this.host.draining) this.windDown();
@@ -254,7 +258,9 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     let useful = this.#usefulBytes;
     for (const request of this.#requests) useful += request.takeUncounted();
     this.#usefulBytes = 0;
-    this.#spend(this.#allowance.overhead(arrived - useful, now), "sends more frames than requests");
+    const excused = Math.min(this.#underWayBytes, Math.max(0, arrived - useful));
+    this.#underWayBytes -= excused;
+    this.#spend(this.#allowance.overhead(arrived - useful - excused, now), "sends more frames than requests");
   }
 
   /** A client without its side of the connection can neither ask nor give credit. */

@@ -106,10 +106,11 @@ export class Http2Request implements TurnHost {
     this.#turn.start(head, this.limitBody(this.#bodyBytesMax));
   }
 
-  /** Bytes of its body that arrived since the last call. */
+  /** Bytes of its body that arrived since the last call, those too that the service keeps waiting. */
   takeUncounted(): number {
-    const bytes = this.bytesIn - this.#bytesCounted;
-    this.#bytesCounted = this.bytesIn;
+    const arrived = Math.max(this.bytesIn + this.#stream.readableLength, this.#bytesCounted);
+    const bytes = arrived - this.#bytesCounted;
+    this.#bytesCounted = arrived;
     return bytes;
   }
 

@@ -116,7 +116,8 @@ export class CrankerPeer {
       if (colon > 0) headers.push(each.slice(0, colon), each.slice(colon + 1));
     }
     const { hostname, port } = new URL(this.#settings.target);
-    return request({ hostname, port, method, path, headers, agent: false });
+    // Messages that were read before the pause still come, and each may wait for the app.
+    return request({ hostname, port, method, path, headers, agent: false }).setMaxListeners(0);
   }
 
   #headOf(response: IncomingMessage): string {

@@ -4,7 +4,7 @@ import { EventEmitter, once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 import { startHttpApp, startWireApp } from "../support/apps.ts";
-import { startPair, startRouter } from "../support/cluster.ts";
+import { startConnector, startPair, startRouter } from "../support/cluster.ts";
 import { askHttp2, http2Session } from "../support/http2-client.ts";
 import { FLAG, FRAME, frame, FrameClient, GET_FIELDS, POST_FIELDS } from "../support/http2-frames.ts";
 import { ask } from "../support/http-client.ts";
@@ -285,6 +285,20 @@ test("an app that reads slowly holds back its client", async (t) => {
   stream.on("data", (data: Buffer) => chunks.push(data));
   await once(stream, "end");
   assert.equal(Buffer.concat(chunks).toString(), String(total));
+});
+
+test("uploads that wait for their service are no flood", async (t) => {
+  const router = await startRouter(t, [{ url: "http://127.0.0.1:0", service: "web", waitForOffer: "30s" }]);
+  const session = http2Session(t, router.port);
+  const body = Buffer.alloc(200_000, "x");
+  const answers = Array.from({ length: 8 }, () => askHttp2(session, "/", { headers: { ":method": "POST" }, body }));
+  const counted = () => router.node.view().listeners[0]?.bytesInTotal ?? 0;
+  await until("the node has looked at all that it lets come", () => counted() >= 8 * 128 * 1024);
+  const app = await startHttpApp(t, (request, response) => {
+    request.resume().on("end", () => response.end("all"));
+  });
+  await startConnector(t, router.link, { web: { target: app.url } });
+  for (const answer of await Promise.all(answers)) assert.deepEqual([answer.status, answer.text], [200, "all"]);
 });
 
 test("a drain says GOAWAY, and what is under way is answered", async (t) => {

@@ -1,0 +1,40 @@
+/**
+ * Nothing may wait: whatever a connection carried before, whoever is slow, stops or leaves, and whichever way leads to the
+ * app, each exchange ends whole and in its time, and nothing stays open behind it. A failure says its seed and exchange;
+ * `POLARITY_LOAD_SEED` repeats a seed.
+ */
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { test } from "node:test";
+import { internalErrorCounts } from "../../src/base/internal-error.ts";
+import { runLoad, worldReady } from "../support/load-run.ts";
+import { startLoadWorld } from "../support/load-world.ts";
+import { until } from "../support/patience.ts";
+
+const { POLARITY_LOAD_SEED: asked, POLARITY_LOAD_SECONDS: seconds, POLARITY_TEST_FULL: full } = process.env;
+const FIXED_SEED = 20_261_129;
+const forMs = 1000 * Number(seconds ?? (full === "1" ? 40 : 4));
+const seeds = asked === undefined ? [FIXED_SEED, randomInt(2 ** 31)] : [Number(asked)];
+
+test(`a mixed load of everything by every way: nothing waits, with seeds ${seeds.join(" and ")}`, async (t) => {
+  const world = await startLoadWorld(t);
+  await worldReady(world);
+  for (const seed of seeds) {
+    const { failures, whole, aborted, connections } = await runLoad(world, {
+      seed,
+      forMs,
+      clients: 32,
+      withinMs: 15_000,
+    });
+    t.diagnostic(`seed ${seed}: ${whole} exchanges whole, ${aborted} left early, on ${connections} connections`);
+    assert.deepEqual(
+      failures.map(({ message }) => message),
+      [],
+    );
+    assert.ok(whole > 50, `only ${whole} exchanges`);
+    let left: string[] = [];
+    await until("everything is given back", () => (left = world.left()).length === 0, 10_000).catch(() => {});
+    assert.deepEqual(left, [], `left open after seed ${seed}`);
+  }
+  assert.deepEqual(internalErrorCounts(), {});
+});
