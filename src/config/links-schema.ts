@@ -108,6 +108,12 @@ function dialSection(read: ReadFile) {
     ),
     cost: integer(0, 1_000_000, 0, "What the link costs to use, told to the other node; cheaper links are preferred."),
     links: integer(1, 1000, 1, "How many links to keep to it."),
+    extraLinks: integer(
+      0,
+      16,
+      0,
+      "How many more to open, one after the other, while at least half of the streams of each that is there are used, and to close when they are not needed.",
+    ),
     addresses: choice(
       ["first", "all"],
       "Which of what the name leads to, addresses of both families or servers of SRV and NAPTR records, to keep links to: the first that answers, or every one.",
@@ -138,7 +144,20 @@ function dialSection(read: ReadFile) {
     tls: clientTlsSection(read).prefault({}).describe("For `tls://` and `wss://`."),
   }).transform(
     (
-      { url, cost, links, addresses, resolveEvery, discover, relay, identity, token, tokenFile, tls: trust },
+      {
+        url,
+        cost,
+        links,
+        extraLinks,
+        addresses,
+        resolveEvery,
+        discover,
+        relay,
+        identity,
+        token,
+        tokenFile,
+        tls: trust,
+      },
       context,
     ) => {
       if (token !== undefined && tokenFile !== undefined) {
@@ -158,6 +177,7 @@ function dialSection(read: ReadFile) {
         address: url,
         cost,
         links,
+        extraLinks,
         addresses,
         resolveEveryMs: resolveEvery,
         discover,

@@ -10,6 +10,7 @@ import type { Destination } from "../socket/connection-race.ts";
 import { formatDestination, type NameResolver } from "../socket/name-resolver.ts";
 import { dialTransport, type TlsClientOptions } from "./dial-transport.ts";
 import { JoinedLink } from "./joined-link.ts";
+import { LinkDemand, type LinkUse } from "./link-demand.ts";
 import type { LinkContext, LinkOwner } from "./link-context.ts";
 import type { Link } from "./link.ts";
 import { type Environment, proxyFor } from "./proxy-environment.ts";
@@ -25,6 +26,8 @@ export interface DialerOptions {
   readonly advised?: ((routers: readonly string[]) => void) | undefined;
   /** How many links to keep. */
   readonly links: number;
+  /** How many more while those are well used; none unless said. */
+  readonly extraLinks?: number | undefined;
   /** To begin with. */
   readonly cost: number;
   /** What this side can do beyond the first version of the protocol; read for each link. */
@@ -52,15 +55,18 @@ export interface DialerStatus {
 
 export class Dialer {
   readonly #options: DialerOptions;
-  readonly #places: readonly LinkPlace[];
+  readonly #places: LinkPlace[] = [];
+  readonly #demand: LinkDemand;
   readonly #report: DialReport;
   readonly #price: Price;
+  #stopped = false;
 
   constructor(options: DialerOptions) {
     this.#options = options;
     this.#report = new DialReport(options);
     this.#price = { cost: options.cost };
-    this.#places = Array.from({ length: options.links }, () => new LinkPlace(options, this.#price, this.#report));
+    this.#demand = new LinkDemand(options.links, options.links + (options.extraLinks ?? 0));
+    while (this.#places.length < options.links) this.#addPlace();
   }
 
   /** What its links cost from now on, those that are there and those to come. */
@@ -75,6 +81,7 @@ export class Dialer {
 
   /** Dials no more. Links that have joined stay until they drain or are closed. */
   stop(): void {
+    this.#stopped = true;
     for (const place of this.#places) place.stop();
   }
 
@@ -83,8 +90,34 @@ export class Dialer {
   }
 
   get status(): DialerStatus {
-    const { links } = this.#options;
-    return { url: this.#report.where, wanted: links, joined: this.links.length, failure: this.#report.failure };
+    const { links: wanted } = this.#options;
+    return { url: this.#report.where, wanted, joined: this.links.length, failure: this.#report.failure };
+  }
+
+  #addPlace(): LinkPlace {
+    const place = new LinkPlace(this.#options, this.#price, this.#report, () => this.#adjust());
+    this.#places.push(place);
+    return place;
+  }
+
+  /** How much the links are used was told. */
+  #adjust(): void {
+    if (this.#stopped) return;
+    const { context, extraLinks = 0 } = this.#options;
+    if (extraLinks === 0) return;
+    const places = this.#places;
+    const uses = places.map(({ use }) => use);
+    const wanted = this.#demand.wanted(uses, context.clock.now());
+    if (wanted > places.length) {
+      const used = uses.map((use) => `${Math.floor((use ?? 0) * 100)}%`).join(", ");
+      context.logger.info({}, `the links to ${this.#report.where} are well used (${used}): another is opened`);
+      this.#addPlace().start();
+    } else if (wanted < places.length) {
+      const place = places.pop()!;
+      context.logger.info({}, `one link less to ${this.#report.where} is enough again`);
+      place.stop();
+      for (const link of place.links) link.drain();
+    }
   }
 }
 
@@ -99,6 +132,9 @@ class LinkPlace implements LinkOwner {
   readonly #price: Price;
   readonly #report: DialReport;
   readonly #delay: ReconnectDelay;
+  readonly #told: () => void;
+  /** Of its link. */
+  use: LinkUse;
   /** The attempt under way: dialling, or in the handshake. */
   #attempt: AbortController | undefined;
   #joining: Link | undefined;
@@ -110,7 +146,9 @@ class LinkPlace implements LinkOwner {
   readonly #links = new Set<Link>();
   #stopped = false;
 
-  constructor(options: DialerOptions, price: Price, report: DialReport) {
+  /** `told`: `use` is news. */
+  constructor(options: DialerOptions, price: Price, report: DialReport, told: () => void) {
+    this.#told = told;
     this.#options = options;
     this.#price = price;
     this.#report = report;
@@ -153,6 +191,7 @@ class LinkPlace implements LinkOwner {
       return;
     }
     this.#current = undefined;
+    this.use = undefined;
     this.#toReplace.add(link);
     // Not simply at once: a peer that drains every link it gets must not be dialled in a tight loop.
     this.#dialAfter(this.#delay.afterLink(this.#options.context.clock.now() - this.#joinedAt));
@@ -169,7 +208,14 @@ class LinkPlace implements LinkOwner {
     this.#report.left(link, error);
     if (link !== this.#current) return;
     this.#current = undefined;
+    this.use = undefined;
     this.#dialAfter(this.#delay.afterLink(this.#options.context.clock.now() - this.#joinedAt));
+  }
+
+  used(link: Link, use: number): void {
+    if (link !== this.#current) return;
+    this.use = use;
+    this.#told();
   }
 
   // ── dialling ──

@@ -204,6 +204,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
 
   ticked(): void {
     this.#control?.tick();
+    if (this.dialled && this.#state === "up") this.#owner.used?.(this, this.#driver.session.use);
   }
 
   silence(suspect: boolean): void {

@@ -45,6 +45,8 @@ export interface LinkOwner {
   joined(link: Link): void;
   /** Another link should take this one's place; call `drain` when it has, or when there will be none. */
   replace(link: Link): void;
+  /** What of the link's streams is used, from 0 to 1; a few times a second, of a link that was dialled and is up. */
+  used?(link: Link, use: number): void;
   /** Over, once and last. `wasJoined` tells a link that broke from one that never came to be. */
   closed(link: Link, error: PolarityError, wasJoined: boolean): void;
 }

@@ -102,6 +102,12 @@ export class MuxSession implements StreamHost, ResetHost {
     return this.#peerStreams;
   }
 
+  /** What of the streams that a side may open is open, from 0 to 1, of the side that has more of its own. */
+  get use(): number {
+    const ours = this.streamsOpen - this.#peerStreams;
+    return Math.max(this.#peerStreams / this.#limits.peerStreamsMax, ours / this.room.streamsMax);
+  }
+
   get closed(): boolean {
     return this.#closed;
   }

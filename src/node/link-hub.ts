@@ -365,6 +365,7 @@ export class LinkHub implements LinkEvents {
     return new DialGroup({
       address: config.address,
       links: config.links,
+      extraLinks: config.extraLinks,
       everyAddress: config.addresses === "all",
       resolveEveryMs: config.resolveEveryMs,
       discover: config.discover,

@@ -18,7 +18,7 @@ const gone = new PolarityError("CLIENT_GONE", "the client went away");
 const HANGING = "GET /hang HTTP/1.1\r\nHost: busy\r\n\r\n";
 
 /** A connector with the services `busy`, of which requests hang, and `calm`, on one link with so many streams. */
-async function startCrowd(t: TestContext, streams: number, resets = 5_000) {
+async function startCrowd(t: TestContext, streams: number, resets = 5_000, extraLinks = 0) {
   const hanging = new Set<ServerResponse>();
   const app = await startHttpApp(t, (request, response) => {
     if (request.url !== "/hang") {
@@ -30,7 +30,7 @@ async function startCrowd(t: TestContext, streams: number, resets = 5_000) {
   });
   const router = await startRouter(t);
   const services = { busy: { target: app.url }, calm: { target: app.url } };
-  const rest = { limits: { streams, resets } };
+  const rest = { limits: { streams, resets }, links: { dial: [{ url: router.link, extraLinks }] } };
   await startConnector(t, router.link, services, { name: "shed", rest });
   await offered(router.node, "busy");
   await offered(router.node, "calm");
@@ -137,5 +137,22 @@ test("HTTP/2 requests that are all taken back, and streams that three peers rese
   await it.unharmed();
   await until("the app has heard of the end of each", () => it.hanging.size === 1, 30_000);
   await neighbour();
+  await it.unharmed();
+});
+
+test("a link that is half used is joined by another, where that is wanted, and the other takes the work that comes", async (t) => {
+  const it = await startCrowd(t, 64, 5_000, 2);
+  const links = () => it.router.node.view().links.filter(({ node }) => node === "shed");
+  const clients = Array.from({ length: 33 }, () => new WireClient(t, it.router.port).send(HANGING));
+  await until("a second link", () => links().length === 2);
+  await offered(it.router.node, "busy", 2);
+  clients.push(...Array.from({ length: 33 }, () => new WireClient(t, it.router.port).send(HANGING)));
+  await until("all of them wait", () => it.hanging.size === 66);
+  const open = links().map(({ streamsOpen }) => streamsOpen);
+  assert.ok(
+    open.every((count) => count >= 30 && count < 48),
+    `${open.join(" and ")} streams`,
+  );
+  await until("a third", () => links().length === 3);
   await it.unharmed();
 });
