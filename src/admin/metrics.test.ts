@@ -56,6 +56,7 @@ function setUp() {
       linksUp: 0,
       streamsOpen: 0,
       waiting: 0,
+      offersRefusedTotal: 0,
       heldBytes: 0,
       heldStreamsShedTotal: 0,
       heldBytesShedTotal: 0,

@@ -38,6 +38,11 @@ function nodeMetrics({ node, totals, process }: NodeView): Metric[] {
     gauge("sessions_active", "Requests and connections under way.", one(totals.requestsActive)),
     gauge("sessions_waiting", "Requests that wait for an offer.", one(totals.waiting)),
     gauge("streams_open", "Streams open on all links.", one(totals.streamsOpen)),
+    counter(
+      "offers_refused_total",
+      "Offers of peers that were not taken: names of others, or past a limit.",
+      one(totals.offersRefusedTotal),
+    ),
     gauge("held_bytes", "Bytes that arrived and that nobody has read yet.", one(totals.heldBytes)),
     counter(
       "held_streams_shed_total",

@@ -98,6 +98,8 @@ export class StreamRequest {
 export interface Upstream {
   /** The node that serves, as people know it. */
   readonly node: string;
+  /** Who is charged for what it offers: an identity, or an address; undefined where that is this node itself. */
+  readonly payer?: string | undefined;
   /** It calls `opened` for requests that ask to `confirm`; otherwise a stream counts as opened at once. */
   readonly confirms?: boolean;
   /**

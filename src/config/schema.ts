@@ -150,6 +150,12 @@ function limitsSection() {
       "Resets a second that a peer may send on one link, of streams that it opened. Peers of this version are told, and keep to it. Stops rapid reset: work begun and dropped at no cost.",
     ),
     offers: integer(1, 100_000, 10_000, "Services that a peer may offer over one link. Stops filling the registry."),
+    offerMemory: size({
+      min: "64KiB",
+      max: "1GiB",
+      byDefault: "16MiB",
+      help: "What the offers of one identity, or anonymous address, may take over all of its links; of all together four times that. Stops filling memory with names, labels and paths.",
+    }),
     hops: integer(
       1,
       HOPS_MAX,
@@ -177,6 +183,7 @@ function limitsSection() {
       streamsPerLinkMax: limits.streams,
       resetsPerSecondMax: limits.resets,
       offersPerLinkMax: limits.offers,
+      offerBytesPerPayerMax: limits.offerMemory,
       hopsMax: limits.hops,
       handshakesMax: limits.handshakes,
       handshakeTimeoutMs: limits.handshakeTimeout,

@@ -8,6 +8,7 @@ import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { DenseSet } from "../base/dense-set.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { StreamRequest, Upstream } from "../base/upstream.ts";
+import { payerOf } from "../link/link-holders.ts";
 import type { OpenCarrier } from "./carrier.ts";
 import type { CrankerSocket } from "./cranker-socket.ts";
 import { CrankerStream, type StreamHost } from "./cranker-stream.ts";
@@ -81,6 +82,11 @@ export class CrankerConnector implements Upstream, StreamHost, TunnelOwner, Sing
     this.version = version;
     this.responseTimeoutMs = responseTimeoutMs;
     this.#owner = owner;
+  }
+
+  /** As a link's. */
+  get payer(): string {
+    return payerOf(this);
   }
 
   get who(): string {

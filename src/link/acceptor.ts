@@ -17,6 +17,7 @@ import type { Hello } from "./control-messages.ts";
 import { JoinedLink } from "./joined-link.ts";
 import type { LinkContext, LinkOwner } from "./link-context.ts";
 import type { Link } from "./link.ts";
+import { payerOf } from "./link-holders.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
 import { tlsReason } from "../socket/tls-settings.ts";
@@ -297,7 +298,14 @@ export class Acceptor implements LinkOwner {
   #authenticate(hello: Hello, transport: Transport): string {
     const { linksMax } = this.#context.limits;
     if (this.#links.size >= linksMax) throw new PolarityError("LINK_LIMIT", `this node has ${linksMax} links already`);
-    return this.#identify(hello.token, transport.certificateIdentity);
+    const identity = this.#identify(hello.token, transport.certificateIdentity);
+    const share = Math.ceil(linksMax / 2);
+    if (this.#links.size < share) return identity;
+    const payer = payerOf({ identity, address: transport.remoteAddress });
+    let links = 0;
+    for (const { peer } of this.#links) if (payerOf(peer) === payer) links++;
+    if (links < share) return identity;
+    throw new PolarityError("LINK_LIMIT", `${payer} has ${links} links here already, half of those that there may be`);
   }
 
   #identify(token: string | undefined, certified: string | undefined): string {

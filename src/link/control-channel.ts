@@ -31,6 +31,9 @@ export interface ControlEvents {
   broken(error: PolarityError): void;
 }
 
+/** Lines that wait for the peer, from which on others' offers wait where they are. */
+const WAITING_MANY = 256;
+
 export class ControlChannel implements ByteSink {
   readonly #stream: MuxStream;
   readonly #events: ControlEvents;
@@ -66,6 +69,11 @@ export class ControlChannel implements ByteSink {
   limit({ lines, linesAtOnce, untold }: ToldLimits): void {
     this.#pace.limit(lines, linesAtOnce);
     this.#countsAnswers = untold;
+  }
+
+  /** The peer does not read as fast as it is told: what changes should wait until it does. */
+  get blocked(): boolean {
+    return this.#blocked || this.#waiting.size >= WAITING_MANY;
   }
 
   /** Sends a formatted line at once. */

@@ -25,7 +25,7 @@ import {
   nextHandshakeState,
 } from "./handshake.ts";
 import { introductionOf, type LinkContext, type LinkOwner, type LinkSide } from "./link-context.ts";
-import { linkHolders } from "./link-holders.ts";
+import { linkHolders, payerOf } from "./link-holders.ts";
 import { type LinkEvent, nextLinkState } from "./link-state.ts";
 import { CONFIRM_FEATURE, FIN_WITH_DATA } from "./features.ts";
 import type { Link, LinkPeer, LinkState, LinkStatistics } from "./link.ts";
@@ -136,6 +136,10 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
     return stream;
   }
 
+  get payer(): string {
+    return payerOf(this.#peer);
+  }
+
   refusal(request: StreamRequest): PolarityError | undefined {
     const { nodeWindowBudget } = this.#context;
     if (this.#state !== "up") return undefined;
@@ -144,6 +148,10 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
 
   holders(now: number): Holder[] {
     return linkHolders(this.#driver.session, this.#peer, now, this.#peerStreams);
+  }
+
+  get deaf(): boolean {
+    return this.#control?.blocked === true;
   }
 
   offer(announcement: Announcement, onward?: OnwardPath): void {
@@ -165,7 +173,12 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
   }
 
   notify(error: PolarityError): void {
-    if (this.#handshake === "joined") this.#control?.error(error, undefined);
+    const told = this.#handshake === "joined" ? this.#offered.toTell(error, this.#context.clock.now()) : undefined;
+    if (told !== undefined) this.#control?.error(told, undefined);
+  }
+
+  dropOffer(service: string, origin: string | undefined): void {
+    this.#offered.drop(service, origin);
   }
 
   drain(): void {

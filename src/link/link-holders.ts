@@ -25,7 +25,7 @@ export function linkHolders(session: MuxSession, peer: LinkPeer, now: number, to
 }
 
 /** Who a peer counts as, over all of its links: what it proved to be, or else its address. */
-export function payerOf({ identity, address }: LinkPeer): string {
+export function payerOf({ identity, address }: Pick<LinkPeer, "identity" | "address">): string {
   return identity === ANONYMOUS_IDENTITY ? `the nodes at ${hostOf(address)}` : `the peer "${identity}"`;
 }
 

@@ -47,6 +47,8 @@ export interface Link extends Upstream {
   readonly features: readonly string[];
   readonly peer: LinkPeer;
   readonly state: LinkState;
+  /** The peer does not read what it is told: what others offer waits where it is. */
+  readonly deaf: boolean;
   /** `onward`: it leads on to another node. */
   offer(announcement: Announcement, onward?: OnwardPath): void;
   /** `origin`: the instance that serves, of an offer that leads on to it. */
@@ -55,6 +57,8 @@ export interface Link extends Upstream {
   setCost(cost: number): void;
   /** Tells the dialler which other routers are worth joining. */
   advise(routers: readonly string[]): void;
+  /** What the peer offered is not taken: it counts no more. `origin`: as for `withdraw`. */
+  dropOffer(service: string, origin: string | undefined): void;
   /** Tells the peer of something that is wrong with what it announced; the link goes on. */
   notify(error: PolarityError): void;
   /** Tells the peer and stops new streams; resolves by `closed` once those under way have ended. */

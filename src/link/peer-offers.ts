@@ -3,9 +3,16 @@ import { PolarityError } from "../base/errors.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import { offerKey } from "./control-channel.ts";
 
+/** A peer that is past a limit is told so, but not with each of its offers: these at once, then one in a while. */
+const TOLD_AT_ONCE = 20;
+const TOLD_EVERY_MS = 1_000;
+
 export class PeerOffers {
   readonly #keys = new Set<string>();
   readonly #max: number;
+  #told = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
+  #leftOut = 0;
 
   constructor(max: number) {
     this.#max = max;
@@ -28,5 +35,19 @@ export class PeerOffers {
   /** False when there was none. */
   drop(service: string, origin: string | undefined): boolean {
     return this.#keys.delete(offerKey(service, origin));
+  }
+
+  /** What to tell the peer of an error of its; undefined where it has just heard the like. */
+  toTell(error: PolarityError, now: number): PolarityError | undefined {
+    if (error.code !== "LINK_LIMIT") return error;
+    if (this.#told >= TOLD_AT_ONCE && now - this.#toldAt < TOLD_EVERY_MS) {
+      this.#leftOut++;
+      return undefined;
+    }
+    const more = this.#leftOut === 0 ? "" : ` (and ${this.#leftOut} like it before)`;
+    this.#told++;
+    this.#toldAt = now;
+    this.#leftOut = 0;
+    return more === "" ? error : new PolarityError(error.code, `${error.message}${more}`);
   }
 }

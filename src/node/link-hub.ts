@@ -23,6 +23,7 @@ import { configKey } from "./config-key.ts";
 import { CrankerOffers, waitingForBusy } from "./cranker-offers.ts";
 import type { ObservedLinks } from "./node-observer.ts";
 import type { OnwardOffers } from "./onward-offers.ts";
+import { OfferIntake } from "./offer-intake.ts";
 import type { PathOffers } from "./path-offers.ts";
 import type { RelayOffers } from "./relay-offers.ts";
 import type { RelayedSessions } from "./relayed-sessions.ts";
@@ -71,11 +72,13 @@ export class LinkHub implements LinkEvents {
   readonly #links = new Set<Link>();
   /** Of the acceptors, and of acceptors that are gone, until their last connector is. */
   readonly #crankers = new Set<CrankerGate>();
+  readonly #intake: OfferIntake;
   #draining = false;
   #idle: (() => void) | undefined;
 
   constructor(options: LinkHubOptions) {
     this.#options = options;
+    this.#intake = new OfferIntake(options);
     const { node, instance, clock, logger, quiet, limits } = options;
     this.budget = new WindowBudget(limits.memoryBytes, limits.heldBytesMax);
     this.#context = {
@@ -105,6 +108,10 @@ export class LinkHub implements LinkEvents {
 
   get links(): ReadonlySet<Link> {
     return this.#links;
+  }
+
+  get offersRefused(): number {
+    return this.#intake.refusedTotal;
   }
 
   /** What stands in the registry for what a link leads to. */
@@ -252,33 +259,11 @@ export class LinkHub implements LinkEvents {
   }
 
   offered(link: Link, announcement: Announcement, onward: OnwardPath | undefined): void {
-    if (onward !== undefined) {
-      const down = this.#options.pathOffers.offered(link, announcement, onward);
-      if (down !== undefined) this.#options.suspect(down);
-      return;
-    }
-    const { node, instance, identity } = link.peer;
-    const added = this.#options.registry.add(link, identity, link.cost, announcement, [{ node, instance }]);
-    if (added.kind === "added") {
-      this.#options.observed?.offered(link, announcement);
-      return;
-    }
-    const { error } = added;
-    this.#options.quiet.log(
-      `refused-offer ${link.node} ${announcement.service} ${error.code}`,
-      "warn",
-      { link: link.id, node: link.node, service: announcement.service, code: error.code },
-      `an offer of node "${link.node}" is refused: ${error.message}`,
-    );
-    this.#options.observed?.refused(error);
-    link.notify(error);
+    this.#intake.offered(link, announcement, onward);
   }
 
   withdrawn(link: Link, service: string, origin: string | undefined): void {
-    if (origin === undefined) {
-      this.#options.registry.withdraw(link, service);
-      this.#options.observed?.withdrawn(link, service);
-    } else this.#options.pathOffers.withdrawn(link, service, origin);
+    this.#intake.withdrawn(link, service, origin);
   }
 
   costChanged(link: Link): void {

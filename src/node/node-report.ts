@@ -135,6 +135,7 @@ export class NodeReport {
       linksUp: links.filter((link) => link.state === "up").length,
       streamsOpen: links.reduce((total, link) => total + link.streamsOpen, 0),
       waiting: this.#options.waiters.size + this.#options.relayed.waiting,
+      offersRefusedTotal: this.#options.hub.offersRefused,
       heldBytes: this.#options.held.heldBytes,
       heldStreamsShedTotal: this.#options.held.streamsShed,
       heldBytesShedTotal: this.#options.held.bytesShed,

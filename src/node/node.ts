@@ -101,7 +101,11 @@ class Node implements PolarityNode, ExchangeContext {
     this.registry = new Registry({
       random,
       clock,
-      limits: { ...REGISTRY_LIMITS, offersPerUpstreamMax: config.limits.offersPerLinkMax },
+      limits: {
+        ...REGISTRY_LIMITS,
+        offersPerUpstreamMax: config.limits.offersPerLinkMax,
+        offerBytesPerPayerMax: config.limits.offerBytesPerPayerMax,
+      },
     });
     this.#firstOffers = new FirstOffers(this.registry, config.listeners, this.#startedAt + config.node.readyTimeoutMs);
     // Before whoever wakes requests at a change.

@@ -7,6 +7,7 @@
  * drains is withdrawn, and ends in peace. Changes of one turn are told together, at a pace that peers permit: O(offers of the service) for
  * each peer.
  */
+import { hash } from "node:crypto";
 import type { Clock, Logger } from "../base/clock.ts";
 import { PATHS_FEATURE } from "../link/features.ts";
 import type { Link } from "../link/link.ts";
@@ -109,7 +110,8 @@ class OnwardPeer {
     this.#allowance = Math.min(LINES_BURST, this.#allowance + (now - this.#allowanceAt) * LINES_PER_MS);
     this.#allowanceAt = now;
     for (const service of this.dirty) {
-      if (this.#allowance < 1) return;
+      // Lines for a peer that does not read would be kept, and others choose how many and how long they are.
+      if (this.#allowance < 1 || this.#link.deaf) return;
       this.dirty.delete(service);
       this.#tell(service);
     }
@@ -135,7 +137,8 @@ class OnwardPeer {
     for (const [origin, offer] of best) {
       const announcement = announcementOf(offer);
       const onward: OnwardPath = { hops: offer.path, cost: offer.linksCost };
-      const words = JSON.stringify([announcement, onward]);
+      // Their digest alone is kept, as this is for each offer and each peer.
+      const words = hash("sha256", JSON.stringify([announcement, onward]), "base64url");
       const before = told.get(origin);
       if (before === words || (before === undefined && !this.#hasRoom())) continue;
       if (before === undefined) this.#count++;

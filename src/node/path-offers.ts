@@ -22,6 +22,10 @@ export interface PathOffersOptions {
   readonly logger: Logger;
 }
 
+export type PathOffered =
+  /** It went down just now: what waits for it may look elsewhere. */
+  { readonly kind: "down"; readonly upstream: Upstream } | { readonly kind: "refused"; readonly error: PolarityError };
+
 export class PathOffers {
   readonly #options: PathOffersOptions;
   /** By the instance at the end of the path. */
@@ -31,8 +35,7 @@ export class PathOffers {
     this.#options = options;
   }
 
-  /** Returns the upstream if it went down just now: what waits for it may look elsewhere. */
-  offered(link: Link, announcement: Announcement, { hops, cost }: OnwardPath): Upstream | undefined {
+  offered(link: Link, announcement: Announcement, { hops, cost }: OnwardPath): PathOffered | undefined {
     const { registry, instance, hopsMax, logger } = this.#options;
     const { service } = announcement;
     const { node, instance: peer, identity } = link.peer;
@@ -50,12 +53,13 @@ export class PathOffers {
       const wasUp = upstream.ways.get(service)?.up === true;
       const up = announcement.health === "up";
       upstream.ways.set(service, { path, cost, up });
-      return wasUp && !up ? upstream : undefined;
+      return wasUp && !up ? { kind: "down", upstream } : undefined;
     }
-    // A name that is somebody else's here is the usual case, and nobody's fault.
     logger.debug({ link: link.id, node, service, code: added.error.code }, added.error.message);
+    // What it offered before is not true any more either.
+    registry.withdraw(upstream, service);
     this.#forget(link, upstream, service);
-    return undefined;
+    return { kind: "refused", error: added.error };
   }
 
   withdrawn(link: Link, service: string, origin: string): void {
@@ -125,6 +129,10 @@ class PathUpstream implements Upstream {
     this.node = node;
     this.origin = origin;
     this.#self = self;
+  }
+
+  get payer(): string | undefined {
+    return this.#link.payer;
   }
 
   get confirms(): boolean {

@@ -267,6 +267,8 @@ export interface TotalsView {
   readonly streamsOpen: number;
   /** Requests that wait for an offer. */
   readonly waiting: number;
+  /** Offers of peers that were not taken: names of others, or past a limit. */
+  readonly offersRefusedTotal: number;
   /** Bytes that arrived and that nobody has read yet. */
   readonly heldBytes: number;
   /** Streams that were cut off because they held most of these while memory was short, and what they held. */

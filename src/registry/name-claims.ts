@@ -2,17 +2,22 @@
  * Which identity a service name belongs to: the one that offered it first, for the life of the process.
  *
  * Without claims any connector could take another's traffic by waiting for a moment in which it is away. Claims are never
- * given up, so they are counted: an identity that offers and withdraws ever new names stops at `perIdentityMax`.
+ * given up, so they are counted: whoever offers and withdraws ever new names stops at `perPayerMax`. Anonymous peers are one
+ * identity, and each of their addresses pays for itself.
  */
 import { PolarityError } from "../base/errors.ts";
 
+/** Of the names of one payer: what all of them have together. */
+const PAYERS_AT_ONCE = 10;
+
 export class NameClaims {
-  readonly #perIdentityMax: number;
+  readonly #perPayerMax: number;
   readonly #owners = new Map<string, string>();
   readonly #counts = new Map<string, number>();
+  #charged = 0;
 
-  constructor(perIdentityMax: number) {
-    this.#perIdentityMax = perIdentityMax;
+  constructor(perPayerMax: number) {
+    this.#perPayerMax = perPayerMax;
   }
 
   ownerOf(service: string): string | undefined {
@@ -27,17 +32,30 @@ export class NameClaims {
     return new PolarityError("NAME_TAKEN", `service "${service}" belongs to another identity than "${identity}"`);
   }
 
-  /** Undefined when the name is the identity's, now or already. */
-  claim(service: string, identity: string): PolarityError | undefined {
+  /** Undefined when the name is the identity's, now or already. `payer`: who is charged; undefined for this node itself. */
+  claim(service: string, identity: string, payer: string | undefined): PolarityError | undefined {
     const taken = this.check(service, identity);
     if (taken !== undefined || this.#owners.has(service)) return taken;
-    const count = this.#counts.get(identity) ?? 0;
-    if (count >= this.#perIdentityMax) {
-      const limit = `${this.#perIdentityMax} service names that one identity may claim`;
-      return new PolarityError("LINK_LIMIT", `service "${service}" of "${identity}" is past the ${limit}`);
+    if (payer !== undefined) {
+      const refusal = this.#charge(service, payer);
+      if (refusal !== undefined) return refusal;
     }
     this.#owners.set(service, identity);
-    this.#counts.set(identity, count + 1);
+    return undefined;
+  }
+
+  #charge(service: string, payer: string): PolarityError | undefined {
+    const count = this.#counts.get(payer) ?? 0;
+    if (count >= this.#perPayerMax) {
+      const limit = `${this.#perPayerMax} service names that ${payer} may claim`;
+      return new PolarityError("LINK_LIMIT", `service "${service}" is past the ${limit}`);
+    }
+    if (this.#charged >= PAYERS_AT_ONCE * this.#perPayerMax) {
+      const limit = `${this.#charged} service names that all peers may claim`;
+      return new PolarityError("LINK_LIMIT", `service "${service}" is past the ${limit}`);
+    }
+    this.#counts.set(payer, count + 1);
+    this.#charged++;
     return undefined;
   }
 }

@@ -44,6 +44,8 @@ export class Offer implements Candidate {
   outstanding = 0;
   requestsTotal = 0;
   failuresTotal = 0;
+  /** What it takes of its payer's budget; the registry's to set. */
+  chargedBytes = 0;
   readonly #usability: Usability;
   #announcement: Announcement;
   #health: "up" | "down";

@@ -147,20 +147,6 @@ test("a name belongs to the identity that offered it first, even while it is awa
   assert.equal(outcome(registry, "web"), "c");
 });
 
-test("an endless stream of new names stops at the limit of claims", () => {
-  const { registry } = setUp({ claimsPerIdentityMax: 10 });
-  const link = upstream("a");
-  const results = Array.from({ length: 12 }, (_, index) => {
-    const added = registry.add(link, "team", 0, announcement(`name-${index}`));
-    registry.withdraw(link, `name-${index}`);
-    return added.kind === "added" ? "added" : added.error.code;
-  });
-  assert.deepEqual(results, [...Array.from({ length: 10 }, () => "added"), "LINK_LIMIT", "LINK_LIMIT"]);
-  assert.equal(registry.services().length, 10);
-  assert.equal(registry.add(link, "team", 0, announcement("name-3")).kind, "added");
-  assert.equal(registry.add(upstream("b"), "others", 0, announcement("fresh")).kind, "added");
-});
-
 test("one link makes no more offers than it may", () => {
   const { registry, add } = setUp({ offersPerUpstreamMax: 2 });
   const link = upstream("a");

@@ -13,6 +13,7 @@ import { checkAnnouncement } from "./announcement.ts";
 import type { Announcement, Hop } from "./announcement.ts";
 import { NameClaims } from "./name-claims.ts";
 import { Offer } from "./offer.ts";
+import { offerBytes, OfferBudget } from "./offer-budget.ts";
 import type { Picked } from "./offer.ts";
 import { RecentNames } from "./recent-names.ts";
 import { ServiceEntry } from "./service-entry.ts";
@@ -21,20 +22,23 @@ import type { ServiceStatistics } from "./service-statistics.ts";
 export interface RegistryLimits {
   /** Offers over one link; stops a peer that fills memory with names. */
   readonly offersPerUpstreamMax: number;
-  /** Names that one identity may claim; stops a peer that offers and withdraws ever new names. */
-  readonly claimsPerIdentityMax: number;
+  /** What all offers of one payer may take; stops a peer that fills memory over many links, or with long words. */
+  readonly offerBytesPerPayerMax: number;
+  /** Names that one payer may claim; stops a peer that offers and withdraws ever new names. */
+  readonly claimsPerPayerMax: number;
   /** For how long a service or node is known after its last offer went. */
   readonly forgetAfterMs: number;
 }
 
 export const REGISTRY_LIMITS: RegistryLimits = Object.freeze({
   offersPerUpstreamMax: 4096,
-  claimsPerIdentityMax: 10_000,
+  offerBytesPerPayerMax: 16 * 1024 * 1024,
+  claimsPerPayerMax: 10_000,
   forgetAfterMs: 2 * 60 * 60 * 1000,
 });
 
-/** Node names are the peers' to choose and nobody owns them; beyond this many absent ones the oldest are forgotten. */
-const ABSENT_NODES_MAX = 10_000;
+/** Names are the peers' to choose; beyond this many that are out of use the oldest of whoever has most are forgotten. */
+const ABSENT_NAMES_MAX = 10_000;
 
 /** Budgets count requests by the second. */
 const BUDGET_ROLL_MS = 900;
@@ -76,6 +80,7 @@ interface UpstreamEntry {
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #claims: NameClaims;
+  readonly #budget: OfferBudget;
   readonly #services = new Map<string, ServiceEntry>();
   readonly #serviceNames: RecentNames;
   readonly #nodeNames: RecentNames;
@@ -88,9 +93,11 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    this.#claims = new NameClaims(options.limits.claimsPerIdentityMax);
-    this.#serviceNames = new RecentNames(options.limits.forgetAfterMs, Number.POSITIVE_INFINITY);
-    this.#nodeNames = new RecentNames(options.limits.forgetAfterMs, ABSENT_NODES_MAX);
+    const { claimsPerPayerMax, offerBytesPerPayerMax, forgetAfterMs } = options.limits;
+    this.#claims = new NameClaims(claimsPerPayerMax);
+    this.#budget = new OfferBudget(offerBytesPerPayerMax);
+    this.#serviceNames = new RecentNames(forgetAfterMs, ABSENT_NAMES_MAX);
+    this.#nodeNames = new RecentNames(forgetAfterMs, ABSENT_NAMES_MAX);
   }
 
   /**
@@ -121,8 +128,13 @@ export class Registry {
     if (invalid !== undefined) return { kind: "refused", error: invalid };
 
     const { service } = announcement;
+    const { payer } = upstream;
+    const bytes = offerBytes(announcement, path);
     const known = this.#services.get(service)?.offerOf(upstream);
     if (known !== undefined) {
+      const tooMuch = this.#budget.take(payer, service, known.chargedBytes, bytes);
+      if (tooMuch !== undefined) return { kind: "refused", error: tooMuch };
+      known.chargedBytes = bytes;
       known.update(announcement, cost, path);
       this.#changed(this.#entry(service));
       return { kind: "added", offer: known };
@@ -134,15 +146,21 @@ export class Registry {
       const message = `service "${service}" is past the ${offersPerUpstreamMax} offers that one link may make`;
       return { kind: "refused", error: new PolarityError("LINK_LIMIT", message) };
     }
+    const tooMuch = this.#budget.take(payer, service, 0, bytes);
+    if (tooMuch !== undefined) return { kind: "refused", error: tooMuch };
     const claims = !relay && path.length <= 1;
-    const notOwned = claims ? this.#claims.claim(service, identity) : this.#claims.check(service, identity);
-    if (notOwned !== undefined) return { kind: "refused", error: notOwned };
+    const notOwned = claims ? this.#claims.claim(service, identity, payer) : this.#claims.check(service, identity);
+    if (notOwned !== undefined) {
+      this.#budget.giveBack(payer, bytes);
+      return { kind: "refused", error: notOwned };
+    }
 
     this.#forgetOld();
     const entry = this.#entry(service);
     if (!relay) this.#noteNaming(entry, announcement.byPath === true);
     if (claims && entry.hasClaimless) this.#dropClaimless(entry, identity);
     const offer = new Offer(upstream, identity, cost, announcement, upstreamEntry, entry.statistics, relay, path);
+    offer.chargedBytes = bytes;
     upstreamEntry.services.add(service);
     this.#serviceNames.acquire(service);
     this.#nodeNames.acquire(upstream.node);
@@ -153,9 +171,10 @@ export class Registry {
 
   withdraw(upstream: Upstream, service: string): void {
     const entry = this.#services.get(service);
-    if (entry === undefined || !entry.remove(upstream)) return;
+    const removed = entry?.remove(upstream);
+    if (entry === undefined || removed === undefined) return;
     this.#upstreams.get(upstream)?.services.delete(service);
-    this.#release(upstream, service);
+    this.#release(removed);
     this.#changed(entry);
   }
 
@@ -169,8 +188,8 @@ export class Registry {
     upstreamEntry.why = "gone";
     const entries = [...upstreamEntry.services].map((service) => this.#entry(service));
     for (const entry of entries) {
-      entry.remove(upstream);
-      this.#release(upstream, entry.name);
+      const removed = entry.remove(upstream);
+      if (removed !== undefined) this.#release(removed);
     }
     for (const entry of entries) this.#changed(entry);
   }
@@ -352,10 +371,12 @@ export class Registry {
     return entry;
   }
 
-  #release(upstream: Upstream, service: string): void {
+  #release({ upstream, service, chargedBytes }: Offer): void {
     const now = this.#now();
-    this.#serviceNames.release(service, now);
-    this.#nodeNames.release(upstream.node, now);
+    const { payer, node } = upstream;
+    this.#budget.giveBack(payer, chargedBytes);
+    this.#serviceNames.release(service, now, payer);
+    this.#nodeNames.release(node, now, payer);
     this.#forgetOld();
   }
 

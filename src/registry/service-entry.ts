@@ -56,13 +56,13 @@ export class ServiceEntry {
     this.changed();
   }
 
-  remove(upstream: Upstream): boolean {
+  remove(upstream: Upstream): Offer | undefined {
     const removed = this.#offers.get(upstream);
-    if (removed === undefined) return false;
+    if (removed === undefined) return undefined;
     this.#offers.delete(upstream);
     if (!removed.claims) this.#claimless--;
     this.changed();
-    return true;
+    return removed;
   }
 
   /** Membership, weight, protocol, health or usability is not what the pickers were made of. */
