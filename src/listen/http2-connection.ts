@@ -60,7 +60,7 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
   #bytesIn: number;
   #bytesOut: number;
   #usefulBytes = 0;
-  /** What the client may have had under way of uploads that were answered before their end. */
+  /** What the client may have had under way of uploads that we ended before all of them was here. */
   #underWayBytes = 0;
 
   /** Takes over a connected socket, plain or TLS. `first`: bytes that were read from it already. */
@@ -177,7 +177,7 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     this.#requests.delete(request);
     this.#usefulBytes += request.takeUncounted();
     if (answered) this.#allowance.answered();
-    if (answered && !request.bodyComplete)
+    if (request.stopped)
       this.#underWayBytes = Math.min(CONNECTION_WINDOW_BYTES, this.#underWayBytes + STREAM_WINDOW_BYTES);
     if (this.#requests.size > 0) return;
     if (this.#closing) this.#sayGoodbye();

@@ -56,6 +56,8 @@ export class Http2Request implements TurnHost {
   /** The request's body needs chunks on its way. */
   #chunks = false;
   #requestEnded: boolean;
+  /** We ended it before all of it was here: the rest may be on its way. */
+  stopped = false;
   #trailers = "";
   #tunnel = false;
   #held = false;
@@ -179,6 +181,7 @@ export class Http2Request implements TurnHost {
     this.#answered = true;
     this.#writer.end();
     if (this.#requestEnded) return;
+    this.stopped = true;
     this.#writer.stopRequest();
     // What was held back has no reader any more, and unread it would keep the stream for ever.
     this.requestDrained();
@@ -276,6 +279,7 @@ export class Http2Request implements TurnHost {
   /** Breaks the stream; its `close` follows. */
   #cut(code?: number): void {
     this.#over = true;
+    this.stopped = !this.#requestEnded;
     this.#writer.cut(code);
   }
 }
