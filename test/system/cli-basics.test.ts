@@ -69,7 +69,10 @@ test("validate says what is wrong with a file, by line and column, and exits 1",
   );
   const wrong = await run(t, ["validate"], { cwd });
   assert.deepEqual([wrong.code, wrong.stdout], [1, ""]);
-  assert.equal(wrong.stderr, "polarity.yaml:5:7: listeners[1].url: expected a URL such as http://0.0.0.0:8001\n");
+  assert.equal(
+    wrong.stderr,
+    "polarity.yaml:5:7: listeners[1].url: expected a URL such as http://0.0.0.0:8001: a port is a number from 0 to 65535, not 80020 (got 80020)\n",
+  );
 
   writeFileSync(join(cwd, "right.yaml"), "node: { name: a }\nlisteners:\n  - url: http://127.0.0.1:${PORT}\n");
   const right = await run(t, ["validate", "-c", "right.yaml"], { cwd, env: { PORT: "8001" } });
