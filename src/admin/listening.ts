@@ -4,7 +4,8 @@ import { connect } from "node:net";
 import type { ListenOptions, Server } from "node:net";
 import { formatPlace } from "../base/address.ts";
 import type { ListenerAddress } from "../base/address.ts";
-import { messageOf, PolarityError } from "../base/errors.ts";
+import { PolarityError } from "../base/errors.ts";
+import { listenReason } from "../socket/system-reason.ts";
 
 /** The address as bound: port 0 has become a real one. */
 export async function listenOn(server: Server, address: ListenerAddress): Promise<string> {
@@ -16,8 +17,7 @@ export async function listenOn(server: Server, address: ListenerAddress): Promis
     }
     await listen(server, place.host === "" ? { port: place.port } : { port: place.port, host: place.host });
   } catch (error) {
-    const reason = codeOf(error) === "EADDRINUSE" ? "something listens there already" : messageOf(error);
-    throw new PolarityError("ADDRESS_IN_USE", `cannot listen on ${url}: ${reason}`, error);
+    throw new PolarityError("ADDRESS_IN_USE", `cannot listen on ${url}: ${listenReason(error, place)}`, error);
   }
   const bound = server.address();
   const port = bound === null || typeof bound === "string" ? place.port : bound.port;

@@ -9,6 +9,7 @@ import type { WaitFlags } from "./command-flags.ts";
 import { EXIT } from "./exit-code.ts";
 import { dialConfig } from "./flag-config.ts";
 import { createLogger } from "./log.ts";
+import { RouterFailures } from "./router-failures.ts";
 import { reportReservedSignal, RESERVED_SIGNAL } from "./reserved-signal.ts";
 import { packageVersion } from "../sdk/version.ts";
 
@@ -18,13 +19,18 @@ export async function runDial({ service, node: nodeName }: ServiceReference, fla
   const config = dialConfig({ logLevel: "warn", ...flags });
   const logger = await createLogger(config.log, config.node.name);
   const { createNode } = await import("../node/node.ts");
-  const node = createNode(config, { logger, clock: systemClock, version: packageVersion() });
+  const routers = new RouterFailures(config.links.dial.map(({ address }) => address.url));
+  const node = createNode(config, { logger, clock: systemClock, version: packageVersion(), observer: routers });
   const stop = (): void => process.exit(EXIT.failed);
   process.on(RESERVED_SIGNAL, () => reportReservedSignal(logger));
   process.once("SIGTERM", stop).once("SIGINT", stop);
   try {
     await node.start();
-    await pipe(await node.open(service, nodeName, waitMs), process.stdin, process.stdout);
+    const opened = node.open(service, nodeName, waitMs).catch((error: unknown) => {
+      throw routers.instead(error);
+    });
+    const stream = await Promise.race([opened, routers.rejected]);
+    await pipe(stream, process.stdin, process.stdout);
     return EXIT.done;
   } finally {
     await node.stop();

@@ -10,7 +10,7 @@ import { chmodSync } from "node:fs";
 import type { TLSSocket } from "node:tls";
 
 import { formatPlace, formatUnixUrl, isAbstract, isLocalPlace, type Place } from "../base/address.ts";
-import { messageOf, PolarityError } from "../base/errors.ts";
+import { PolarityError } from "../base/errors.ts";
 import { ANONYMOUS_IDENTITY } from "../base/identity.ts";
 import { certificateIdentity, checkCertified } from "./certificate-identity.ts";
 import type { Hello } from "./control-messages.ts";
@@ -20,6 +20,7 @@ import type { Link } from "./link.ts";
 import { payerOf } from "./link-holders.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
+import { listenReason } from "../socket/system-reason.ts";
 import { tlsReason } from "../socket/tls-settings.ts";
 import { linkGateOptions, type TlsServerOptions } from "./link-tls.ts";
 import type { TokenSet } from "./tokens.ts";
@@ -360,6 +361,9 @@ function addressOf(socket: Socket): string {
 }
 
 function listenError(place: Place, error: NodeJS.ErrnoException): PolarityError {
-  const why = error.code === "EADDRINUSE" ? "something else listens there" : messageOf(error);
-  return new PolarityError("ADDRESS_IN_USE", `cannot listen on ${formatPlace(place)}: ${why}`, error);
+  return new PolarityError(
+    "ADDRESS_IN_USE",
+    `cannot listen on ${formatPlace(place)}: ${listenReason(error, place)}`,
+    error,
+  );
 }

@@ -10,12 +10,14 @@ import { WebSocket } from "ws";
 
 import { certificateName, formatPlace, type LinkAddress, type Place } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { clientContext } from "../socket/authorities.ts";
 import { certificateIdentity } from "./certificate-identity.ts";
 import { requestTunnel } from "./proxy-connect.ts";
 import type { Destination } from "../socket/connection-race.ts";
 import type { NameResolver } from "../socket/name-resolver.ts";
+import { systemReason } from "../socket/system-reason.ts";
 import { connectPlace } from "../socket/place-connection.ts";
-import { HTTP_ALPN, secureSettings } from "../socket/tls-settings.ts";
+import { HTTP_ALPN } from "../socket/tls-settings.ts";
 import { LINK_ALPN } from "./link-tls.ts";
 import { SocketTransport } from "./transport-socket.ts";
 import { WEBSOCKET_SUBPROTOCOL, WebSocketTransport } from "./transport-websocket.ts";
@@ -157,11 +159,8 @@ function secure(socket: Socket, host: string, alpn: string, tls: TlsClientOption
       host: servername,
       ...(isIP(servername) === 0 ? { servername } : {}),
       ALPNProtocols: [alpn],
-      ...secureSettings(),
+      secureContext: clientContext(tls),
       rejectUnauthorized: tls.insecureSkipVerify !== true,
-      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-      ...(tls.key === undefined ? {} : { key: tls.key }),
     }),
   );
 }
@@ -197,7 +196,8 @@ function upgrade(
   return new Promise((resolve, reject) => {
     webSocket.once("error", reject);
     webSocket.once("unexpected-response", (_request, response) => {
-      reject(new Error(`the upgrade was answered with ${response.statusCode} ${response.statusMessage}`));
+      const answer = `${response.statusCode} ${response.statusMessage}`.trim();
+      reject(new Error(`an HTTP server answers there, and it answered the websocket's upgrade with ${answer}`));
       webSocket.terminate();
     });
     webSocket.once("open", () => {
@@ -233,6 +233,6 @@ function unreachable(address: LinkAddress, error: unknown): PolarityError {
 
 /** A name with several addresses fails with one error for each. */
 function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join(", ");
-  return messageOf(error);
+  if (error instanceof AggregateError) return error.errors.map(systemReason).join(", ");
+  return systemReason(error);
 }

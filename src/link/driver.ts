@@ -11,6 +11,7 @@ import { messageOf, PolarityError } from "../base/errors.ts";
 import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
 import { MuxSession } from "../mux/mux-session.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
+import { foreignGreeting } from "./foreign-greeting.ts";
 import { FlushPace } from "./flush-pace.ts";
 import type { Transport } from "./transport.ts";
 
@@ -88,7 +89,7 @@ export class LinkDriver {
     drivers.add(this);
     startTicking();
     this.transport.start({
-      received: (chunk) => this.session.receive(chunk, this.#clock.now()),
+      received: (chunk) => this.#received(chunk),
       drained: () => {
         if (this.transport.settled) this.session.output.settled();
         this.session.unblocked();
@@ -126,6 +127,13 @@ export class LinkDriver {
     if (this.transport.settled) this.session.output.settled();
     this.session.tick(this.#clock.now());
     this.#events.ticked();
+  }
+
+  #received(chunk: Buffer): void {
+    const { session } = this;
+    const foreign = session.bytesIn === 0 ? foreignGreeting(chunk) : undefined;
+    if (foreign === undefined) session.receive(chunk, this.#clock.now());
+    else session.close(new PolarityError("LINK_PROTOCOL", foreign));
   }
 
   #flush(): void {
@@ -172,7 +180,9 @@ export class LinkDriver {
 
   #transportEnded(cause: Error | undefined): void {
     this.#transportClosed = true;
-    const why = cause === undefined ? "the peer closed the connection" : messageOf(cause);
+    const silent =
+      this.session.bytesIn === 0 ? " without a word, as a port does that expects TLS (tls:// or wss://)" : "";
+    const why = cause === undefined ? `the peer closed the connection${silent}` : messageOf(cause);
     this.session.close(
       new PolarityError("LINK_LOST", `the link to ${this.transport.remoteAddress} broke: ${why}`, cause),
     );

@@ -32,6 +32,13 @@ const cases: readonly (readonly [string, Environment, string | undefined])[] = [
   ["wss://11.1.2.3", { ...secure, NO_PROXY: "10.0.0.0/8" }, "secure:1"],
   ["wss://[2001:db8::1]", { ...secure, NO_PROXY: "2001:db8::1" }, undefined],
   ["wss://[2001:db8::1]", { ...secure, NO_PROXY: "[2001:db8::1]:443" }, undefined],
+  ["wss://[2001:0DB8:0::1]", { ...secure, NO_PROXY: "2001:db8::1" }, undefined],
+  ["wss://[fd00:1::7]", { ...secure, NO_PROXY: "fd00::/8" }, undefined],
+  ["wss://[fe00:1::7]", { ...secure, NO_PROXY: "fd00::/8" }, "secure:1"],
+  ["wss://[fd00:1::7]", { ...secure, NO_PROXY: "10.0.0.0/8, [fd00::]/8" }, undefined],
+  ["wss://[::ffff:10.1.2.3]", { ...secure, NO_PROXY: "10.0.0.0/8" }, undefined],
+  ["wss://10.1.2.3", { ...secure, NO_PROXY: "10.0.0.0/33 fd00::/129 x/8" }, "secure:1"],
+  ["wss://edge.example", { ...secure, NO_PROXY: "10.0.0.0/8" }, "secure:1"],
   ["unix:///run/link.sock", both, undefined],
   ["tcp://127.0.0.1:8000", both, undefined],
   ["tls://localhost:8000", both, undefined],
@@ -42,6 +49,13 @@ for (const [url, environment, expected] of cases) {
     assert.equal(proxyFor(parseLinkAddress(url), environment)?.host, expected);
   });
 }
+
+test("a proxy that cannot be read is named by the variable as it is written", () => {
+  assert.throws(
+    () => proxyFor(parseLinkAddress("wss://edge.example"), { https_proxy: "http://[::1" }),
+    /^PolarityError: the environment variable https_proxy is no URL of a proxy, such as http:\/\//,
+  );
+});
 
 test("a proxy that cannot be used is an error that does not show its password", () => {
   for (const value of ["socks5://user:secret@p:1", "http://user:secret@:x"]) {

@@ -1,8 +1,9 @@
 /** A listening socket at a place: bound, limited, and closed without leaving a socket file behind. */
 import { createServer, type Server, type Socket } from "node:net";
 import { formatPlace, type Place } from "../base/address.ts";
-import { messageOf, PolarityError } from "../base/errors.ts";
+import { PolarityError } from "../base/errors.ts";
 import { acceptWithSharedRead } from "../socket/shared-read.ts";
+import { listenReason } from "../socket/system-reason.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 
 export interface ServerSocket {
@@ -18,7 +19,13 @@ export async function listenAt(place: Place, accepted: (socket: Socket) => void)
   if (place.kind === "unix") await removeStaleSocket(place.path);
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error): void => {
-      reject(new PolarityError("ADDRESS_IN_USE", `cannot listen on ${formatPlace(place)}: ${messageOf(cause)}`, cause));
+      reject(
+        new PolarityError(
+          "ADDRESS_IN_USE",
+          `cannot listen on ${formatPlace(place)}: ${listenReason(cause, place)}`,
+          cause,
+        ),
+      );
     };
     server.once("error", failed);
     const listening = (): void => {

@@ -42,6 +42,21 @@ export function tlsReason(error: unknown): string {
   return library ?? text;
 }
 
+/** The same of a server that this node dialled, with who can mend it where it is a question of trust. */
+export function serverTlsReason(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const remedy = UNTRUSTED.has(code) ? "; name an authority of your own with --ca, or tls.ca in a file" : "";
+  return `${tlsReason(error)}${remedy}`;
+}
+
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+]);
+
 function altNameReason(error: unknown): string {
   return error instanceof Error && "reason" in error ? String(error.reason) : messageOf(error);
 }
@@ -56,5 +71,7 @@ const REASONS: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT: "the certificate's authority is not known here",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "the certificate's authority is not known here",
   INVALID_PURPOSE: "the certificate is not meant for this use",
+  ERR_SSL_WRONG_VERSION_NUMBER: "no TLS is spoken there",
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: "no TLS is spoken there",
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "the client showed no certificate",
 };

@@ -4,20 +4,13 @@
  * An app's certificate is verified before it gets a byte: what is written to the socket meanwhile waits.
  */
 import { connect as connectSocket, isIP } from "node:net";
-import {
-  checkServerIdentity,
-  connect,
-  type ConnectionOptions,
-  createSecureContext,
-  type SecureContext,
-  type TLSSocket,
-} from "node:tls";
+import { checkServerIdentity, connect, type ConnectionOptions, type SecureContext, type TLSSocket } from "node:tls";
 import { certificateName, type Place } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { clientContext } from "../socket/authorities.ts";
 import { RACING, raceInto } from "../socket/connection-race.ts";
 import type { NameResolver } from "../socket/name-resolver.ts";
 import { needsRace } from "../socket/place-connection.ts";
-import { secureSettings } from "../socket/tls-settings.ts";
 import { QUIET_PROBE_MS } from "../socket/socket-stream.ts";
 
 export interface AppTlsOptions {
@@ -48,11 +41,7 @@ export class AppTls {
     this.#options = options;
     const { ca, cert, key } = options;
     try {
-      this.#context = createSecureContext({
-        ...(ca === undefined ? {} : { ca }),
-        ...(cert === undefined || key === undefined ? {} : { cert, key }),
-        ...secureSettings(),
-      });
+      this.#context = clientContext({ ca, cert, key });
     } catch (error) {
       throw new PolarityError("CONFIG_INVALID", `the certificate or key cannot be used: ${messageOf(error)}`, error);
     }

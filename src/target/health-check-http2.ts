@@ -1,6 +1,7 @@
 /** An active check of an app that speaks HTTP/2: one GET on a connection of its own. */
 import { http2 } from "../socket/node-http2.ts";
-import { HTTP2_ALPN, tlsReason } from "../socket/tls-settings.ts";
+import { systemReason } from "../socket/system-reason.ts";
+import { HTTP2_ALPN } from "../socket/tls-settings.ts";
 import type { TLSSocket } from "node:tls";
 import { type AppPlace, connectApp, onceConnected } from "./app-socket.ts";
 
@@ -19,7 +20,7 @@ export function checkGetHttp2(
     });
     const session = http2().connect("http://app", { createConnection: () => socket });
     const timer = setTimeout(() => session.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    session.once("error", (error) => resolve(tlsReason(error)));
+    session.once("error", (error) => resolve(systemReason(error)));
     session.once("close", () => {
       clearTimeout(timer);
       resolve("it closed the connection without an answer");
@@ -32,7 +33,7 @@ export function checkGetHttp2(
       ":path": path,
       "user-agent": "polarity-health-check",
     });
-    check.once("error", (error) => resolve(tlsReason(error)));
+    check.once("error", (error) => resolve(systemReason(error)));
     check.once("response", (headers) => {
       const status = Number(headers[":status"]);
       // The status decides; a body without end must not keep the check.

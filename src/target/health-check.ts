@@ -5,7 +5,7 @@ import type { NameResolver } from "../socket/name-resolver.ts";
 import { http } from "../socket/node-http.ts";
 import { ownPreface, type ProxyProtocol } from "./app-preface.ts";
 import { connectPlace } from "../socket/place-connection.ts";
-import { tlsReason } from "../socket/tls-settings.ts";
+import { systemReason } from "../socket/system-reason.ts";
 import { connectApp, onceConnected } from "./app-socket.ts";
 import type { AppTls } from "./app-tls.ts";
 import { checkGetHttp2 } from "./health-check-http2.ts";
@@ -49,7 +49,7 @@ function checkConnect({
       socket.destroySoon();
       resolve(undefined);
     });
-    socket.once("error", (error) => resolve(tlsReason(error)));
+    socket.once("error", (error) => resolve(systemReason(error)));
   });
 }
 
@@ -79,7 +79,7 @@ function checkGet(options: HealthCheckOptions, path: string): Promise<string | u
     );
     const timer = setTimeout(() => check.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     check.once("close", () => clearTimeout(timer));
-    check.once("error", (error) => resolve(tlsReason(error)));
+    check.once("error", (error) => resolve(systemReason(error)));
     check.end();
   });
 }

@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { Upstream } from "../base/upstream.ts";
 import type { NameResolver } from "../socket/name-resolver.ts";
-import { tlsReason } from "../socket/tls-settings.ts";
+import { systemReason } from "../socket/system-reason.ts";
 
 export interface TargetContext {
   readonly clock: Clock;
@@ -31,5 +31,5 @@ export interface Target {
 
 /** Why an app could not be connected to. Which node could not is said by the link that carries this. */
 export function unreachable(url: string, error: PolarityError): PolarityError {
-  return new PolarityError("TARGET_UNREACHABLE", `cannot reach ${url}: ${tlsReason(error.cause ?? error)}`, error);
+  return new PolarityError("TARGET_UNREACHABLE", `cannot reach ${url}: ${systemReason(error.cause ?? error)}`, error);
 }

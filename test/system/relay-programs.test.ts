@@ -96,6 +96,36 @@ test("a connector that freezes behind a router costs safe requests through it li
   assert.ok(performance.now() - started < 5_000, "long before the link counts as dead");
 });
 
+test("dial says at once that its token is wrong, and at the latest with its last line that a router is down", async (t) => {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, "tokens.yaml"), "phone0: right\n");
+  writeFileSync(join(folder, "wrong"), "wrong\n");
+  const router = await startRouter(t, [], {
+    links: { accept: [{ url: "tcp://127.0.0.1:0", auth: { tokensFile: join(folder, "tokens.yaml") } }] },
+  });
+  const began = performance.now();
+  const rejected = await run(t, [
+    "dial",
+    "raw",
+    "--router",
+    router.link,
+    "--token-file",
+    join(folder, "wrong"),
+    "--wait",
+    "60s",
+  ]);
+  assert.equal(rejected.code, 1);
+  assert.match(rejected.stderr, /^polarity: .*token/m);
+  assert.doesNotMatch(rejected.stderr, /no connector has offered it/);
+  assert.ok(performance.now() - began < 30_000);
+
+  const nobody = `tcp://127.0.0.1:${await freePort()}`;
+  const down = await run(t, ["dial", "raw", "--router", nobody, "--wait", "300ms"]);
+  assert.equal(down.code, 1);
+  assert.match(down.stderr, new RegExp(`^polarity: cannot reach ${nobody}: .*ECONNREFUSED`, "m"));
+  assert.doesNotMatch(down.stderr, /no connector has offered it/);
+});
+
 /** Where people dial and where connectors join: one router, or the ends of three. */
 const BETWEEN: readonly (readonly [string, (context: TestContext) => Promise<{ front: string; behind: string }>])[] = [
   [
