@@ -39,11 +39,13 @@ const answer = lines(
 
 const context = new ForwardingContext({
   via: "edge-1",
+  instance: "1a2b3c",
   clientAddress: "127.0.0.1",
   clientPort: 0,
   proto: "http",
   trusted: false,
   defaultHost: "127.0.0.1:8001",
+  port: 8001,
 });
 const arena = Buffer.alloc(64 * 1024);
 const requests = new HeadCollector(DEFAULT_HEAD_BYTES_MAX);
@@ -78,7 +80,7 @@ function forward(chunk: Buffer): number {
   const head = parseRequestHead(requests.text);
   if (head instanceof HttpProblem) throw head.toError();
   const start = arena.write(forwardedStart(head, context), 0, "latin1");
-  return start + arena.write(forwardedEnding(head, context), start, "latin1");
+  return start + arena.write(forwardedEnding(head, context, "web"), start, "latin1");
 }
 
 function answerForward(chunk: Buffer): number {

@@ -43,6 +43,7 @@ export const ERRORS = Object.freeze({
     false,
     "a connection does not begin with a PROXY header that can be believed",
   ),
+  LOOP_DETECTED: define("operator", 508, false, "the request came back, again, to a router that had sent it on"),
   CLIENT_FLOOD: define("client", 429, false, "the client's HTTP/2 connection costs more than it asks for"),
   OVER_SHARE: define("client", 503, false, "it held more than its share while this node's memory was short"),
   CLIENT_GONE: define("client", 499, false, "the client went away before the end"),

@@ -13,6 +13,7 @@ import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { QuietLog } from "../base/quiet-log.ts";
 import type { UpgradeAsker, UpgradeTaker } from "../link/upgrade-taker.ts";
+import { dateLine } from "../socket/date-line.ts";
 import { type ConnectorOwner, CrankerConnector } from "./connector.ts";
 import { CrankerSocket } from "./cranker-socket.ts";
 import { CLOSE_NORMAL } from "./message-socket.ts";
@@ -236,7 +237,7 @@ export class CrankerGate implements UpgradeTaker, ConnectorOwner {
     const body = `${why}\n`;
     socket.end(
       `HTTP/1.1 ${status}\r\n${field}Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+        `Content-Length: ${Buffer.byteLength(body)}\r\n${dateLine()}\r\n${body}`,
     );
   }
 }

@@ -54,7 +54,7 @@ test("what two parsers could read in two ways is refused", () => {
     "HTTP/1.1 99 x\n",
     "HTTP/1.1 101 Switching\nupgrade:websocket\n",
     "HTTP/1.1 100 Continue\n",
-    "HTTP/1.1 600 x\n",
+    "HTTP/1.1 099 x\n",
     "HTTP/1.1 2000 x\n",
     "ICY 200 OK\n",
     "HTTP/1.1 200 OK\ncontent-length:1\ncontent-length:2\n",
@@ -63,7 +63,8 @@ test("what two parsers could read in two ways is refused", () => {
     "HTTP/1.1 200 OK\ncontent-length:0x10\n",
     "HTTP/1.1 200 OK\nno colon\n",
     "HTTP/1.1 200 OK\nna me:1\n",
-    "HTTP/1.1 200 OK\ncontent-length :1\n",
+    "HTTP/1.1 200 OK\ncontent-length :1\ncontent-length: 2\n",
+    "HTTP/1.1 200 OK\n :1\n",
     "HTTP/1.1 200 OK\nx:a\rset-cookie:b\n",
     "HTTP/1.1 200 OK\nx:a\u0000b\n",
     `HTTP/1.1 200 OK\nx:${"x".repeat(65_536)}\n`,
@@ -72,6 +73,26 @@ test("what two parsers could read in two ways is refused", () => {
     const response = read(text);
     assert.ok(response instanceof HttpProblem, JSON.stringify(text));
     assert.equal(response.code, "TARGET_PROTOCOL");
+  }
+});
+
+test("statuses beyond 599 pass, blanks before colons go, and a 407 keeps what says how to answer it", () => {
+  const heads = [
+    ["HTTP/1.1 600 x\nA : b\ncontent-length\t:1\n", "HTTP/1.1 600 Reason\r\nA: b\r\nContent-Length: 1\r\n\r\n"],
+    ["HTTP/1.1 999\ncontent-length:1\n", "HTTP/1.1 999 Reason\r\nContent-Length: 1\r\n\r\n"],
+    [
+      "HTTP/1.1 407 x\nproxy-authenticate:Basic\ncontent-length:1\n",
+      "HTTP/1.1 407 Reason\r\nproxy-authenticate: Basic\r\nContent-Length: 1\r\n\r\n",
+    ],
+    [
+      "HTTP/1.1 401 x\nproxy-authenticate:Basic\ncontent-length:1\n",
+      "HTTP/1.1 401 Reason\r\nContent-Length: 1\r\n\r\n",
+    ],
+  ] as const;
+  for (const [text, expected] of heads) {
+    const response = readResponseText(text, "GET", () => "Reason");
+    assert.ok(!(response instanceof HttpProblem), JSON.stringify(text));
+    assert.equal(response.head, expected);
   }
 });
 

@@ -45,7 +45,7 @@ export function readResponseText(
   if (text.length > HEAD_CHARACTERS_MAX) return bad(`a head of more than ${HEAD_CHARACTERS_MAX} characters`);
   const lines = text.split("\n").map((line) => (line.endsWith("\r") ? line.slice(0, -1) : line));
   const status = Number(STATUS_LINE.exec(lines[0] ?? "")?.[1] ?? 0);
-  if (status < 200 || status > 599) return bad("no status line with a status from 200 to 599");
+  if (status < 200) return bad("no status line with a status from 200 to 999");
 
   const fields = readFields(lines);
   if (fields instanceof HttpProblem) return fields;
@@ -59,7 +59,10 @@ export function readResponseText(
   let head = `HTTP/1.1 ${status} ${reason(status)}\r\n`;
   for (const [name, value] of fields) {
     const lower = name.toLowerCase();
-    if (HOP_BY_HOP.has(lower) || lower === "content-length" || named.has(lower)) continue;
+    if (lower === "content-length") continue;
+    // A 407 has to say how to answer it.
+    const asks = status === 407 && lower === "proxy-authenticate";
+    if (!asks && (HOP_BY_HOP.has(lower) || named.has(lower))) continue;
     head += `${name}: ${value}\r\n`;
   }
   // Bytes above ASCII come one a character from connectors that read heads as latin1, and decoded from others.
@@ -80,7 +83,8 @@ function readFields(lines: readonly string[]): Field[] | HttpProblem {
     const colon = line.indexOf(":");
     // HTTP/2 apps leave pseudo fields such as `:status` behind, and a head ends with an empty line.
     if (line === "" || colon === 0) continue;
-    const name = line.slice(0, Math.max(0, colon));
+    // As for answers of HTTP/1.1, blanks before a colon are taken out (RFC 9112 §5.1).
+    const name = line.slice(0, Math.max(0, colon)).replace(/[ \t]+$/, "");
     const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "");
     if (!isToken(name)) return bad("a header line without a name and a colon");
     if (CONTROL.test(value)) return bad(`a control character in the field "${name}"`);

@@ -101,6 +101,18 @@ export class BodyReader {
   }
 }
 
+/** Bytes, of which there have to be some, as one chunk of a chunked body. */
+export function asChunk(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`, "latin1"), bytes, CRLF]);
+}
+
+/** What ends a chunked body, with its trailer lines. */
+export function lastChunk(trailers = ""): Buffer {
+  return Buffer.from(`0\r\n${trailers}\r\n`, "latin1");
+}
+
+const CRLF = Buffer.from("\r\n", "latin1");
+
 /** Takes the chunked coding off, for clients that do not know it. Trailers are kept if that is asked for. */
 export class ChunkedDecoder {
   problem: HttpProblem | undefined;

@@ -54,8 +54,11 @@ test("whatever X-Forwarded-For says, Forwarded made of it is well-formed and nam
   );
 });
 
-test("ports follow host and scheme", () => {
-  assert.equal(portOf("a:8080", "https"), "8080");
-  assert.equal(portOf("a:", "https"), "443");
-  assert.equal(portOf("", "http"), "80");
+test("ports follow the host, the listener and the scheme, in this order", () => {
+  assert.equal(portOf("a:8080", "https", "8443"), "8080");
+  assert.equal(portOf("a", "https", "8443"), "8443");
+  assert.equal(portOf("a:", "https", "8443"), "8443");
+  assert.equal(portOf("[::1]", "http", "8001"), "8001");
+  assert.equal(portOf("a:", "https", ""), "443");
+  assert.equal(portOf("", "http", ""), "80");
 });

@@ -79,10 +79,10 @@ export function hostOf(value = ""): string {
   return /^[ \t]*((?:[A-Za-z0-9._~%!$&'()*+;=-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?)[ \t]*(?:,|$)/.exec(value)?.[1] ?? "";
 }
 
-/** The port that a client addressed: the host's own, or its scheme's. */
-export function portOf(host: string, scheme: string): string {
-  const port = /:(\d+)$/.exec(host)?.[1];
-  return port ?? (scheme === "https" || scheme === "wss" ? "443" : "80");
+/** The port that a client addressed: the host's own, or that of the listener, if it is known (not empty), or its scheme's. */
+export function portOf(host: string, scheme: string, ofListener: string): string {
+  const port = /:(\d+)$/.exec(host)?.[1] ?? ofListener;
+  return port !== "" ? port : scheme === "https" || scheme === "wss" ? "443" : "80";
 }
 
 function addressesOf(forwardedFor: string): string[] {

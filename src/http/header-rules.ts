@@ -14,6 +14,8 @@ export interface HeaderRules {
   readonly dropped: readonly string[];
   /** Lines that come, each with its CRLF; empty for none. */
   readonly lines: string;
+  /** They say what becomes of Date, so that none is added. */
+  readonly ofDate: boolean;
 }
 
 export type FieldPairs = readonly (readonly [name: string, value: string])[];
@@ -22,7 +24,8 @@ export type FieldPairs = readonly (readonly [name: string, value: string])[];
 export function headerRules(set: FieldPairs, add: FieldPairs, remove: readonly string[]): HeaderRules | undefined {
   if (set.length + add.length + remove.length === 0) return undefined;
   const dropped = [...new Set([...set.map(([name]) => name), ...remove].map(comparable))];
-  return { dropped, lines: [...set, ...add].map(([name, value]) => `${name}: ${value}\r\n`).join("") };
+  const ofDate = dropped.includes("date") || add.some(([name]) => comparable(name) === "date");
+  return { dropped, lines: [...set, ...add].map(([name, value]) => `${name}: ${value}\r\n`).join(""), ofDate };
 }
 
 /** A request's head up to where `forwardedEnding` goes on, by the rules. */
@@ -54,7 +57,8 @@ export function ruledResponse(head: ResponseHead, rules: HeaderRules): ResponseH
     at = end;
   }
   if (!head.informational) out += rules.lines;
-  return withFields(head, `${out}\r\n`, out.length, kept);
+  const hasDate = head.hasDate || rules.ofDate;
+  return withFields(head, { text: `${out}\r\n`, fieldsEnd: out.length, marks: kept, hasDate });
 }
 
 function withoutDropped(lines: string, rules: HeaderRules): string {

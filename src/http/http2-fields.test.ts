@@ -37,6 +37,17 @@ test("a body without a length gets chunks, and so does one whose trailers are an
   assert.doesNotMatch(announced, /content-length/);
 });
 
+test("a request without a body says so where its method is meant to have one", () => {
+  const asked = (method: string, ...fields: readonly string[]) => [":method", method, ...GET.slice(2), ...fields];
+  for (const method of ["POST", "PUT", "PATCH"]) {
+    assert.match(headOf(asked(method)), /\r\ncontent-length: 0\r\n\r\n$/);
+    assert.equal(headOf(asked(method, "content-length", "0")).split("content-length").length, 2);
+    assert.doesNotMatch(headOf(asked(method), false), /content-length/);
+  }
+  for (const method of ["GET", "HEAD", "DELETE", "OPTIONS"])
+    assert.doesNotMatch(headOf(asked(method)), /content-length/);
+});
+
 test("a websocket by extended CONNECT becomes an upgrade", () => {
   const text = headOf([":method", "CONNECT", ":protocol", "websocket", ...GET.slice(2)], false);
   assert.match(text, /^GET \/x\?y HTTP\/1\.1\r\n/);

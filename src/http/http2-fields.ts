@@ -87,7 +87,10 @@ export function requestHeadText(fields: readonly string[], ends: boolean, websoc
     lines = lines.replaceAll(WEBSOCKET_KEY_LINE, "");
   }
   if (cookie !== "") lines += `cookie: ${cookie}\r\n`;
-  if (!ends && pseudo.protocol === "") {
+  if (ends && !hasLength && MEANT_TO_HAVE_BODY.has(pseudo.method)) {
+    // RFC 9110 §8.6: HTTP/1.1 apps may ask for a length where they expect content (411), and HTTP/2 has no need of one.
+    lines += "content-length: 0\r\n";
+  } else if (!ends && pseudo.protocol === "") {
     if (!hasLength) lines += "transfer-encoding: chunked\r\n";
     // HTTP/1.1 has room for trailers behind chunks only.
     else if (announcesTrailers) lines = `${withoutLength(lines)}transfer-encoding: chunked\r\n`;
@@ -197,6 +200,7 @@ export function trailerLines(fields: readonly string[]): string | HttpProblem {
 
 /** The key is ours to make: with another beside it apps would be told two (RFC 8441 §5). */
 const WEBSOCKET_KEY_LINE = /^sec-websocket-key: .*\r\n/gm;
+const MEANT_TO_HAVE_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 const COLON = 0x3a;
 const SLASH = 0x2f;
 

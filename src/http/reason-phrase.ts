@@ -21,4 +21,5 @@ const REASON_PHRASES: Readonly<Record<number, string>> = Object.freeze({
   502: "Bad Gateway",
   503: "Service Unavailable",
   504: "Gateway Timeout",
+  508: "Loop Detected",
 });

@@ -7,11 +7,13 @@ import { parseRequestHead } from "./request-head.ts";
 
 const OPTIONS: ForwardingOptions = {
   via: "edge-1",
+  instance: "1a2b3c",
   clientAddress: "192.0.2.7",
   clientPort: 0,
   proto: "http",
   trusted: false,
   defaultHost: "127.0.0.1:8001",
+  port: 8001,
 };
 const TRUSTED: ForwardingOptions = { ...OPTIONS, trusted: true };
 
@@ -21,7 +23,7 @@ const ENDING = [
   "X-Forwarded-For: 192.0.2.7",
   "X-Forwarded-Proto: http",
   "X-Forwarded-Host: a",
-  "X-Forwarded-Port: 80",
+  "X-Forwarded-Port: 8001",
   'Forwarded: for=192.0.2.7;host="a";proto=http',
 ];
 
@@ -251,15 +253,43 @@ for (const name of CLAIMS) {
   });
 }
 
-test("the port that a client asked for is its host's, or its scheme's", () => {
-  const portFor = (host: string, proto: "http" | "https") =>
-    forward(["GET / HTTP/1.1", `Host: ${host}`], { ...OPTIONS, proto }).find((line) =>
+test("the port that a client asked for is its host's, or the listener's, or its scheme's", () => {
+  const portFor = (host: string, proto: "http" | "https", port = 0) =>
+    forward(["GET / HTTP/1.1", `Host: ${host}`], { ...OPTIONS, proto, port }).find((line) =>
       line.startsWith("X-Forwarded-Port"),
     );
-  assert.equal(portFor("a:8001", "http"), "X-Forwarded-Port: 8001");
+  assert.equal(portFor("a:8001", "http", 9000), "X-Forwarded-Port: 8001");
+  assert.equal(portFor("a", "https", 8443), "X-Forwarded-Port: 8443");
   assert.equal(portFor("a", "https"), "X-Forwarded-Port: 443");
+  assert.equal(portFor("[2001:db8::1]", "http", 8001), "X-Forwarded-Port: 8001");
   assert.equal(portFor("[2001:db8::1]", "http"), "X-Forwarded-Port: 80");
-  assert.equal(portFor("[2001:db8::1]:81", "http"), "X-Forwarded-Port: 81");
+  assert.equal(portFor("[2001:db8::1]:81", "http", 8001), "X-Forwarded-Port: 81");
+});
+
+test("a request that has passed this node's name gets this node's mark, and is known by it the next time", () => {
+  const own = new ForwardingContext(OPTIONS);
+  const other = new ForwardingContext({ ...OPTIONS, instance: "9f8e7d" });
+  const head = (via: string) => {
+    const parsed = parseRequestHead(`GET / HTTP/1.1\r\nHost: a\r\n${via}\r\n`);
+    return parsed instanceof HttpProblem ? assert.fail(parsed.reason) : parsed;
+  };
+  const viaOf = (via: string, context: ForwardingContext, service: string) =>
+    /^Via: .*\r\n/.exec(forwardedEnding(head(via), context, service))?.[0] ?? "";
+
+  const first = viaOf("", own, "web");
+  assert.equal(first, "Via: 1.1 edge-1\r\n");
+  assert.equal(viaOf("Via: 1.1 elsewhere\r\n", own, "web"), first);
+  assert.equal(own.knowsTurn(head(first), "web"), false);
+  const second = viaOf(first, own, "web");
+  assert.match(second, /^Via: 1\.1 edge-1 \(1a2b3c-[0-9a-f]{1,8}\)\r\n$/);
+  assert.equal(viaOf("via: 1.1 a, HTTP/1.1 edge-1\r\n", own, "web"), second);
+
+  for (const seen of [first + second, `Via: 1.0 a, ${second.slice(5)}`, second.replace("Via: ", "VIA:")]) {
+    assert.equal(own.knowsTurn(head(seen), "web"), true, seen);
+    // It is on its way to something else, or was marked by another node of the name.
+    assert.equal(own.knowsTurn(head(seen), "api"), false, seen);
+    assert.equal(other.knowsTurn(head(seen), "web"), false, seen);
+  }
 });
 
 test("a new request id replaces the one that came; without one, it travels on", () => {
@@ -354,5 +384,5 @@ function forwardText(
 ): string {
   const head = parseRequestHead(text);
   if (head instanceof HttpProblem) throw head.toError();
-  return forwardedStart(head, context, path, requestId, traceparent) + forwardedEnding(head, context);
+  return forwardedStart(head, context, path, requestId, traceparent) + forwardedEnding(head, context, "web");
 }

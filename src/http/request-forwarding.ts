@@ -4,6 +4,7 @@
  *
  * The usual request is one slice of its own text plus lines that were made once for its connection.
  */
+import { crc32c } from "../base/crc32c.ts";
 import {
   addressList,
   forwardedFrom,
@@ -21,6 +22,8 @@ import { isTracestate, traceparentOf } from "./trace-context.ts";
 export interface ForwardingOptions {
   /** Our name in Via: a token, such as the node's name. */
   readonly via: string;
+  /** What tells this node from others of its name: a token that is its own. */
+  readonly instance: string;
   /** The client's IP address without brackets or port; empty for a unix socket. */
   readonly clientAddress: string;
   /** The client's version of HTTP as Via says it, where its requests do not: they are HTTP/1.1 by the time they get here. */
@@ -32,6 +35,8 @@ export interface ForwardingOptions {
   readonly trusted: boolean;
   /** What Host becomes when an HTTP/1.0 client named none: the listener's own address. */
   readonly defaultHost: string;
+  /** The listener's, told where Host has none; 0 where it has none itself. */
+  readonly port: number;
   /** A whole line about the client's certificate; left out where there is none. */
   readonly clientCertificate?: string | undefined;
 }
@@ -43,6 +48,8 @@ export class ForwardingContext {
   /** The client's address, IPv4 also where it came mapped into IPv6; empty for a unix socket. */
   readonly address: string;
   readonly #via: string;
+  readonly #instance: string;
+  readonly #port: string;
   /** The client's version where it is not one of HTTP/1. */
   readonly httpVersion: string | undefined;
   readonly #node: string;
@@ -56,6 +63,8 @@ export class ForwardingContext {
     this.trusted = options.trusted;
     this.defaultHost = options.defaultHost;
     this.#via = viaName(options.via);
+    this.#instance = options.instance;
+    this.#port = options.port === 0 ? "" : String(options.port);
     this.httpVersion = options.httpVersion;
     this.address = plainAddress(options.clientAddress);
     this.#node = forwardedNode(this.address, options.clientPort);
@@ -73,6 +82,26 @@ export class ForwardingContext {
     return this.#lastEnding;
   }
 
+  /** Whether the request passed a node of this name before. It may have been another one. */
+  knowsName(head: RequestHead): boolean {
+    return head.hasVia && (head.header("via") ?? "").includes(this.#via);
+  }
+
+  /** Whether the request passed this very node on its way to `service` before, and was marked then as one that had come back. */
+  knowsTurn(head: RequestHead, service: string): boolean {
+    return head.hasVia && (head.header("via") ?? "").includes(this.#mark(service));
+  }
+
+  /** The lines for a request that passed a node of this name before: if it was this one, the mark tells when it comes again. */
+  markedEnding(head: RequestHead, host: string, extend: boolean, service: string): string {
+    return this.#compose(host, head.versionMinor, extend ? saidBefore(head) : NOTHING_SAID, ` ${this.#mark(service)}`);
+  }
+
+  /** A comment (RFC 9110 §7.6.3), the same for each request for the service, and opaque to apps. */
+  #mark(service: string): string {
+    return `(${this.#instance}-${crc32c(Buffer.from(service)).toString(16)})`;
+  }
+
   /** How the client itself came, as far as can be believed: what the first of the trusted proxies saw, or what we see. */
   protoOf(head: RequestHead): string {
     if (!this.trusted || !head.hasForwardingFields) return this.#proto;
@@ -84,17 +113,19 @@ export class ForwardingContext {
     return this.#compose(host, head.versionMinor, saidBefore(head));
   }
 
-  #compose(host: string, versionMinor: number, said: SaidBefore): string {
+  #compose(host: string, versionMinor: number, said: SaidBefore, mark = ""): string {
     // Protocol, host and port are those that the first proxy saw; addresses and elements are lists that each hop extends.
     const proto = said.proto === "" ? this.#proto : said.proto;
     const firstHost = said.host === "" ? host : said.host;
+    // The port of what a proxy in front was asked for is its to tell, or that of the scheme.
+    const ours = said.host === "" && said.proto === "" ? this.#port : "";
     const element = `for=${this.#node};host="${host}";proto=${this.#proto}`;
     return (
-      `Via: ${this.httpVersion ?? `1.${versionMinor}`} ${this.#via}\r\n` +
+      `Via: ${this.httpVersion ?? `1.${versionMinor}`} ${this.#via}${mark}\r\n` +
       `X-Forwarded-For: ${join(said.addresses, this.address === "" ? "unknown" : this.address)}\r\n` +
       `X-Forwarded-Proto: ${proto}\r\n` +
       `X-Forwarded-Host: ${firstHost}\r\n` +
-      `X-Forwarded-Port: ${said.port === "" ? portOf(firstHost, proto) : said.port}\r\n` +
+      `X-Forwarded-Port: ${said.port === "" ? portOf(firstHost, proto, ours) : said.port}\r\n` +
       `Forwarded: ${join(said.elements, element)}\r\n${this.#clientCertificate}\r\n`
     );
   }
@@ -197,10 +228,11 @@ function tracesOn(head: RequestHead, kind: number): boolean {
   return kind === LINE_TRACESTATE && traceparentOf(head) !== "" && isTracestate(head.header("tracestate") ?? "");
 }
 
-/** The rest of the head: who forwarded it for whom, and the blank line. */
-export function forwardedEnding(head: RequestHead, context: ForwardingContext): string {
+/** The rest of the head: who forwarded it for whom, and the blank line. `service`: where it goes. */
+export function forwardedEnding(head: RequestHead, context: ForwardingContext, service: string): string {
   const host = head.host === "" ? context.defaultHost : head.host;
   const extend = head.hasForwardingFields && context.trusted;
+  if (head.hasVia && context.knowsName(head)) return context.markedEnding(head, host, extend, service);
   return extend ? context.extendedEnding(head, host) : context.ending(host, head.versionMinor);
 }
 

@@ -74,6 +74,7 @@ class ParsedRequestHead {
   hasForwardingFields = false;
   hasRequestId = false;
   hasTraceFields = false;
+  hasVia = false;
 
   constructor(text: string) {
     this.text = text;
@@ -178,6 +179,7 @@ const TRACESTATE = lowerBytes("tracestate");
 const TRAILERS = lowerBytes("trailers");
 const TRANSFER_ENCODING = lowerBytes("transfer-encoding");
 const UPGRADE = lowerBytes("upgrade");
+const VIA = lowerBytes("via");
 const X_FORWARDED_FOR = lowerBytes("x-forwarded-for");
 const X_FORWARDED_HOST = lowerBytes("x-forwarded-host");
 const X_FORWARDED_PORT = lowerBytes("x-forwarded-port");
@@ -232,6 +234,9 @@ function noteField(head: ParsedRequestHead, bytes: Uint8Array, index: number): s
       return "";
     case 0x75: // u
       if (line.is(bytes, UPGRADE)) noteUpgrade(head);
+      return "";
+    case 0x76: // v
+      if (line.is(bytes, VIA)) head.hasVia = true;
       return "";
     case 0x77: // w
       noteClientField(head, bytes, CLIENT_W);
@@ -387,12 +392,9 @@ function conclude(head: ParsedRequestHead): RequestHead | HttpProblem {
     head.bodyLength = seen.contentLength;
   }
   head.keepAlive = !seen.close && (head.versionMinor === 1 || seen.keepAlive);
-  if (head.upgrade !== "" && !mayUpgrade(head)) head.upgrade = "";
+  // An upgrade is passed on when it is properly asked for.
+  const asked = head.versionMinor === 1 && seen.connectionUpgrade && seen.upgradeCount === 1;
+  if (head.upgrade !== "" && !(asked && mayAskFor(head.upgrade))) head.upgrade = "";
   if (seen.named !== undefined) head.marks = withNamed(head.text, lines, head.marks, seen.named);
   return head;
-}
-
-/** An upgrade is passed on when it is properly asked for. */
-function mayUpgrade(head: ParsedRequestHead): boolean {
-  return head.versionMinor === 1 && seen.connectionUpgrade && seen.upgradeCount === 1 && mayAskFor(head.upgrade);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HttpProblem } from "./http-problem.ts";
-import { endsByClose, needsDechunking, responseEnding, responseStart } from "./response-forwarding.ts";
+import { endsByClose, needsChunks, needsDechunking, responseEnding, responseStart } from "./response-forwarding.ts";
 import type { ResponseForwardingOptions } from "./response-forwarding.ts";
 import { parseResponseHead } from "./response-head.ts";
 import type { ResponseHead } from "./response-head.ts";
@@ -67,7 +67,18 @@ const cases: readonly Case[] = [
     ["HTTP/1.1 200 OK", "Content-Length: 3"],
     ["HTTP/1.1 200 OK", "Content-Length: 3", VIA, "Connection: close"],
   ],
-  ["a body that ends by close says so", KEEP, ["HTTP/1.1 200 OK"], ["HTTP/1.1 200 OK", VIA, "Connection: close"]],
+  [
+    "a body that ends by close gets chunks, and the connection goes on",
+    KEEP,
+    ["HTTP/1.1 200 OK", "A: b", "Connection: close"],
+    ["HTTP/1.1 200 OK", "A: b", "Transfer-Encoding: chunked", VIA],
+  ],
+  [
+    "a body that ends by close stays so for HTTP/1.0 clients",
+    OLD,
+    ["HTTP/1.1 200 OK"],
+    ["HTTP/1.1 200 OK", VIA, "Connection: close"],
+  ],
   [
     "chunks travel on with their field",
     KEEP,
@@ -194,7 +205,20 @@ test("only HTTP/1.0 clients need chunks decoded, and then their connection ends 
     [true, false, false],
   );
   assert.deepEqual([endsByClose(chunked, 0), endsByClose(chunked, 1)], [true, false]);
-  assert.deepEqual([endsByClose(closing, 0), endsByClose(closing, 1), endsByClose(sized, 0)], [true, true, false]);
+  assert.deepEqual([endsByClose(closing, 0), endsByClose(closing, 1), endsByClose(sized, 0)], [true, false, false]);
+});
+
+test("a body that its app ends by closing needs chunks, for clients that know them", () => {
+  const heads = [["HTTP/1.1 200 OK"], ["HTTP/1.0 200 OK"], ["HTTP/1.1 200 OK", "Connection: close"]] as const;
+  for (const lines of heads) {
+    assert.equal(needsChunks(parsed(lines, "GET"), 1), true);
+    assert.equal(needsChunks(parsed(lines, "GET"), 0), false);
+    assert.equal(needsChunks(parsed(lines, "HEAD"), 1), false);
+  }
+  for (const line of ["Content-Length: 0", "Content-Length: 3", "Transfer-Encoding: chunked"]) {
+    assert.equal(needsChunks(parsed(["HTTP/1.1 200 OK", line], "GET"), 1), false, line);
+  }
+  for (const status of [100, 204, 304]) assert.equal(needsChunks(parsed([`HTTP/1.1 ${status} X`], "GET"), 1), false);
 });
 
 test("several names in one process do not mix", () => {

@@ -21,10 +21,18 @@ export interface ResponseForwardingOptions {
 
 /**
  * Whether the body reaches this client framed by the end of its connection, so that the connection must close behind it:
- * the app framed it so, or the client (HTTP/1.0) cannot read chunks and gets them decoded.
+ * the client (HTTP/1.0) cannot read chunks, and there is no length.
  */
 export function endsByClose(head: ResponseHead, clientVersionMinor: 0 | 1): boolean {
-  return head.framing === "close" || needsDechunking(head, clientVersionMinor);
+  return clientVersionMinor === 0 && (head.framing === "close" || head.framing === "chunked");
+}
+
+/**
+ * Whether the body gets chunks on its way to this client, since its app ends it by closing: an end that could also be that
+ * of ourselves, in the middle of it, must not look like that of the body.
+ */
+export function needsChunks(head: ResponseHead, clientVersionMinor: 0 | 1): boolean {
+  return clientVersionMinor === 1 && head.framing === "close";
 }
 
 /** Whether the body has to go through a `ChunkedDecoder` on its way to this client. */
@@ -63,6 +71,7 @@ export function responseStart(head: ResponseHead, options: ResponseForwardingOpt
     from = marks[i + 2] as number;
   }
   if (from < head.fieldsEnd) out += text.slice(from, head.fieldsEnd);
+  if (needsChunks(head, options.clientVersionMinor)) out += "Transfer-Encoding: chunked\r\n";
   if (head.upgrade !== "" && (head.status === 101 || head.status === 426)) {
     const close = head.status === 426 && options.closeConnection ? ", close" : "";
     out += `Connection: upgrade${close}\r\nUpgrade: ${head.upgrade}\r\n`;

@@ -156,12 +156,19 @@ const refused: readonly (readonly [sentence: string, text: string, reason: RegEx
   ["a status with letters", "HTTP/1.1 2xx OK\r\n\r\n", /three digits/],
   ["no status", "HTTP/1.1\r\n\r\n", /after the HTTP version/],
   ["status 099", "HTTP/1.1 099 X\r\n\r\n", /status 99/],
-  ["status 600", "HTTP/1.1 600 X\r\n\r\n", /status 600/],
+  ["status 099", "HTTP/1.1 099 X\r\n\r\n", /status 99/],
   ["NUL in the reason", "HTTP/1.1 200 O\0K\r\n\r\n", /0x00 in line 1/],
   ["a bare line feed", "HTTP/1.1 200 OK\nContent-Length: 5\r\n\r\n", /0x0a in line 1/],
   ["a bare carriage return", "HTTP/1.1 200 OK\r\nX: a\rContent-Length: 5\r\n\r\n", /0x0d in line 2/],
   ["a folded line", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n", /folded/],
-  ["a blank before a colon", "HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n", /in the name/],
+  ["a blank in a name", "HTTP/1.1 200 OK\r\nContent Length: 5\r\n\r\n", /in the name/],
+  ["a blank for a name", "HTTP/1.1 200 OK\r\n : 5\r\n\r\n", /folded/],
+  ["a form feed before a colon", "HTTP/1.1 200 OK\r\nA\f: 5\r\n\r\n", /0x0c/],
+  [
+    "lengths that differ by more than a blank",
+    "HTTP/1.1 200 OK\r\nContent-Length : 5\r\nContent-Length: 6\r\n\r\n",
+    /differ/,
+  ],
   ["a line without a colon", "HTTP/1.1 200 OK\r\nX\r\n\r\n", /in the name/],
   ["no blank line", "HTTP/1.1 200 OK\r\nX: y\r\n", /no blank line/],
   ["too many fields", `HTTP/1.1 200 OK\r\n${"X: y\r\n".repeat(101)}\r\n`, /more than 100/],
@@ -175,3 +182,20 @@ for (const [sentence, text, reason] of refused) {
     assert.match(problem.reason, reason);
   });
 }
+
+test("blanks before colons are taken out of what goes on, and the fields mean what they say", () => {
+  const text = "HTTP/1.1 200 a : b\r\nA \t : b : c\r\nTransfer-Encoding : chunked\r\nDate\t: now\r\nE:f\r\n\r\n";
+  const head = parseResponseHead(text, "GET");
+  assert.ok(!(head instanceof HttpProblem));
+  assert.equal(head.text, "HTTP/1.1 200 a : b\r\nA: b : c\r\nTransfer-Encoding: chunked\r\nDate: now\r\nE:f\r\n\r\n");
+  assert.equal(head.framing, "chunked");
+  assert.equal(head.hasDate, true);
+});
+
+test("every status of three digits but those below 100 is the app's to choose", () => {
+  for (const status of [200, 299, 599, 600, 700, 999]) {
+    const head = parseResponseHead(`HTTP/1.1 ${status} X\r\nContent-Length: 1\r\n\r\n`, "GET");
+    assert.ok(!(head instanceof HttpProblem));
+    assert.deepEqual([head.status, head.framing], [status, "length"]);
+  }
+});

@@ -53,6 +53,8 @@ class ParsedResponseHead {
   keepAliveTimeoutMs: number | undefined;
   /** The protocol that the app changed to or offers, as sent. */
   upgrade = "";
+  /** It says when it was made, or a rule says that it does not. */
+  hasDate = false;
 
   // For forwarding: where the field lines are, and which are special, as (kind, start, end) in order.
   reasonStart = 0;
@@ -75,14 +77,12 @@ class ParsedResponseHead {
   }
 }
 
+/** What of a response is another when its fields are. */
+export type ChangedFields = Pick<ResponseHead, "text" | "fieldsEnd" | "marks" | "hasDate">;
+
 /** The same response with other field lines in its text, up to `fieldsEnd`, and `marks` that fit them. */
-export function withFields(
-  head: ResponseHead,
-  text: string,
-  fieldsEnd: number,
-  marks: readonly number[],
-): ResponseHead {
-  return Object.assign(new ParsedResponseHead(text), head, { text, fieldsEnd, marks });
+export function withFields(head: ResponseHead, changed: ChangedFields): ResponseHead {
+  return Object.assign(new ParsedResponseHead(changed.text), head, changed);
 }
 
 /** What one parse has seen so far; one object serves all, since a parse never yields. */
@@ -107,7 +107,10 @@ const line = new FieldLine();
 const list = new ListElements();
 const seen = new Seen();
 
-/** Reads a response head as a `HeadCollector` gives it. The method of its request decides whether it has a body. */
+/**
+ * Reads a response head as a `HeadCollector` gives it. The method of its request decides whether it has a body. The head that
+ * goes on is the `text` of what this returns.
+ */
 export function parseResponseHead(
   text: string,
   requestMethod: string,
@@ -129,7 +132,11 @@ export function parseResponseHead(
   for (let index = 1; index < last; index++) {
     const end = ends[index] as number;
     reason = line.read(bytes, at, end);
-    if (reason === "") reason = noteField(head, bytes);
+    if (reason !== "") {
+      const mended = text.replace(BLANKS_BEFORE_COLON, "$1");
+      return mended === text ? bad(reason) : parseResponseHead(mended, requestMethod, limits);
+    }
+    reason = noteField(head, bytes);
     if (reason !== "") return bad(reason);
     at = end;
   }
@@ -141,6 +148,8 @@ const SPACE = 0x20;
 const ZERO = 0x30;
 const EQUALS = 0x3d;
 const VERSION_PREFIX = new Uint8Array(Buffer.from("HTTP/1.", "latin1"));
+/** Of an app; a proxy takes them out (RFC 9112 §5.1), where those of a client are refused. */
+const BLANKS_BEFORE_COLON = /(\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(?=:)/g;
 /** More than a day of keep-alive is not worth believing. */
 const KEEP_ALIVE_SECONDS_MAX = 86_400;
 
@@ -163,7 +172,8 @@ function readStatusLine(head: ParsedResponseHead, bytes: Uint8Array, lineEnd: nu
   const end = lineEnd - 2;
   // Apps leave out the space before an empty reason; the head that is sent on has it again.
   if (end !== 12 && bytes[12] !== SPACE) return "a status code that is not three digits";
-  if (status < 100 || status > 599) return `status ${status}, which no HTTP version defines`;
+  // Above 599 no class is defined; such a status passes as the app meant it, and counts as one of 5xx (RFC 9110 §15).
+  if (status < 100) return `status ${status}, which no HTTP version defines`;
   head.versionMinor = minor;
   head.status = status;
   head.reasonStart = end === 12 ? 12 : 13;
@@ -174,6 +184,7 @@ const CHUNKED = lowerBytes("chunked");
 const CLOSE = lowerBytes("close");
 const CONNECTION = lowerBytes("connection");
 const CONTENT_LENGTH = lowerBytes("content-length");
+const DATE = lowerBytes("date");
 const KEEP_ALIVE = lowerBytes("keep-alive");
 const PROXY_AUTHENTICATE = lowerBytes("proxy-authenticate");
 const PROXY_CONNECTION = lowerBytes("proxy-connection");
@@ -190,6 +201,9 @@ function noteField(head: ParsedResponseHead, bytes: Uint8Array): string {
       if (line.is(bytes, CONNECTION)) noteConnection(head, bytes);
       else if (line.is(bytes, CONTENT_LENGTH)) return noteContentLength(head, bytes);
       return "";
+    case 0x64: // d
+      if (line.is(bytes, DATE)) head.hasDate = true;
+      return "";
     case 0x6b: // k
       if (line.is(bytes, KEEP_ALIVE)) {
         mark(head, LINE_HOP_BY_HOP);
@@ -197,7 +211,9 @@ function noteField(head: ParsedResponseHead, bytes: Uint8Array): string {
       }
       return "";
     case 0x70: // p
-      if (line.is(bytes, PROXY_CONNECTION) || line.is(bytes, PROXY_AUTHENTICATE)) mark(head, LINE_HOP_BY_HOP);
+      if (line.is(bytes, PROXY_CONNECTION)) mark(head, LINE_HOP_BY_HOP);
+      // A 407 has to say how to answer it (RFC 9110 §15.5.8), and elsewhere nobody asks.
+      else if (head.status !== 407 && line.is(bytes, PROXY_AUTHENTICATE)) mark(head, LINE_HOP_BY_HOP);
       return "";
     case 0x74: // t
       if (line.is(bytes, TRANSFER_ENCODING)) return noteTransferEncoding(head, bytes);
@@ -269,6 +285,7 @@ const PROTECTED: ReadonlySet<string> = new Set([
   "date",
   "via",
   "location",
+  "proxy-authenticate",
   "set-cookie",
   "cache-control",
 ]);

@@ -16,11 +16,13 @@ function request(...lines: readonly string[]): RequestHead {
 function context(trusted: boolean): ForwardingContext {
   return new ForwardingContext({
     via: "edge",
+    instance: "1a2b3c",
     clientAddress: "192.0.2.7",
     clientPort: 0,
     proto: "http",
     trusted,
     defaultHost: "127.0.0.1:8001",
+    port: 8001,
   });
 }
 
@@ -33,7 +35,11 @@ test("a rewritten host replaces the client's, wherever that stood, and the forwa
     ["GET /a HTTP/1.0", "Host: shop", "A: b"],
   ];
   for (const lines of cases) {
-    const [start, ending] = ruledHead(request(...lines), context(false), rules, "", "");
+    const [start, ending] = ruledHead(request(...lines), context(false), rules, {
+      service: "web",
+      requestId: "",
+      traceparent: "",
+    });
     assert.equal(start, "GET /a HTTP/1.1\r\nHost: app.internal\r\nA: b\r\n", lines.join());
     assert.match(ending, /\r\nX-Forwarded-Host: shop\r\n/);
   }
@@ -42,7 +48,7 @@ test("a rewritten host replaces the client's, wherever that stood, and the forwa
 test("rules come after everything else, a request's id among it", () => {
   const rules = { ...NO_RULES, request: headerRules([["X-A", "1"]], [], ["Forwarded"]), addPrefix: "/v1" };
   const head = request("GET /a HTTP/1.1", "Host: h", "x-a: 0", "Connection: x-a");
-  const [start, ending] = ruledHead(head, context(false), rules, "id", "");
+  const [start, ending] = ruledHead(head, context(false), rules, { service: "web", requestId: "id", traceparent: "" });
   assert.equal(start, "GET /v1/a HTTP/1.1\r\nHost: h\r\nX-Request-Id: id\r\nX-A: 1\r\n");
   assert.ok(!ending.includes("\r\nForwarded:") && ending.endsWith("\r\n\r\n"));
 });

@@ -44,11 +44,11 @@ export function ruledHead(
   head: RequestHead,
   context: ForwardingContext,
   rules: RouteRules,
-  requestId: string,
-  traceparent: string,
+  names: { readonly service: string; readonly requestId: string; readonly traceparent: string },
 ): readonly [start: string, ending: string] {
+  const { service, requestId, traceparent } = names;
   const start = forwardedStart(head, context, ruledPath(head, rules), requestId, traceparent, rules.rewriteHost);
-  const ending = forwardedEnding(head, context);
+  const ending = forwardedEnding(head, context, service);
   const { request } = rules;
   return request === undefined ? [start, ending] : [ruledStart(start, request), ruledEnding(ending, request)];
 }

@@ -7,11 +7,13 @@ import { parseRequestHead } from "./request-head.ts";
 
 const CONTEXT = new ForwardingContext({
   via: "edge-1",
+  instance: "1a2b3c",
   clientAddress: "192.0.2.7",
   clientPort: 0,
   proto: "http",
   trusted: true,
   defaultHost: "127.0.0.1:8001",
+  port: 8001,
 });
 
 test("a trusted proxy's fields are kept and extended", () => {
@@ -49,7 +51,7 @@ test("a trusted proxy that says nothing gets the same lines as a stranger", () =
     "X-Forwarded-For: 192.0.2.7",
     "X-Forwarded-Proto: http",
     "X-Forwarded-Host: a",
-    "X-Forwarded-Port: 80",
+    "X-Forwarded-Port: 8001",
     'Forwarded: for=192.0.2.7;host="a";proto=http',
   ]);
 });
@@ -84,7 +86,7 @@ const hops: readonly (readonly [sentence: string, said: readonly string[], told:
       "X-Forwarded-For: 203.0.113.2, 192.0.2.7",
       "X-Forwarded-Proto: http",
       "X-Forwarded-Host: a",
-      "X-Forwarded-Port: 80",
+      "X-Forwarded-Port: 8001",
       'Forwarded: for=203.0.113.2, for=192.0.2.7;host="a";proto=http',
     ],
   ],
@@ -100,7 +102,7 @@ const hops: readonly (readonly [sentence: string, said: readonly string[], told:
       'X-Forwarded-For: x";proto=https, 203.0.113.2, 192.0.2.7',
       "X-Forwarded-Proto: http",
       "X-Forwarded-Host: a",
-      "X-Forwarded-Port: 80",
+      "X-Forwarded-Port: 8001",
       'Forwarded: for=unknown, for=203.0.113.2, for=192.0.2.7;host="a";proto=http',
     ],
   ],
@@ -128,15 +130,15 @@ for (const [port, told] of [
   ["1", "1"],
   ["65535", "65535"],
   [" 8443 , 80", "8443"],
-  ["0080", "80"],
-  ["08443", "80"],
-  ["0", "80"],
-  ["65536", "80"],
-  ["99999", "80"],
-  ["+1", "80"],
-  ["-1", "80"],
-  ["1e3", "80"],
-  ["", "80"],
+  ["0080", "8001"],
+  ["08443", "8001"],
+  ["0", "8001"],
+  ["65536", "8001"],
+  ["99999", "8001"],
+  ["+1", "8001"],
+  ["-1", "8001"],
+  ["1e3", "8001"],
+  ["", "8001"],
 ] as const) {
   test(`a trusted proxy's port ${JSON.stringify(port)} is told as ${told}`, () => {
     const lines = forward(["GET / HTTP/1.1", "Host: a", `X-Forwarded-Port: ${port}`]);
@@ -147,7 +149,7 @@ for (const [port, told] of [
 function forward(lines: readonly string[]): string[] {
   const head = parseRequestHead(`${lines.join("\r\n")}\r\n\r\n`);
   if (head instanceof HttpProblem) throw head.toError();
-  const text = forwardedStart(head, CONTEXT) + forwardedEnding(head, CONTEXT);
+  const text = forwardedStart(head, CONTEXT) + forwardedEnding(head, CONTEXT, "web");
   assert.ok(text.endsWith("\r\n\r\n"));
   return text.slice(0, -4).split("\r\n");
 }

@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream";
 
 import { type WebSocket, WebSocketServer } from "ws";
 
+import { dateLine } from "../socket/date-line.ts";
 import { http } from "../socket/node-http.ts";
 import { WEBSOCKET_SUBPROTOCOL } from "./transport-websocket.ts";
 import type { UpgradeAsker, UpgradeTaker } from "./upgrade-taker.ts";
@@ -49,7 +50,7 @@ export class UpgradeGate {
     this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket as Socket, head));
     this.#http.on("clientError", (error: Error, socket: Duplex) => {
       events.refused(socket as Socket, `its HTTP request cannot be read: ${error.message}`);
-      socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      socket.end(`HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n${dateLine()}\r\n`);
     });
   }
 
@@ -98,7 +99,8 @@ export class UpgradeGate {
     this.#events.refused(socket, why);
     const body = `${why}\n`;
     socket.end(
-      `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+        `Content-Length: ${body.length}\r\n${dateLine()}\r\n${body}`,
     );
   }
 }

@@ -298,7 +298,7 @@ export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, 
 
   answered(): void {
     const close = this.#writer.closes;
-    this.#writer.reset();
+    this.#writer.finish();
     if (close) {
       this.#linger();
     } else if (this.#phase === "body") {

@@ -53,6 +53,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
   readonly statistics = new ListenerStatistics();
   readonly context: ExchangeContext;
   readonly via: string;
+  readonly #instance: string;
   readonly random: () => number;
   readonly #context: ListenerContext;
   #options: Http1ListenerOptions;
@@ -69,6 +70,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     this.#options = options;
     this.context = context.sessions;
     this.via = context.node;
+    this.#instance = context.instance.replaceAll("-", "").slice(0, 12);
     this.random = context.random;
     const { statistics } = this;
     const { quiet, sessions } = context;
@@ -272,12 +274,14 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
   ): ForwardingContext {
     return new ForwardingContext({
       via: this.via,
+      instance: this.#instance,
       httpVersion,
       clientAddress: host,
       clientPort: port,
       proto,
       trusted: this.#options.admission.trusted.has(host),
       defaultHost: this.#server?.address ?? "localhost",
+      port: this.#server?.port ?? 0,
       clientCertificate,
     });
   }

@@ -1,10 +1,17 @@
 /** Answers as an HTTP/1.1 or HTTP/1.0 client gets them; also tells whether its connection ends with them. */
 import type { PolarityError } from "../base/errors.ts";
-import { ChunkedDecoder } from "../http/body-framing.ts";
+import { asChunk, ChunkedDecoder, lastChunk } from "../http/body-framing.ts";
 import { errorResponse } from "../http/error-response.ts";
 import type { RequestHead } from "../http/request-head.ts";
-import { endsByClose, needsDechunking, responseEnding, responseStart } from "../http/response-forwarding.ts";
+import {
+  endsByClose,
+  needsChunks,
+  needsDechunking,
+  responseEnding,
+  responseStart,
+} from "../http/response-forwarding.ts";
 import type { ResponseHead } from "../http/response-head.ts";
+import { dateLine } from "../socket/date-line.ts";
 import type { SocketStream } from "../socket/socket-stream.ts";
 import type { ClientWriter } from "./client-writer.ts";
 import type { RequestHost } from "./request-host.ts";
@@ -15,6 +22,8 @@ export class Http1Writer implements ClientWriter {
   readonly #host: RequestHost;
   readonly #stream: SocketStream;
   #decoder: ChunkedDecoder | undefined;
+  /** The app ends its answer by closing; the client gets it in chunks. */
+  #chunks = false;
   /** The connection ends behind the present answer. */
   closes = false;
   requestId = "";
@@ -24,8 +33,10 @@ export class Http1Writer implements ClientWriter {
     this.#stream = stream;
   }
 
-  /** The next answer belongs to another request. */
-  reset(): void {
+  /** The answer is whole, and the next one belongs to another request. */
+  finish(): void {
+    if (this.#chunks) this.#write("", "", lastChunk());
+    this.#chunks = false;
     this.closes = false;
     this.requestId = "";
     this.#decoder = undefined;
@@ -40,13 +51,17 @@ export class Http1Writer implements ClientWriter {
     const clientMinor = request.versionMinor;
     // A client that still waits for 100 may never send its body: what comes next on this connection would be a guess.
     if (!request.keepAlive || this.#host.draining || unasked || endsByClose(head, clientMinor)) this.closes = true;
-    if (!needsDechunking(head, clientMinor)) return this.head(request, head, body);
+    this.#chunks = needsChunks(head, clientMinor);
+    if (!needsDechunking(head, clientMinor)) {
+      return this.head(request, head, this.#chunks && body.length > 0 ? asChunk(body) : body);
+    }
     this.#decoder = new ChunkedDecoder("TARGET_PROTOCOL");
     const room = this.head(request, head, EMPTY);
     return this.responseBody(body) && room;
   }
 
   responseBody(chunk: Buffer): boolean {
+    if (this.#chunks) return chunk.length === 0 || this.#write("", "", asChunk(chunk));
     if (this.#decoder === undefined) {
       this.#host.statistics.bytesOut += chunk.length;
       return this.#stream.write(chunk);
@@ -74,19 +89,20 @@ export class Http1Writer implements ClientWriter {
       versionMinor: request?.versionMinor ?? 1,
       requestId: this.requestId,
       retryAfterSeconds: error.retryAfterSeconds,
-      extraLines: this.#host.responseLines,
+      extraLines: dateLine() + this.#host.responseLines,
     });
     this.#write(text, "", EMPTY);
   }
 
   /** A head as it is, and what follows it. */
   head(request: RequestHead, head: ResponseHead, body: Buffer): boolean {
+    const { responseLines } = this.#host;
     const options = {
       via: this.#host.via,
       clientVersionMinor: request.versionMinor,
       closeConnection: this.closes,
       requestId: head.informational ? "" : this.requestId,
-      extraLines: head.status < 200 ? "" : this.#host.responseLines,
+      extraLines: head.status < 200 ? "" : head.hasDate ? responseLines : dateLine() + responseLines,
     };
     return this.#write(responseStart(head, options), responseEnding(head, options), body);
   }

@@ -7,6 +7,7 @@
  */
 import type { ServerHttp2Stream } from "node:http2";
 import { PolarityError } from "../base/errors.ts";
+import { asChunk, lastChunk } from "../http/body-framing.ts";
 import { trailerLines } from "../http/http2-fields.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import type { ForwardingContext } from "../http/request-forwarding.ts";
@@ -254,7 +255,7 @@ export class Http2Request implements TurnHost {
     if (this.#requestEnded || exchange === undefined) return;
     this.#requestEnded = true;
     this.#deadline = Number.POSITIVE_INFINITY;
-    if (this.#chunks) exchange.requestBody(Buffer.from(`0\r\n${this.#trailers}\r\n`, "latin1"));
+    if (this.#chunks) exchange.requestBody(lastChunk(this.#trailers));
     exchange.requestEnd();
   }
 
@@ -287,12 +288,6 @@ export class Http2Request implements TurnHost {
 function bodyTooLarge(bytesMax: number): PolarityError {
   return new PolarityError("BODY_TOO_LARGE", `the body is larger than ${bytesMax} bytes`);
 }
-
-function asChunk(bytes: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`, "latin1"), bytes, CRLF]);
-}
-
-const CRLF = Buffer.from("\r\n", "latin1");
 
 function ignore(): void {}
 

@@ -11,6 +11,7 @@ import { errorContent } from "../http/error-response.ts";
 import { answerFields, responseFields, trailerFields } from "../http/http2-fields.ts";
 import type { RequestHead } from "../http/request-head.ts";
 import type { ResponseHead } from "../http/response-head.ts";
+import { dateLine } from "../socket/date-line.ts";
 import type { ClientWriter } from "./client-writer.ts";
 import type { AnswerReader } from "./reader-watch.ts";
 import type { RequestHost } from "./request-host.ts";
@@ -104,7 +105,8 @@ export class Http2Writer implements ClientWriter, AnswerReader {
       retryAfterSeconds: error.retryAfterSeconds,
     });
     const body = Buffer.from(request?.method === "HEAD" ? "" : answer.body, "latin1");
-    if (this.#respond(answerFields(answer, this.#host.responseLines), body.length === 0, false)) this.#write(body);
+    if (this.#respond(answerFields(answer, dateLine() + this.#host.responseLines), body.length === 0, false))
+      this.#write(body);
   }
 
   /** The answer is whole. */
@@ -141,7 +143,7 @@ export class Http2Writer implements ClientWriter, AnswerReader {
 
   #fields(head: ResponseHead): string[] {
     const { via, responseLines } = this.#host;
-    return responseFields(head, via, this.requestId, responseLines);
+    return responseFields(head, via, this.requestId, head.hasDate ? responseLines : dateLine() + responseLines);
   }
 
   /** False: the stream takes no head any more. */
@@ -150,7 +152,7 @@ export class Http2Writer implements ClientWriter, AnswerReader {
     try {
       if (waitForTrailers) this.#stream.on("wantTrailers", () => this.#sendTrailers());
       const options = { endStream, waitForTrailers, sendDate: false };
-      this.#stream.respond(fields, options);
+      this.#stream.respond(sendable(fields), options);
       return true;
     } catch {
       // The exchange, in whose call this happens, hears of it when the stream has closed.
@@ -175,6 +177,17 @@ export class Http2Writer implements ClientWriter, AnswerReader {
     // They leave in the next turn.
     if (this.#stops) setImmediate(() => setImmediate(() => this.stopIfSent()));
   }
+}
+
+/**
+ * node:http2 refuses statuses above 599, though HTTP passes them on as they are. It judges their number and sends their text,
+ * so that it is told that of another 5xx, which is what they count as (RFC 9110 §15).
+ */
+function sendable(fields: string[]): string[] {
+  const status = fields[1] as string;
+  if (status < "600") return fields;
+  const said: unknown = { valueOf: () => 599, toString: () => status };
+  return fields.with(1, said as string);
 }
 
 function asObject(fields: readonly string[]): Record<string, string | string[]> {

@@ -20,6 +20,8 @@ export interface ListenerContext {
   readonly quiet: QuietLog;
   /** The node's name, which stands in Via. */
   readonly node: string;
+  /** Tells its process from others of that name, and is nobody's secret. */
+  readonly instance: string;
 }
 
 /** One client conversation under way, as statistics show it. */

@@ -19,10 +19,10 @@ import type { ExchangeHost } from "../session/exchange-contract.ts";
 import type { StickyPolicy } from "../session/exchange-policy.ts";
 import type { HttpExchange } from "../session/http-exchange.ts";
 import { createExchange } from "../session/mirroring.ts";
-import type { SessionContext } from "../session/offer-seeker.ts";
 import { type RecordSource, RequestRecord } from "./access-log.ts";
 import type { ClientWriter } from "./client-writer.ts";
 import type { RequestHost } from "./request-host.ts";
+import { loopError, noRouteError } from "./request-refusals.ts";
 import type { FoundRoute, Resolution } from "./route-table.ts";
 import { affinityOf, chosenShare, stickyCookie } from "./stickiness.ts";
 
@@ -277,19 +277,24 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     const affinity = policy.sticky === undefined ? undefined : affinityOf(head, policy.sticky);
     const { limits, context, waitForOfferMs, statistics, identity } = this.#host;
     const service = split === undefined ? only : chosenShare(split, affinity, this.#host.random);
+    if (head.hasVia && this.#forwarding.knowsTurn(head, service)) {
+      this.#refuseRequest(loopError(service));
+      return;
+    }
     if (this.#streamRequest?.service !== service || this.#streamRequest.node !== node) {
       this.#streamRequest = new StreamRequest(service, "http/1.1", this.#client, node, waitForOfferMs);
     }
     const { requestId } = this.#writer;
     const traceparent = identity === undefined ? "" : identity.traceparent(head, this.#forwarding.trusted);
-    const ruled = rules === undefined ? undefined : ruledHead(head, this.#forwarding, rules, requestId, traceparent);
+    const ruled =
+      rules === undefined ? undefined : ruledHead(head, this.#forwarding, rules, { service, requestId, traceparent });
     this.#exchange = createExchange(context, this, {
       stream: this.#streamRequest,
       node,
       method: head.method,
       headStart:
         ruled === undefined ? forwardedStart(head, this.#forwarding, head.path, requestId, traceparent) : ruled[0],
-      headEnding: ruled === undefined ? forwardedEnding(head, this.#forwarding) : ruled[1],
+      headEnding: ruled === undefined ? forwardedEnding(head, this.#forwarding, service) : ruled[1],
       upgrade: head.upgrade !== "",
       responseHeadBytesMax: limits.headBytesMax,
       offerDeadline: this.#startedAt + waitForOfferMs,
@@ -386,12 +391,4 @@ export class RequestTurn implements ExchangeHost, OfferWaiter {
     this.#head = undefined;
     this.#connection.answered();
   }
-}
-
-function noRouteError(tried: readonly string[], hostNotServed: boolean, context: SessionContext): PolarityError {
-  if (hostNotServed)
-    return new PolarityError("HOST_NOT_SERVED", `no route of this listener is for ${tried.join(", ")}`);
-  return context.noConnector
-    ? new PolarityError("NO_CONNECTOR", "no connector has joined this router, so that no service is known yet")
-    : new PolarityError("NO_ROUTE", `no service for this request; tried ${tried.join(", ")}`);
 }

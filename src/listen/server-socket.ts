@@ -9,6 +9,8 @@ import { removeStaleSocket } from "../socket/stale-socket.ts";
 export interface ServerSocket {
   /** Where it listens, with the port that the system chose: `127.0.0.1:8001`, `[::1]:8001`, a path or `@name`. */
   readonly address: string;
+  /** 0 for a unix socket. */
+  readonly port: number;
   /** Stops accepting; connections go on. */
   close(): Promise<void>;
 }
@@ -41,6 +43,7 @@ export async function listenAt(place: Place, accepted: (socket: Socket) => void)
   });
   return {
     address: addressOf(server, place),
+    port: portOf(server),
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }
@@ -67,6 +70,11 @@ export function clientAt(host: string, port: number): ClientAddress {
   if (host === "") return { host, port: 0, text: "", who: "the client" };
   const text = formatPlace({ kind: "tcp", host, port });
   return { host, port, text, who: `the client ${text}` };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return address === null || typeof address === "string" ? 0 : address.port;
 }
 
 function addressOf(server: Server, place: Place): string {

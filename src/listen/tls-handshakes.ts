@@ -12,7 +12,7 @@ import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "../socket/shared-read.ts";
 import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
 import { secureSettings, tlsReason } from "../socket/tls-settings.ts";
-import { PLAIN_HTTP_ANSWER } from "./plain-http-answer.ts";
+import { plainHttpAnswer } from "./plain-http-answer.ts";
 import type { ClientAddress } from "./server-socket.ts";
 import { TlsCertificates, type TlsListenerOptions } from "./tls-certificates.ts";
 
@@ -135,7 +135,7 @@ export class TlsHandshakes {
     }
     // What it still sends is read and dropped, lest the answer be lost; the deadline ends that too.
     arrival.drop();
-    socket.end(PLAIN_HTTP_ANSWER);
+    socket.end(plainHttpAnswer());
   }
 
   #secured(plain: Socket, secure: TLSSocket): void {

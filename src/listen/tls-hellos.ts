@@ -8,7 +8,7 @@ import type { ByteSink } from "../base/byte-stream.ts";
 import { ClientHelloReader } from "../base/client-hello.ts";
 import type { SocketStream } from "../socket/socket-stream.ts";
 import { UNRECOGNIZED_NAME } from "../socket/tls-gate.ts";
-import { PLAIN_HTTP_ANSWER } from "./plain-http-answer.ts";
+import { plainHttpAnswer } from "./plain-http-answer.ts";
 import type { ClientAddress } from "./server-socket.ts";
 
 export interface TlsHellosEvents {
@@ -70,7 +70,6 @@ function closeWith(stream: SocketStream, answer: Buffer | undefined): void {
 
 /** RFC 8446 §6.2: fatal alert `decode_error`. */
 const DECODE_ERROR = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x32]);
-const HTTP_ANSWER = Buffer.from(PLAIN_HTTP_ANSWER, "latin1");
 
 class WaitingHello implements ByteSink {
   readonly stream: SocketStream;
@@ -101,7 +100,7 @@ class WaitingHello implements ByteSink {
     }
     const first = this.#kept[0]?.[0] ?? 0;
     const isHttp = first >= 0x41 && first <= 0x5a;
-    const answer = reading.isTls ? DECODE_ERROR : isHttp ? HTTP_ANSWER : undefined;
+    const answer = reading.isTls ? DECODE_ERROR : isHttp ? Buffer.from(plainHttpAnswer(), "latin1") : undefined;
     this.#hellos.refuse(this, isHttp ? "it speaks plain HTTP" : reading.reason, answer);
   }
 

@@ -136,7 +136,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#onwardOffers = new OnwardOffers(pathOptions);
     this.#dialled = new DialledStreams(this, this.#relayOffers);
     this.#accessLogs = new AccessLogs(logger);
-    this.#listeners = new ListenerSet({ sessions: this, logger, quiet, node: name, random }, this.registry, {
+    this.#listeners = new ListenerSet({ sessions: this, logger, quiet, node: name, instance, random }, this.registry, {
       accessLogs: this.#accessLogs,
       analyses: this.#analyses,
     });

@@ -255,22 +255,23 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
         this.#refuse(new PolarityError("TARGET_PROTOCOL", `the answer of ${this.#who} is refused: ${head.reason}`));
         return;
       }
-      const { text, rest } = collector;
+      const { rest } = collector;
       if (!head.informational) {
-        this.#beginResponse(head, split ? text : "", bytes, bytes.length - rest.length);
+        const asItCame = !split && head.text.length === collector.text.length;
+        this.#beginResponse(head, asItCame ? "" : head.text, bytes, bytes.length - rest.length);
         return;
       }
       collector.reset();
       const taken = bytes.length - rest.length;
       this.#deadline = this.#target.context.clock.now() + this.#target.options.responseTimeoutMs;
       // An app may send any number of these: they are held back like a body.
-      this.#passedToStream(this.#stream.writeLatin1(text), taken);
+      this.#passedToStream(this.#stream.writeLatin1(head.text), taken);
       if (rest.length === 0 || this.#response === "over") return;
       bytes = rest;
     }
   }
 
-  /** `text` is the head if its beginning is not in `bytes`; `headBytes` of `bytes` belong to it. */
+  /** `text` is the head if it does not stand in `bytes` as it goes on; `headBytes` of `bytes` belong to it. */
   #beginResponse(head: ResponseHead, text: string, bytes: Buffer, headBytes: number): void {
     if (head.framing === "tunnel" && !isAskedFor(head.upgrade, this.#head!.upgrade))
       return this.#refuseBody(UNASKED_TUNNEL);

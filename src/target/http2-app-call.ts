@@ -151,18 +151,6 @@ export class AppCall {
   }
 }
 
-/** Bytes as one chunk of a chunked body. */
-export function asChunk(bytes: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`, "latin1"), bytes, CRLF]);
-}
-
-/** What ends a chunked body, with its trailer lines. */
-export function lastChunk(trailers: string): Buffer {
-  return Buffer.from(`0\r\n${trailers}\r\n`, "latin1");
-}
-
-const CRLF = Buffer.from("\r\n", "latin1");
-
 function ignore(): void {}
 
 function finishSilently(done: () => void): void {

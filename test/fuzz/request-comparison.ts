@@ -11,11 +11,13 @@ const KNOWN_METHODS = new Set(METHODS);
 
 const context = new ForwardingContext({
   via: "fuzz",
+  instance: "1a2b3c",
   clientAddress: "192.0.2.1",
   clientPort: 0,
   proto: "http",
   trusted: false,
   defaultHost: "default",
+  port: 8001,
 });
 
 /**
@@ -34,7 +36,7 @@ export async function compare(text: string, describe: (how: string, text: string
   const theirs = await askServer(ends ? text : text + MARKER);
   assert.deepEqual(theirs, ends ? ours.messages : [...ours.messages, markerMessage()], describe("as sent", text));
 
-  const sent = ours.heads.map((each) => forwardedStart(each, context) + forwardedEnding(each, context));
+  const sent = ours.heads.map((each) => forwardedStart(each, context) + forwardedEnding(each, context, "web"));
   const forwarded = sent.map((each, index) => each + (ours.bodies[index] ?? ""));
   const upgrades = head.upgrade !== "";
   const far = await askServer(forwarded.join("") + (upgrades ? "" : MARKER));

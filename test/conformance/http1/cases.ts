@@ -1,4 +1,5 @@
 /** All cases, and how they count by section. */
+import { answerFieldCases } from "./answer-fields.ts";
 import { chunkCases } from "./chunked.ts";
 import { connectionCases } from "./connection.ts";
 import { lengthCases } from "./content-length.ts";
@@ -20,6 +21,7 @@ export const CASES: readonly Case[] = [
   maxForwardsCases,
   conversationCases,
   responseCases,
+  answerFieldCases,
   contentCases,
   smugglingCases,
 ].flat();

@@ -14,6 +14,7 @@ import {
   forwarded,
   head,
   nextIsServed,
+  reframed,
   talk,
 } from "./talk.ts";
 
@@ -40,34 +41,37 @@ export const contentCases: readonly Case[] = [
     `${ok("Content-Length: 0002")}ok`,
     `${ok("Content-Length: 0002", VIA)}ok`,
   ),
-  answered(
+  reframed(
     LENGTH,
-    "without one the app's close is the end, and the client's connection closes too",
+    "without one the app's close is the end, and the client gets chunks",
     `${ok("A: b")}until the end`,
-    `${ok("A: b", VIA, "Connection: close")}until the end`,
-    { ends: "end", client: "closed" },
+    ok("A: b", CHUNKED, VIA),
   ),
-  answered(LENGTH, "without one and without a byte the app's close is the end", ok(), ok(VIA, "Connection: close"), {
-    ends: "end",
-    client: "closed",
-  }),
-  answered(
+  reframed(LENGTH, "without one and without a byte the client gets the last chunk", ok(), ok(CHUNKED, VIA)),
+  reframed(LENGTH, "without one, what looks like another answer is content", `${ok()}${SECOND}`, ok(CHUNKED, VIA)),
+  reframed(
     LENGTH,
-    "without one, what looks like another answer is content",
-    `${ok()}${SECOND}`,
-    `${ok(VIA, "Connection: close")}${SECOND}`,
-    { ends: "end", client: "closed" },
+    "without one, what looks like a last chunk is content",
+    `${ok()}0\r\n\r\n5\r\nhello\r\n`,
+    ok(CHUNKED, VIA),
+  ),
+  reframed(LENGTH, "without one, 70 000 bytes are all in the chunks", `${ok()}${"a".repeat(70_000)}`, ok(CHUNKED, VIA)),
+  reframed(
+    LENGTH,
+    "without one, a client that wants its connection closed gets chunks, and the close behind them",
+    `${ok()}until the end`,
+    ok(CHUNKED, VIA, "Connection: close"),
+    { ask: head("GET / HTTP/1.1", "Host: x", "Connection: close"), client: "closed" },
   ),
   answered(LENGTH, "one that the app's close agrees with is complete", `${ok(C2)}ok`, `${ok(C2, VIA)}ok`, {
     ends: "end",
   }),
-  cutOff(
+  reframed(
     LENGTH,
-    "without one, a reset of the app is no end: the client's connection is cut",
+    "without one, a reset of the app is no end: there is no last chunk, and the client's connection is cut",
     `${ok()}some`,
-    `${ok(VIA, "Connection: close")}some`,
-    "",
-    "reset",
+    ok(CHUNKED, VIA),
+    { ends: "reset" },
   ),
   cutOff(
     LENGTH,

@@ -23,12 +23,17 @@ class Peer {
   end: "end" | "reset" | undefined;
   closed = false;
   readonly #changed: () => void;
+  readonly #hidesDates: boolean;
+  /** What may be the beginning of a Date line. */
+  #date = "";
 
-  constructor(socket: Socket, changed: () => void) {
+  /** `hidesDates`: that of now is read as `NOW`. */
+  constructor(socket: Socket, hidesDates: boolean, changed: () => void) {
     this.socket = socket;
+    this.#hidesDates = hidesDates;
     this.#changed = changed;
     socket.on("data", (chunk: Buffer) => {
-      this.unread += chunk.toString("latin1");
+      this.#take(chunk.toString("latin1"));
       changed();
     });
     socket.on("end", () => this.#ended("end"));
@@ -39,8 +44,23 @@ class Peer {
     });
   }
 
+  #take(bytes: string): void {
+    if (!this.#hidesDates) {
+      this.unread += bytes;
+      return;
+    }
+    const text = this.#date + bytes;
+    const from = /\r\n(?:D|Da|Dat|Date|Date:|Date: [^\n]*)$/.exec(text)?.index ?? text.length;
+    this.#date = text.slice(from);
+    this.unread += text
+      .slice(0, from)
+      .replace(DATE, (line, date: string) => (isNow(date) ? `\r\nDate: ${NOW}\r\n` : line));
+  }
+
   #ended(how: "end" | "reset"): void {
     this.end ??= how;
+    this.unread += this.#date;
+    this.#date = "";
     this.#changed();
   }
 
@@ -73,7 +93,7 @@ export class Lane {
   }
 
   accept(socket: Socket): void {
-    this.#apps.push(new Peer(socket, () => this.#changed()));
+    this.#apps.push(new Peer(socket, false, () => this.#changed()));
   }
 
   async run(talk: Talk): Promise<void> {
@@ -105,7 +125,7 @@ export class Lane {
   async #converse(steps: readonly Step[], dribbles: Talk["dribbles"]): Promise<void> {
     this.#client?.socket.destroy();
     const socket = connect({ host: "127.0.0.1", port: this.#port, allowHalfOpen: true, noDelay: true });
-    this.#client = new Peer(socket, () => this.#changed());
+    this.#client = new Peer(socket, true, () => this.#changed());
     await once(socket, "connect");
     this.#refusesHead = steps.some((step) => step.kind === "client sends" && /^HEAD |\nHEAD /.test(step.bytes));
     for (const step of steps) await this.#take(step, this.#client, dribbles);
@@ -119,11 +139,28 @@ export class Lane {
       case "client closes its side":
         client.socket.end();
         return;
-      case "client gets":
-        await this.#until("the client's bytes", client, () => differs(client, step.bytes) || client.end !== undefined);
-        assert.equal(client.unread.slice(0, step.bytes.length), step.bytes, "what the client gets");
-        client.unread = client.unread.slice(step.bytes.length);
+      case "client gets": {
+        const bytes = dated(step.bytes);
+        await this.#until("the client's bytes", client, () => differs(client, bytes) || client.end !== undefined);
+        assert.equal(client.unread.slice(0, bytes.length), bytes, "what the client gets");
+        client.unread = client.unread.slice(bytes.length);
         return;
+      }
+      case "client gets chunks": {
+        const { head: headGot, content, whole } = step;
+        const bytes = dated(headGot);
+        const done = (): boolean => {
+          if (client.end !== undefined || !client.unread.startsWith(bytes)) return client.unread.length >= bytes.length;
+          const read = readChunks(client.unread.slice(bytes.length));
+          return whole ? read.end >= 0 : read.content.length >= content.length;
+        };
+        await this.#until("the client's chunks", client, done);
+        assert.equal(client.unread.slice(0, bytes.length), bytes, "what the client gets");
+        const read = readChunks(client.unread.slice(bytes.length));
+        assert.deepEqual([read.content, read.end >= 0], [content, whole], client.unread);
+        client.unread = whole ? client.unread.slice(bytes.length + read.end) : "";
+        return;
+      }
       case "client is refused":
         return await this.#refusal(client, step);
       case "client sees":
@@ -190,8 +227,9 @@ export class Lane {
       Number(answer.split(" ", 2)[1]),
       /\r\nX-Polarity-Error: (\w+)\r\n/.exec(answer)?.[1],
       answer.includes("\r\nConnection: close\r\n"),
+      answer.includes(`\r\nDate: ${NOW}\r\n`),
     ];
-    assert.deepEqual(told, [status, code, closing], answer);
+    assert.deepEqual(told, [status, code, closing, true], answer);
   }
 
   /** Nothing is left of the talk at the app, but the beginning of a message that was broken off. */
@@ -205,7 +243,7 @@ export class Lane {
     if (typeof message === "string") return message;
     const { start, via, body } = message;
     const host = message.host === LISTENER ? `127.0.0.1:${this.#port}` : message.host;
-    const port = /:(\d+)$/.exec(host)?.[1] ?? "80";
+    const port = /:(\d+)$/.exec(host)?.[1] ?? String(this.#port);
     return (
       `${start.replaceAll(LISTENER, host)}Via: ${via} ${ROUTER}\r\n` +
       "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n" +
@@ -239,6 +277,48 @@ const WITNESS: readonly Step[] = [
   { kind: "app sends", bytes: "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nwitness" },
   { kind: "client gets", bytes: "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nVia: 1.1 edge\r\n\r\nwitness" },
 ];
+
+const DATE = /\r\nDate: ((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT)\r\n/g;
+const NOW = "now";
+
+function isNow(date: string): boolean {
+  return Math.abs(Date.now() - Date.parse(date)) < 60_000;
+}
+
+/** The bytes with what each final head that was forwarded has besides, if its app said no date of its own. */
+function dated(bytes: string): string {
+  let status = 0;
+  let isMissing = false;
+  const lines = bytes.split("\r\n").map((line) => {
+    const begins = /^HTTP\/1\.1 (\d{3}) /.exec(line);
+    if (begins !== null) {
+      status = Number(begins[1]);
+      isMissing = false;
+    } else if (/^Date\s*:/i.test(line)) status = 0;
+    else if (/^Via: 1\.[01] edge/.test(line)) isMissing = status >= 200;
+    else if (line === "" && isMissing) {
+      isMissing = false;
+      return `Date: ${NOW}\r\n`;
+    }
+    return line;
+  });
+  return lines.join("\r\n");
+}
+
+/** The content of the whole chunks that a body begins with, and where the body ends; -1 while it does not. */
+function readChunks(body: string): { content: string; end: number } {
+  let content = "";
+  for (let at = 0; ;) {
+    const size = /^([1-9a-f][0-9a-f]*|0)\r\n/.exec(body.slice(at));
+    if (size === null) return { content, end: -1 };
+    const from = at + size[0].length;
+    const to = from + Number.parseInt(size[1] as string, 16);
+    if (body.slice(to, to + 2) !== "\r\n") return { content, end: -1 };
+    if (to === from) return { content, end: to + 2 };
+    content += body.slice(from, to);
+    at = to + 2;
+  }
+}
 
 /** Whether the peer has all of the bytes, or something else. */
 function differs(peer: Peer, bytes: string): boolean {

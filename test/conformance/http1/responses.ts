@@ -14,11 +14,11 @@ import {
   NEXT,
   nextIsAnswered,
   nextIsServed,
+  reframed,
   talk,
 } from "./talk.ts";
 
 const STATUS = "RFC 9112 §4 status line";
-const FIELDS = "RFC 9110 §7.6 fields of answers";
 const INTERIM = "RFC 9110 §15.2 interim answers";
 const OLD_CLIENTS = "RFC 9112 §2.3 answers to HTTP/1.0";
 const OLD_APPS = "RFC 9112 §2.3 answers of HTTP/1.0";
@@ -27,11 +27,6 @@ const SPLITTING = "Attacks: response splitting and queue poisoning";
 const VIA = "Via: 1.1 edge";
 const C2 = "Content-Length: 2";
 const ok = (...fields: readonly string[]): string => head("HTTP/1.1 200 OK", ...fields);
-/** Given with these lines, got with those, both with two bytes of content. */
-const same = (section: string, name: string, ...fields: readonly string[]): Case =>
-  answered(section, name, `${ok(...fields, C2)}ok`, `${ok(...fields, C2, VIA)}ok`);
-const lost = (section: string, name: string, ...fields: readonly string[]): Case =>
-  answered(section, name, `${ok("A: b", ...fields, C2)}ok`, `${ok("A: b", C2, VIA)}ok`);
 const status = (line: string): string => `${head(line, C2)}ok`;
 const CHUNKED = "Transfer-Encoding: chunked";
 const chunks = (body: string): string => ok(CHUNKED) + body;
@@ -68,6 +63,14 @@ export const responseCases: readonly Case[] = [
     status("HTTP/1.1 599 Odd"),
     `${head("HTTP/1.1 599 Odd", C2, VIA)}ok`,
   ),
+  ...[600, 700, 999].map((number) =>
+    answered(
+      STATUS,
+      `status ${number}, of a class that nobody knows, passes`,
+      status(`HTTP/1.1 ${number} High`),
+      `${head(`HTTP/1.1 ${number} High`, C2, VIA)}ok`,
+    ),
+  ),
   answered(
     STATUS,
     "a 500 of the app is the app's, and passes",
@@ -78,8 +81,6 @@ export const responseCases: readonly Case[] = [
     [
       ["status 099", "HTTP/1.1 099 Low"],
       ["status 000", "HTTP/1.1 000 None"],
-      ["status 600", "HTTP/1.1 600 High"],
-      ["status 999", "HTTP/1.1 999 High"],
       ["a status of two digits", "HTTP/1.1 20 OK"],
       ["a status of four digits", "HTTP/1.1 2000 OK"],
       ["a status with a letter", "HTTP/1.1 2OO OK"],
@@ -112,80 +113,16 @@ export const responseCases: readonly Case[] = [
   }),
   failed(STATUS, "half a head is refused", "HTTP/1.1 200 OK\r\nContent-Le", { ends: "end", code: "TARGET_FAILED" }),
 
-  same(FIELDS, "fields pass as they came, in their order", "Server: a", "X-A: 1", "x-b:2", "X-A:  3"),
-  same(FIELDS, "several cookies stay apart", "Set-Cookie: a=b", "Set-Cookie: c=d"),
-  same(FIELDS, "bytes above ASCII pass", "X: \x80\xff"),
-  same(FIELDS, "an empty value passes", "X:"),
-  same(FIELDS, "Via of others stays before ours", "Via: 1.1 app"),
-  same(FIELDS, "WWW-Authenticate passes", "WWW-Authenticate: Basic"),
-  lost(FIELDS, "Connection does not pass", "Connection: keep-alive"),
-  lost(FIELDS, "Keep-Alive does not pass", "Keep-Alive: timeout=5, max=100"),
-  lost(FIELDS, "Proxy-Connection does not pass", "Proxy-Connection: keep-alive"),
-  lost(FIELDS, "Proxy-Authenticate does not pass", "Proxy-Authenticate: Basic"),
-  lost(FIELDS, "Upgrade does not pass but with 101 and 426", "Upgrade: h2c", "Connection: upgrade"),
-  lost(FIELDS, "what Connection names does not pass", "X-Hop: 1", "Connection: x-hop"),
-  same(FIELDS, "what is ours to add cannot be named away", "Trailer: a"),
-  answered(
-    FIELDS,
-    "Content-Length cannot be named away",
-    `${ok(C2, "Connection: content-length")}ok`,
-    `${ok(C2, VIA)}ok`,
-  ),
-  answered(
-    FIELDS,
-    "Set-Cookie cannot be named away",
-    `${ok("Set-Cookie: a=b", C2, "Connection: set-cookie")}ok`,
-    `${ok("Set-Cookie: a=b", C2, VIA)}ok`,
-  ),
-  answered(
-    FIELDS,
-    "close is about the app's connection, and the client's goes on",
-    `${ok(C2, "Connection: close")}ok`,
-    `${ok(C2, VIA)}ok`,
-    { app: "new" },
-  ),
-  answered(
-    FIELDS,
-    "a Connection that is no list of tokens ends the app's connection",
-    `${ok(C2, "Connection: keep-alive; close")}ok`,
-    `${ok(C2, VIA)}ok`,
-    { app: "new" },
-  ),
-  answered(
-    FIELDS,
-    "Upgrade passes with 426",
-    `${head("HTTP/1.1 426 Upgrade Required", "Upgrade: websocket", "Connection: upgrade", C2)}ok`,
-    `${head("HTTP/1.1 426 Upgrade Required", C2, "Connection: upgrade", "Upgrade: websocket", VIA)}ok`,
-  ),
-  ...(
-    [
-      ["a folded line", "A: b\r\n c"],
-      ["a first line that is folded", " A: b"],
-      ["a blank before a colon", "A : b"],
-      ["a tab before a colon", "A\t: b"],
-      ["an empty name", ": b"],
-      ["a line without a colon", "A"],
-      ["a name that is no token", "A(b): c"],
-      ["a name above ASCII", "\xe4: b"],
-      ["a NUL in a value", "A: \0"],
-      ["a bare carriage return in a value", "A: b\rSet-Cookie: c=d"],
-      ["a bare line feed in a value", "A: b\nSet-Cookie: c=d"],
-      ["an escape in a value", "A: \x1b[2J"],
-      ["DEL in a value", "A: \x7f"],
-    ] as const
-  ).map(([what, line]) => failed(FIELDS, `${what} is refused`, `${ok(line, C2)}ok`)),
-  failed(
-    FIELDS,
-    "more than a hundred fields are refused",
-    `${ok(...Array.from({ length: 120 }, (_, index) => `X-${index}: 1`), C2)}ok`,
-  ),
-  failed(FIELDS, "a head that is larger than its limit is refused", `${ok(`A: ${"a".repeat(100_000)}`, C2)}ok`),
-  failed(FIELDS, "a head of bare line feeds is refused", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
-
   answered(
     INTERIM,
     "103 passes before the answer",
     `${head("HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload")}${ok("Content-Length: 0")}`,
+    `${head("HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload", VIA)}${ok("Content-Length: 0", VIA)}`,
+  ),
+  answered(
+    INTERIM,
+    "a blank before the colon of one is taken out",
+    `${head("HTTP/1.1 103 Early Hints", "Link : </a>; rel=preload")}${ok("Content-Length : 0")}`,
     `${head("HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload", VIA)}${ok("Content-Length: 0", VIA)}`,
   ),
   answered(
@@ -293,19 +230,17 @@ export const responseCases: readonly Case[] = [
     `${head("HTTP/1.0 200 OK", C2, "Connection: keep-alive")}ok`,
     `${head("HTTP/1.1 200 OK", C2, "Via: 1.0 edge")}ok`,
   ),
-  answered(
+  reframed(
     OLD_APPS,
     "without a length its close is the end",
     `${head("HTTP/1.0 200 OK")}ok`,
-    `${head("HTTP/1.1 200 OK", "Via: 1.0 edge", "Connection: close")}ok`,
-    { ends: "end", client: "closed" },
+    head("HTTP/1.1 200 OK", CHUNKED, "Via: 1.0 edge"),
   ),
-  answered(
+  reframed(
     OLD_APPS,
     "keep-alive without a length means nothing",
     `${head("HTTP/1.0 200 OK", "Connection: keep-alive")}ok`,
-    `${head("HTTP/1.1 200 OK", "Via: 1.0 edge", "Connection: close")}ok`,
-    { ends: "end", client: "closed" },
+    head("HTTP/1.1 200 OK", CHUNKED, "Via: 1.0 edge"),
   ),
 
   answered(

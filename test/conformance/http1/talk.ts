@@ -23,6 +23,8 @@ export type Step =
   | { readonly kind: "client sends"; readonly bytes: string }
   | { readonly kind: "client closes its side" }
   | { readonly kind: "client gets"; readonly bytes: string }
+  /** A head, and content in chunks of any size. `whole`: the last one is there, too. */
+  | { readonly kind: "client gets chunks"; readonly head: string; readonly content: string; readonly whole: boolean }
   | { readonly kind: "client is refused"; readonly status: number; readonly code: ErrorCode; readonly closing: boolean }
   | { readonly kind: "client sees"; readonly end: "end" | "reset" }
   /** Whatever of these bytes was through already, then a reset. */
@@ -247,6 +249,32 @@ export function cutOff(
   else steps.push(appSeesClose);
   steps.push(clientSeesReset);
   return { section, name, talks: bothWays(given + broken, steps) };
+}
+
+/** An answer without a length, as an HTTP/1.1 client gets it: in chunks, on a connection that goes on. */
+export function reframed(
+  section: string,
+  name: string,
+  given: string,
+  headGot: string,
+  options: {
+    readonly ends?: "end" | "reset";
+    readonly client?: "kept" | "closed" | "reset";
+    readonly ask?: string;
+  } = {},
+): Case {
+  const { ends = "end", client = ends === "end" ? "kept" : "reset", ask = ASK } = options;
+  const content = given.slice(given.indexOf("\r\n\r\n") + 4);
+  const asked = { start: ask.slice(0, -2).replace("Connection: close\r\n", "") };
+  const gets = { kind: "client gets chunks", head: headGot, content, whole: ends === "end" } as const;
+  const steps: Step[] = [clientSends(ask), appGets(forwarded(ask, asked)), appSends(given)];
+  // A reset takes what is not read yet with it.
+  if (ends === "end") steps.push(appEnds, gets);
+  else steps.push(gets, appResets);
+  if (client === "closed") steps.push(clientSeesEnd);
+  else if (client === "reset") steps.push(clientSeesReset);
+  else steps.push(...nextIsServed("new"));
+  return { section, name, talks: bothWays(given, steps) };
 }
 
 function bothWays(given: string, steps: readonly Step[]): Talk[] {
