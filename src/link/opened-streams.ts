@@ -39,15 +39,15 @@ export function refusedByPeer(
 
 /** Why the link to `who` has no room for `request`; undefined where it has. */
 export function noRoom(
-  { room, streamsOpen }: MuxSession,
+  { room, ownStreams }: MuxSession,
   request: StreamRequest,
   who: string,
 ): PolarityError | undefined {
   const { streamsMax } = room;
-  if (streamsOpen >= streamsMax) {
+  if (ownStreams >= streamsMax) {
     return new PolarityError("STREAM_REFUSED", `the link to ${who} has all of its ${streamsMax} streams open`);
   }
-  const used = room.usedShare(request, streamsOpen);
+  const used = room.usedShare(request, ownStreams);
   if (used === undefined) return undefined;
   const why = `the link to ${who} is nearly full, and ${used.streams} of its ${streamsMax} streams are for ${used.whose}`;
   return new PolarityError("SHARE_USED_UP", why, undefined, RETRY_AFTER_SECONDS);

@@ -102,10 +102,14 @@ export class MuxSession implements StreamHost, ResetHost {
     return this.#peerStreams;
   }
 
+  /** And those that we opened. */
+  get ownStreams(): number {
+    return this.streamsOpen - this.#peerStreams;
+  }
+
   /** What of the streams that a side may open is open, from 0 to 1, of the side that has more of its own. */
   get use(): number {
-    const ours = this.streamsOpen - this.#peerStreams;
-    return Math.max(this.#peerStreams / this.#limits.peerStreamsMax, ours / this.room.streamsMax);
+    return Math.max(this.#peerStreams / this.#limits.peerStreamsMax, this.ownStreams / this.room.streamsMax);
   }
 
   get closed(): boolean {
@@ -129,7 +133,7 @@ export class MuxSession implements StreamHost, ResetHost {
   open(sink: ByteSink, request?: StreamRequest): MuxStream | undefined {
     if (this.#ids.takeWarning()) this.#events.idsRunOut();
     if (this.#closed || this.#goAwayReceived || this.#nodeBudget.exhausted) return undefined;
-    if (!this.room.takes(request, this.streamsOpen)) return undefined;
+    if (!this.room.takes(request, this.ownStreams)) return undefined;
     const id = this.#ids.take();
     if (id === undefined) return undefined;
     const stream = new MuxStream(this, id, true, sink, request);
@@ -298,7 +302,7 @@ export class MuxSession implements StreamHost, ResetHost {
   /** A stream is over at both ends. */
   resetSettled(streamId: number, request: StreamRequest | undefined): void {
     if ((streamId & 1) === this.#peerParity) this.#peerStreams--;
-    else this.room.closed(request, this.streamsOpen);
+    else this.room.closed(request, this.ownStreams);
     if (!this.#closed) this.#events.streamClosed(this.streamsOpen);
   }
 

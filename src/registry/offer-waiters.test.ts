@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Upstream } from "../base/upstream.ts";
+import { StreamRequest, type Upstream } from "../base/upstream.ts";
 import { OfferWaiters } from "./offer-waiters.ts";
 import { Registry, REGISTRY_LIMITS } from "./registry.ts";
 
@@ -115,4 +115,24 @@ test("closing ends every wait and hears no more changes", () => {
   waiters.close();
   offer("web");
   assert.deepEqual(log, ["client timed out"]);
+});
+
+test("when most places are taken, whoever has most of them gets no more, and others do", () => {
+  const registry = new Registry({ random: () => 0, clock: { now: () => 0 }, limits: REGISTRY_LIMITS });
+  const waiters = new OfferWaiters(registry, 400);
+  const waiter = { ready: () => {}, timedOut: () => {} };
+  const from = (client: string, service: string): StreamRequest => new StreamRequest(service, "tcp", `${client}:1`);
+  const handles: object[] = [];
+  const wait = (request: StreamRequest): boolean => {
+    const handle = waiters.wait(request.service, 1_000, waiter, request);
+    if (handle !== undefined) handles.push(handle);
+    return handle !== undefined;
+  };
+  for (let index = 0; index < 400; index++) wait(from("192.0.2.1", "dead"));
+  assert.equal(waiters.size, 300);
+  assert.deepEqual(waiters.usedShare(from("192.0.2.1", "dead")), { whose: "the client 192.0.2.1", streams: 300 });
+  for (let index = 0; index < 20; index++) assert.ok(wait(from("192.0.2.2", "restarting")));
+  for (const handle of handles) waiters.cancel(handle);
+  assert.equal(waiters.size, 0);
+  assert.ok(wait(from("192.0.2.1", "dead")));
 });

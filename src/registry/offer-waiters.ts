@@ -2,8 +2,12 @@
  * Those who wait for a service to get a usable offer: the requests that arrive while a connector restarts.
  *
  * Waiting and cancelling: O(1). A change: O(waiters of that service), in the order in which they came. Sans-IO: the driver
- * calls `tick` at `nextDeadline`. Bounded per node, so that a burst for a dead service cannot fill memory.
+ * calls `tick` at `nextDeadline`. Bounded per node, so that a burst for a dead service cannot fill memory; when most places
+ * are taken, those who have most of them get no more.
  */
+import type { StreamRequest } from "../base/upstream.ts";
+import { StreamRoom } from "../mux/stream-room.ts";
+import type { UsedShare } from "../mux/stream-shares.ts";
 import type { Registry } from "./registry.ts";
 
 /** Deadlines are rounded up to this, so that a crowd that times out one by one costs few scans. */
@@ -20,9 +24,11 @@ class Wait {
   readonly waiter: OfferWaiter;
   readonly deadline: number;
   readonly service: string | undefined;
+  readonly request: StreamRequest | undefined;
   done = false;
 
-  constructor(waiter: OfferWaiter, deadline: number, service: string | undefined) {
+  constructor(waiter: OfferWaiter, deadline: number, service: string | undefined, request: StreamRequest | undefined) {
+    this.request = request;
     this.waiter = waiter;
     this.deadline = deadline;
     this.service = service;
@@ -34,7 +40,7 @@ export type WaitHandle = object;
 
 export class OfferWaiters {
   readonly #registry: Registry;
-  readonly #waitersMax: number;
+  readonly #room: StreamRoom;
   readonly #stopWatching: () => void;
   /** By service; `undefined` holds those who wait for any change. */
   readonly #waits = new Map<string | undefined, Set<Wait>>();
@@ -44,7 +50,7 @@ export class OfferWaiters {
 
   constructor(registry: Registry, waitersMax: number) {
     this.#registry = registry;
-    this.#waitersMax = waitersMax;
+    this.#room = new StreamRoom(waitersMax, () => this.#requests());
     this.#stopWatching = registry.watch((service) => this.#changed(service));
   }
 
@@ -54,17 +60,29 @@ export class OfferWaiters {
 
   /**
    * Waits until the service has a usable offer (or, without a service, until anything changes), at most until `deadline` on
-   * the registry's clock. Undefined: too many wait already. Never calls the waiter before it returns.
+   * the registry's clock. Undefined: too many wait already, or too many of those that `request` is for. Never calls the
+   * waiter before it returns.
    */
-  wait(service: string | undefined, deadline: number, waiter: OfferWaiter): WaitHandle | undefined {
-    if (this.#count >= this.#waitersMax) return undefined;
-    const wait = new Wait(waiter, Math.ceil(deadline / DEADLINE_GRAIN_MS) * DEADLINE_GRAIN_MS, service);
+  wait(
+    service: string | undefined,
+    deadline: number,
+    waiter: OfferWaiter,
+    request?: StreamRequest,
+  ): WaitHandle | undefined {
+    if (!this.#room.takes(request, this.#count)) return undefined;
+    this.#room.opened(request);
+    const wait = new Wait(waiter, Math.ceil(deadline / DEADLINE_GRAIN_MS) * DEADLINE_GRAIN_MS, service, request);
     const waits = this.#waits.get(service);
     if (waits === undefined) this.#waits.set(service, new Set([wait]));
     else waits.add(wait);
     this.#count++;
     this.#nextDeadline = Math.min(this.#nextDeadline, wait.deadline);
     return wait;
+  }
+
+  /** Who has had too many places for `request` to get one; undefined where all of them are taken. */
+  usedShare(request: StreamRequest): UsedShare | undefined {
+    return this.#count < this.#room.streamsMax ? this.#room.usedShare(request, this.#count) : undefined;
   }
 
   /** The waiter hears nothing more. Idempotent. */
@@ -114,9 +132,14 @@ export class OfferWaiters {
     if (wait.done) return false;
     wait.done = true;
     this.#count--;
+    this.#room.closed(wait.request, this.#count);
     const waits = this.#waits.get(wait.service);
     waits?.delete(wait);
     if (waits?.size === 0) this.#waits.delete(wait.service);
     return true;
+  }
+
+  *#requests(): Generator<StreamRequest | undefined> {
+    for (const waits of this.#waits.values()) for (const { request } of waits) yield request;
   }
 }

@@ -9,7 +9,7 @@
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
 import { NOTHING_OWED } from "../base/owed-credit.ts";
-import type { Upstream } from "../base/upstream.ts";
+import type { StreamRequest, Upstream } from "../base/upstream.ts";
 import { BodyReader } from "../http/body-framing.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import type { ResponseHead } from "../http/response-head.ts";
@@ -196,8 +196,8 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
     return true;
   }
 
-  whyNot({ upstream }: Offer): PolarityError | undefined {
-    return upstream.refusal?.(this.request.stream);
+  get asked(): StreamRequest {
+    return this.request.stream;
   }
 
   noOffer(error: PolarityError): void {

@@ -6,7 +6,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, PolarityError } from "../base/errors.ts";
-import type { StreamProtocol } from "../base/upstream.ts";
+import type { StreamProtocol, StreamRequest } from "../base/upstream.ts";
 import type { Offer, Picked } from "../registry/offer.ts";
 import type { OfferWaiters, WaitHandle } from "../registry/offer-waiters.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -30,8 +30,8 @@ export interface SessionContext {
 export interface OfferSought {
   /** Open a stream on `offer`; false if it could not, and another is looked for. */
   tryOffer(offer: Offer): boolean;
-  /** Why it could not, where that is known. */
-  whyNot(offer: Offer): PolarityError | undefined;
+  /** What it says as it opens a stream. */
+  readonly asked: StreamRequest;
   noOffer(error: PolarityError): void;
 }
 
@@ -117,7 +117,7 @@ export class OfferSeeker {
       offer.begin();
       if (this.#tried !== undefined) offer.statistics.retries++;
       if (this.#session.tryOffer(offer)) return;
-      this.#lastError = this.#session.whyNot(offer) ?? this.#lastError;
+      this.#lastError = offer.upstream.refusal?.(this.#session.asked) ?? this.#lastError;
       this.#leave(true);
       this.exclude(offer);
     }
@@ -221,10 +221,14 @@ export class OfferSeeker {
       this.#session.noOffer(this.#lastError ?? this.#noOffer(picked.detail));
       return;
     }
-    this.#wait = this.context.waiters.wait(this.#service, this.#deadline, this);
+    const { waiters } = this.context;
+    const { asked } = this.#session;
+    this.#wait = waiters.wait(this.#service, this.#deadline, this, asked);
     if (this.#wait !== undefined) return;
-    const crowd = `${this.context.waiters.size} requests wait for an offer already`;
-    this.#session.noOffer(new PolarityError("OVERLOADED", `no offer for service "${this.#service}", and ${crowd}`));
+    const used = waiters.usedShare(asked);
+    const crowd = `${used?.streams ?? waiters.size} requests ${used === undefined ? "" : `for ${used.whose} `}wait for one already`;
+    const code = used === undefined ? "OVERLOADED" : "SHARE_USED_UP";
+    this.#session.noOffer(new PolarityError(code, `no offer for service "${this.#service}", and ${crowd}`));
   }
 
   #noOffer(detail: string): PolarityError {

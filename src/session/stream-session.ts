@@ -153,8 +153,8 @@ export class StreamSession implements OfferSought {
     return true;
   }
 
-  whyNot({ upstream }: Offer): PolarityError | undefined {
-    return upstream.refusal?.(this.request);
+  get asked(): StreamRequest {
+    return this.request;
   }
 
   #open(offer: Offer, sink: ServiceSide): ByteStream | undefined {

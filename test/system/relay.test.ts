@@ -285,7 +285,7 @@ test("two routers that would relay to each other do not send a request in circle
 test("peers that ask for what nobody offers take none of the places of a router's own clients", async (t) => {
   const router = await startRouter(t, [{ url: "tcp://127.0.0.1:0", service: "db", waitForOffer: "10s" }]);
   const link = await joinAs(t, "greedy", router.link);
-  const readers = Array.from({ length: 16_000 }, () => {
+  const readers = Array.from({ length: 12_000 }, () => {
     const reader = new StreamReader();
     assert.ok(link.open(new StreamRequest("nothing", "tcp", "").ask("greedy-1", 60_000), "", "", reader) !== undefined);
     return reader;
