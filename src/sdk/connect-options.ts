@@ -11,6 +11,8 @@ export interface ConnectOptions {
    * what `http://` targets, and HTTP handlers of `serve`, take.
    */
   readonly protocol?: "tcp" | "http/1.1";
+  /** True: our side stays open when the other's has ended, until `end`. Default: false, as for `net.connect`. */
+  readonly allowHalfOpen?: boolean;
 }
 
 /** Which protocol the HTTP clients of a dialer open streams in. */

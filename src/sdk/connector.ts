@@ -27,7 +27,6 @@ export function createConnector(open: OpenStream, options: HttpOptions): Connect
     const secure = scheme === "https:";
     try {
       stream = open(parseServiceHost(hostname), { protocol: secure ? "tcp" : protocol, ...timing });
-      stream.allowHalfOpen = false;
     } catch (error) {
       done(error as Error, null);
       return;
@@ -39,8 +38,7 @@ export function createConnector(open: OpenStream, options: HttpOptions): Connect
     connection.once("error", failed);
     connection.once(secure ? "secureConnect" : "connect", () => {
       connection.off("error", failed);
-      // undici's types ask for a socket; what it uses of one, a stream has.
-      done(null, connection as unknown as Socket);
+      done(null, connection);
     });
   };
 }

@@ -44,8 +44,6 @@ export class DialerAgent extends Agent {
     const protocol = secure ? "tcp" : this.#protocol;
     const timing = this.#timeoutMs === undefined ? {} : { timeoutMs: this.#timeoutMs };
     const stream = this.#open(parseServiceHost(host), { protocol, ...timing });
-    // As Node's own sockets for HTTP: when the far side ends, so do we.
-    stream.allowHalfOpen = false;
     if (!secure) return stream;
     return connectTls({
       ...options,

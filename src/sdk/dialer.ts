@@ -178,10 +178,12 @@ class ProgramDialer extends OwnedEmitter<DialerEvents> implements Dialer {
     return this.close();
   }
 
-  #open(address: ServiceAddress, { signal, timeoutMs, protocol = "tcp" }: ConnectOptions): StreamDuplex {
+  #open(address: ServiceAddress, options: ConnectOptions): StreamDuplex {
+    const { signal, timeoutMs, protocol = "tcp", allowHalfOpen = false } = options;
     const { machine, service } = address;
     const destroyedAs = { code: "CLIENT_GONE", message: "the program that dialled reset the stream" } as const;
     const duplex = new StreamDuplex({ service, machine, destroyedAs });
+    duplex.allowHalfOpen = allowHalfOpen;
     this.#opened.add(duplex);
     duplex.once("close", () => this.#opened.delete(duplex));
     if (signal !== undefined) abortWith(duplex, signal);

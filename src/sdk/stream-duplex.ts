@@ -1,26 +1,30 @@
 /**
  * A byte stream as a Node `Duplex`, for those who want one: half-open, with backpressure both ways.
  *
- * Credit goes back to the sender when the reader took the bytes; a chunk is copied once, as it was only lent. Beyond that it
- * has what Node's HTTP and websocket code looks for in a socket. The router's and connector's own paths do not use it.
+ * Credit goes back to the sender when the reader took the bytes; a chunk is copied once, as it was only lent. The router's and
+ * connector's own paths do not use it.
  */
-import { Duplex } from "node:stream";
+import type { Socket } from "node:net";
 import { type ByteSink, type ByteStream, DiscardSink } from "../base/byte-stream.ts";
 import { type ErrorCode, PolarityError } from "../base/errors.ts";
+import { SocketDuplex } from "./socket-duplex.ts";
 import { NOTHING_OWED } from "../base/owed-credit.ts";
 
 /**
- * A stream to or from a service. `end()` half-closes and reading goes on; `destroy()` resets both ways, unless both sides had
- * ended. Errors are `PolarityError`s, except what `destroy` was given and the reason of an aborted signal. When somebody
- * was found who serves it, `connect` is emitted.
+ * A stream to or from a service, which looks like a `net.Socket` to clients written for one. `end()` half-closes and reading goes on
+ * until the other side ends; `destroy()` resets both ways, unless both sides had ended. Errors are `PolarityError`s, except what
+ * `destroy` was given, the reason of an aborted signal, and `EPIPE` for what is written when both sides have ended. When somebody
+ * was found who serves it, `connect` is emitted. It keeps no process alive; links do.
  */
-export interface ServiceStream extends Duplex {
+export interface ServiceStream extends Socket {
   /** The service, as links name it. */
   readonly service: string;
   /** The machine that was asked for; undefined for any, and where this program is the one that serves. */
   readonly machine: string | undefined;
   /** Nobody was found yet who serves it. What is written meanwhile follows. */
   readonly connecting: boolean;
+  /** False: our side ends when the other's has ended and was read. Default: true for who serves, false for who dials. */
+  allowHalfOpen: boolean;
   /** The client's IP address where the other side told it, on the serving side. */
   readonly remoteAddress: string | undefined;
   readonly remotePort: number | undefined;
@@ -49,16 +53,9 @@ export interface StreamDuplexOptions {
 /** For how long the far side may take to end a stream whose near side is done with it. */
 const LINGER_MS = 30_000;
 
-export class StreamDuplex extends Duplex implements ServiceStream {
+export class StreamDuplex extends SocketDuplex implements ServiceStream {
   readonly service: string;
   readonly machine: string | undefined;
-  readonly remoteAddress: string | undefined;
-  readonly remotePort: number | undefined;
-  readonly remoteFamily: string | undefined;
-  connecting: boolean;
-  timeout = 0;
-  /** Bytes that were handed to the stream. */
-  bytesWritten = 0;
   /** What the stream calls; handed to whoever opens it. */
   readonly sink: ByteSink;
   readonly #destroyedAs: StreamDuplexOptions["destroyedAs"];
@@ -70,29 +67,21 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   #reset = false;
   #peerEnded = false;
   #holdsEnd: boolean;
-  /** All that matters was said: `destroy` ends the stream in order. */
-  #inOrder = false;
-  #timer: NodeJS.Timeout | undefined;
 
   /** Without `stream`, what is written waits until `attach`. */
   constructor(options: StreamDuplexOptions, stream?: ByteStream) {
-    super({ allowHalfOpen: true });
     const { service, machine, client = "", destroyedAs, holdsEnd = false } = options;
+    super(client, stream === undefined);
     this.service = service;
     this.machine = machine;
     this.#destroyedAs = destroyedAs;
     this.#holdsEnd = holdsEnd;
-    const [, bracketed, plain, port = ""] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(client) ?? [];
-    this.remoteAddress = bracketed ?? plain;
-    this.remoteFamily = this.remoteAddress === undefined ? undefined : bracketed === undefined ? "IPv4" : "IPv6";
-    this.remotePort = port === "" ? undefined : Number(port);
     this.#stream = stream;
-    this.connecting = stream === undefined;
     this.sink = {
       data: (chunk) => this.#data(chunk),
       end: () => {
         this.#peerEnded = true;
-        if (!this.#holdsEnd) this.push(null);
+        if (!this.#holdsEnd) this.endWithPeer();
       },
       reset: (error) => this.#resetByPeer(error),
       drain: () => this.#proceed(),
@@ -122,12 +111,12 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   releaseEnd(): void {
     if (!this.#holdsEnd) return;
     this.#holdsEnd = false;
-    if (this.#peerEnded) this.push(null);
+    if (this.#peerEnded) this.endWithPeer();
   }
 
   /** An HTTP exchange on it is complete: `destroy` then ends it in order. */
   exchangeComplete(): void {
-    this.#inOrder = true;
+    this.inOrder = true;
   }
 
   override _read(): void {
@@ -135,16 +124,20 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#timer?.refresh();
+    this.touchTimer();
     const stream = this.#stream;
     if (stream === undefined) {
       this.#waiting = () => this._write(chunk, _encoding, done);
       return;
     }
     this.#used = true;
-    this.bytesWritten += chunk.length;
-    if (stream.write(chunk)) done();
-    else this.#waiting = done;
+    this.taken += chunk.length;
+    if (stream.write(chunk)) {
+      done();
+      return;
+    }
+    this.takenWaiting = chunk.length;
+    this.#waiting = done;
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -159,60 +152,23 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    clearTimeout(this.#timer);
+    this.stopTimer();
     this.connecting = false;
     this.#waiting = undefined;
     const stream = this.#stream;
     if (stream !== undefined && !this.#reset) {
       const bothEnded = this.#peerEnded && this.writableFinished;
-      if (error !== null || !(this.#inOrder || bothEnded)) stream.reset(this.#reasonFor(error));
+      if (error !== null || !(this.inOrder || bothEnded)) stream.reset(this.#reasonFor(error));
       else if (this.#peerEnded) stream.end();
       else this.#linger(stream);
     }
     done(error);
   }
 
-  // ── what Node's HTTP, HTTP/2 and websocket code expects of a socket ──
-
-  setTimeout(milliseconds: number, listener?: () => void): this {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.timeout = milliseconds;
-    if (milliseconds > 0 && !this.destroyed) {
-      this.#timer = setTimeout(() => this.emit("timeout"), milliseconds).unref();
-      if (listener !== undefined) this.once("timeout", listener);
-    } else if (listener !== undefined) {
-      this.off("timeout", listener);
-    }
-    return this;
-  }
-
-  setNoDelay(): this {
-    return this;
-  }
-
-  setKeepAlive(): this {
-    return this;
-  }
-
-  ref(): this {
-    return this;
-  }
-
-  unref(): this {
-    return this;
-  }
-
-  destroySoon(): void {
-    this.#inOrder = true;
-    if (this.writable) this.end();
-    if (this.writableFinished) this.destroy();
-    else this.once("finish", () => this.destroy());
-  }
-
   #data(chunk: Buffer): void {
     if (this.destroyed) return;
-    this.#timer?.refresh();
+    this.touchTimer();
+    this.bytesRead += chunk.length;
     const stays = this.push(Buffer.from(chunk));
     const stream = this.#stream;
     if (stream === undefined) return;
@@ -223,7 +179,8 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   #opened(): void {
     if (!this.connecting || this.destroyed) return;
     this.connecting = false;
-    this.emit("connect");
+    this.touchTimer();
+    this.tellConnected();
   }
 
   #resetByPeer(error: PolarityError): void {
@@ -234,6 +191,7 @@ export class StreamDuplex extends Duplex implements ServiceStream {
   #proceed(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
+    this.takenWaiting = 0;
     waiting?.();
   }
 

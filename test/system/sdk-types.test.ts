@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { type EventEmitter, once } from "node:events";
 import { type Agent as HttpAgent, createServer, request } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { test } from "node:test";
 import { Agent as UndiciAgent } from "undici";
@@ -69,6 +70,8 @@ export async function program(node: ProgramNode, dialer: Dialer): Promise<void> 
   const stream = await dialer.connect("phone0.web", { signal: AbortSignal.timeout(1), timeoutMs: 5, protocol: "tcp" });
   same<typeof stream, ServiceStream>(true);
   const duplex: Duplex = stream;
+  const socket: Socket = dialer.open("phone0.web", { allowHalfOpen: true });
+  socket.destroySoon();
   duplex.end();
   // @ts-expect-error datagrams are not dialled
   await dialer.connect("phone0.web", { protocol: "udp" });
