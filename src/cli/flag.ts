@@ -1,6 +1,6 @@
 /**
- * How flags are declared: every one also has an environment variable, `POLARITY_` and its name in capitals, and the flag
- * wins. A repeatable flag's variable holds several values with blanks between them.
+ * How flags are declared: nearly every one also has an environment variable, `POLARITY_` and its name in capitals, and the
+ * flag wins. A repeatable flag's variable holds several values with blanks between them.
  */
 import { Argument, InvalidArgumentError, Option } from "commander";
 import { messageOf } from "../base/errors.ts";
@@ -14,15 +14,18 @@ export function valueFlag(flags: string, help: string, parse: (text: string) => 
 
 /** A flag that may be given several times. */
 export function listFlag(flags: string, help: string, parse: (text: string) => unknown): Option {
-  return new Option(flags, help)
-    .env(variableOf(flags))
-    .argParser((text: string, previous: readonly unknown[] | undefined) => [
-      ...(previous ?? []),
-      ...text
-        .split(/\s+/)
-        .filter((word) => word !== "")
-        .map((word) => checked(parse, word)),
-    ]);
+  return ownListFlag(flags, help, parse).env(variableOf(flags));
+}
+
+/** The same without a variable: where another command's flag of that name means something else. */
+export function ownListFlag(flags: string, help: string, parse: (text: string) => unknown): Option {
+  return new Option(flags, help).argParser((text: string, previous: readonly unknown[] | undefined) => [
+    ...(previous ?? []),
+    ...text
+      .split(/\s+/)
+      .filter((word) => word !== "")
+      .map((word) => checked(parse, word)),
+  ]);
 }
 
 /** A flag without a value. Its variable says 1, true, yes or on; 0, false, no, off or nothing is as if it were not set. */

@@ -4,7 +4,7 @@ import { parseLinkListenerAddress, parseListenerAddress, parseTargetAddress } fr
 import { checkNodeName, parseAnalyzeArgument, parseListenArgument, parseRouterArgument } from "../base/argument.ts";
 import { PolarityError } from "../base/errors.ts";
 import { parseDuration } from "../config/fields.ts";
-import { choiceFlag, listFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
+import { choiceFlag, listFlag, ownListFlag, switchFlag, text, valueFlag, wholeNumber } from "./flag.ts";
 
 export function addNodeFlags(command: Command): Command {
   return command
@@ -58,8 +58,10 @@ export const NEXT_ROUTER =
   "another router to keep a link to, `#cost=10&links=2` behind it: each reaches what the other leads to; repeatable";
 
 export function addDialFlags(command: Command, router = ANY_ROUTER): Command {
+  // POLARITY_ROUTER tells connectors where their router is. The router, in the same environment, would join itself by it.
+  const flag = router === NEXT_ROUTER ? ownListFlag : listFlag;
   return command
-    .addOption(listFlag("--router <url>", router, parseRouterArgument))
+    .addOption(flag("--router <url>", router, parseRouterArgument))
     .addOption(
       valueFlag("--token-file <path>", "file with the token to show; POLARITY_TOKEN is the token itself", text),
     )

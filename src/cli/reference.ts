@@ -24,7 +24,8 @@ function sectionOf(command: Command): string {
       const choices = option.argChoices === undefined ? "" : ` (${option.argChoices.join(", ")})`;
       const byDefault = typeof option.defaultValue === "string" ? ` (${option.defaultValue})` : "";
       const variable = option.envVar ?? /env: (\w+)/.exec(option.description)?.[1] ?? "";
-      return `| \`${option.flags}\` | \`${variable}\` | ${meaning}${choices}${byDefault} |`;
+      const fromVariable = variable === "" ? "" : `\`${variable}\``;
+      return `| \`${option.flags}\` | ${fromVariable} | ${meaning}${choices}${byDefault} |`;
     });
   const table = flags.length === 0 ? "" : `\n| Flag | Variable | Meaning |\n|---|---|---|\n${flags.join("\n")}\n`;
   const list = args.length === 0 ? "" : `\n${args.join("\n")}\n`;

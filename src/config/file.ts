@@ -112,8 +112,18 @@ function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function usualPlaces(environment: Environment): string[] {
   const xdg = environment["XDG_CONFIG_HOME"];
-  const home = xdg === undefined || xdg === "" ? join(homedir(), ".config") : xdg;
-  return ["polarity.yaml", join(home, "polarity", "polarity.yaml"), "/etc/polarity/polarity.yaml"];
+  const folder = xdg === undefined || xdg === "" ? configHome() : xdg;
+  const users = folder === undefined ? [] : [join(folder, "polarity", "polarity.yaml")];
+  return ["polarity.yaml", ...users, "/etc/polarity/polarity.yaml"];
+}
+
+/** Undefined for a user without a home, as services and containers often have. */
+function configHome(): string | undefined {
+  try {
+    return join(homedir(), ".config");
+  } catch {
+    return undefined;
+  }
 }
 
 function displayPath(absolute: string): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { TestContext } from "node:test";
@@ -107,6 +107,17 @@ test("environment variables stand in for flags, and flags win", async (t) => {
     env: { POLARITY_NODE: "http://127.0.0.1:1" },
   });
   assert.match(flag.stderr, /127\.0\.0\.1:2/);
+});
+
+test("a user without a home has the configuration of the machine", { skip: process.getuid?.() !== 0 }, (t) => {
+  const cwd = temporaryFolder(t);
+  chmodSync(cwd, 0o755);
+  // Nobody whom the machine knows.
+  const options = { cwd, uid: 54_321, gid: 54_321, env: { PATH: "/usr/bin:/bin" }, encoding: "utf8" } as const;
+  const { status, stderr } = spawnSync(process.execPath, [BIN, "run"], options);
+  const line =
+    "polarity: no configuration: there is neither polarity.yaml nor /etc/polarity/polarity.yaml; name one with --config\n";
+  assert.deepEqual([status, stderr], [1, line]);
 });
 
 test("a link listener beyond this machine needs tokens, certificates, or the word insecure", async (t) => {

@@ -192,6 +192,20 @@ test("SIGHUP takes a new configuration, and keeps the old one if the new one is 
   assert.equal(await (await fetch(`${listeners[0]}/`)).text(), "app /");
 });
 
+test("where connectors find their router makes the router not join itself", async (t) => {
+  const link = `tcp://127.0.0.1:${await freePort(t)}`;
+  const router = new PolarityProcess(t, ["router", "--link", link, "--listen", "http://127.0.0.1:0"], {
+    env: { POLARITY_ROUTER: link },
+  });
+  await router.ready();
+  const connector = new PolarityProcess(t, ["connect", "web=1", "--name", "shed"], { env: { POLARITY_ROUTER: link } });
+  await router.until("joined", () => /node \\"shed\\" joined from/.exec(router.stderr));
+  router.signal("SIGUSR2");
+  const line = await router.until("printed", () => /^(.*)\n$/.exec(router.stdout)?.[1]);
+  assert.equal((JSON.parse(line) as { links: unknown[] }).links.length, 1);
+  connector.signal("SIGTERM");
+});
+
 test("SIGUSR2 prints the statistics as one line on standard output", async (t) => {
   const { router } = await startRouter(t, "--listen", "http://127.0.0.1:0");
   router.signal("SIGUSR2");
