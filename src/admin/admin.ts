@@ -23,7 +23,7 @@ export interface AdminOptions {
   /** `http://HOST:PORT` or `unix:///path` or `unix:@name`. */
   readonly address: ListenerAddress;
   /** The bearer token; without one the server listens only where nobody but this machine can reach it. */
-  readonly token: string | undefined;
+  readonly token: () => string | undefined;
   readonly source: AdminSource;
   readonly logger: Logger;
 }
@@ -51,7 +51,7 @@ const STATUSES: Readonly<Partial<Record<ErrorCode, number>>> = {
 
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const { address, source, logger } = options;
-  const token = options.token?.trim();
+  const token = options.token()?.trim();
   if (token === "") throw new PolarityError("CONFIG_INVALID", "the file of the admin token is empty");
   if (token === undefined && !isLocalPlace(address.place)) {
     const reason = "can be reached from beyond this machine and has no token";
@@ -61,7 +61,8 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
   server.maxConnections = CONNECTIONS_MAX;
   const app = createApp(server, logger);
-  guard(app, { token, host: address.place.kind === "unix" ? undefined : address.place.host });
+  const host = address.place.kind === "unix" ? undefined : address.place.host;
+  guard(app, () => ({ token: options.token()?.trim(), host }));
   addRoutes(app, source, logger);
   await app.ready();
   const bound = await listenOn(server, address);
@@ -106,11 +107,12 @@ function createApp(server: Server, logger: Logger): FastifyInstance {
   return app;
 }
 
-function guard(app: FastifyInstance, policy: AccessPolicy): void {
+/** `policy` is asked for with each request: tokens are replaced while the node runs. */
+function guard(app: FastifyInstance, policy: () => AccessPolicy): void {
   app.addHook("onRequest", async (request, reply) => {
     reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
     if (isOpen(request)) return undefined;
-    const refusal = checkAccess(policy, factsOf(request.raw));
+    const refusal = checkAccess(policy(), factsOf(request.raw));
     if (refusal === undefined) return undefined;
     const { status, code, message } = refusal;
     if (status === 401) reply.header("www-authenticate", 'Bearer realm="polarity"');

@@ -39,6 +39,7 @@ function setUp() {
       uptimeSeconds: 5,
       state: "ready",
     },
+    linkCertificates: [],
     listeners: [],
     links: [],
     services: registry.services().map((service) => viewService(service, () => "link-1")),

@@ -66,7 +66,7 @@ function nodeMetrics({ node, totals, process }: NodeView): Metric[] {
   ];
 }
 
-function listenerMetrics({ listeners }: NodeView): Metric[] {
+function listenerMetrics({ listeners, linkCertificates }: NodeView): Metric[] {
   const series = listeners.map((listener) => ({ labels: { listener: listener.url }, of: listener }));
   return [
     ...trafficMetrics("listener", series),
@@ -93,8 +93,11 @@ function listenerMetrics({ listeners }: NodeView): Metric[] {
     gauge(
       "certificate_expires_days",
       "Days until the certificate expires, rounded down; negative once it has.",
-      series.flatMap(({ labels, of }) =>
-        of.certificates.map(({ file, names, expiresDays }) => ({
+      [
+        ...series.map(({ labels, of }) => ({ labels, certificates: of.certificates })),
+        ...linkCertificates.map(({ url, certificates }) => ({ labels: { listener: url }, certificates })),
+      ].flatMap(({ labels, certificates }) =>
+        certificates.map(({ file, names, expiresDays }) => ({
           labels: { ...labels, file, name: names[0] ?? "" },
           value: expiresDays,
         })),

@@ -3,6 +3,7 @@ import { stringify } from "yaml";
 import { flatStatistics, type Statistics } from "../analyze/meters.ts";
 import type {
   AnalysisView,
+  LinkCertificatesView,
   LinkView,
   ListenerView,
   NodeView,
@@ -49,7 +50,7 @@ export function statusText(view: NodeView, wide = false): string {
   );
   const parts = [head];
   if (view.listeners.length > 0) parts.push(resourceText(view, "listeners"));
-  if (view.listeners.some(({ certificates }) => certificates.length > 0)) {
+  if (certified(view).some(({ certificates }) => certificates.length > 0)) {
     parts.push(resourceText(view, "certificates"));
   }
   if (view.analyses.length > 0) parts.push(resourceText(view, "analyses"));
@@ -68,7 +69,7 @@ export function resourceText(view: NodeView, resource: Resource, wide = false): 
 /** What programs get of a resource. */
 export function resourceData(view: NodeView, resource: Resource): readonly unknown[] {
   if (resource !== "certificates") return view[resource];
-  return view.listeners.flatMap(({ url, certificates }) => certificates.map((each) => ({ ...each, listener: url })));
+  return certified(view).flatMap(({ url, certificates }) => certificates.map((each) => ({ ...each, listener: url })));
 }
 
 interface TableForm {
@@ -100,7 +101,7 @@ const TABLES: Readonly<Record<Resource, TableForm>> = {
   },
   certificates: {
     headings: "CERTIFICATE|NAMES|EXPIRES|DAYS|LISTENER",
-    rows: (view) => view.listeners.flatMap(certificateRows),
+    rows: (view) => certified(view).flatMap(certificateRows),
   },
   analyses: {
     headings: "PLACE|ANALYZER|OPEN|CONNECTIONS|FAILED|STATISTICS",
@@ -219,7 +220,13 @@ function datagramCells({ datagrams }: ListenerView): Cell[] {
   return [datagrams.inTotal, datagrams.outTotal, dropped.join(" ")];
 }
 
-function certificateRows({ url, certificates }: ListenerView): Cell[][] {
+/** A node of an older version does not tell of its links' certificates. */
+function certified(view: NodeView): readonly LinkCertificatesView[] {
+  const links: readonly LinkCertificatesView[] | undefined = view.linkCertificates;
+  return [...view.listeners, ...(links ?? [])];
+}
+
+function certificateRows({ url, certificates }: LinkCertificatesView): Cell[][] {
   return certificates.map(({ file, names, expiresAt, expiresDays }) => [
     file,
     names.join(", "),

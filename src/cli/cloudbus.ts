@@ -1,6 +1,7 @@
 /** `controller`, `segment` and `config import`: Cloudbus's INI files, run as they are or turned into YAML. */
 import { resolve } from "node:path";
 import { stringify } from "yaml";
+import type { Logger } from "../base/clock.ts";
 import { type CloudbusLinks, type CloudbusRole, loadCloudbusFile, parseCloudbus, readIni } from "../config/cloudbus.ts";
 import type { CloudbusFlags } from "./command-flags.ts";
 import { EXIT } from "./exit-code.ts";
@@ -10,15 +11,16 @@ import { SegmentWatch } from "./segment-watch.ts";
 export async function runCloudbus(role: CloudbusRole, flags: CloudbusFlags): Promise<number> {
   const path = flags.config ?? `${role}.ini`;
   const load = () => loadCloudbusFile(role, path, fromHere(linksOf(flags)), fileOverrides(flags));
-  const { config, warnings, expected } = load();
+  const loaded = load();
   const { runNode } = await import("./node-runner.ts");
   let watch: SegmentWatch | undefined;
   const reload = () => {
-    const loaded = load();
-    if (watch !== undefined) watch.expected = loaded.expected;
-    return loaded;
+    const next = load();
+    if (watch !== undefined) watch.expected = next.expected;
+    return next;
   };
-  return runNode({ config, load: reload, warnings, observe: (logger) => (watch = new SegmentWatch(expected, logger)) });
+  const observe = (logger: Logger) => (watch = new SegmentWatch(loaded.expected, logger));
+  return runNode({ loaded, load: reload, fromFlags: false, observe });
 }
 
 /** The same as YAML on standard output, once it is known to be valid. */

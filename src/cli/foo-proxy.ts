@@ -8,6 +8,7 @@ import { checkHealth } from "../target/health-check.ts";
 import type { Statistics } from "../analyze/meters.ts";
 import type { FooProxyFlags } from "./command-flags.ts";
 import { fooProxyConfig } from "./flag-config.ts";
+import { loadedFlags } from "./loaded-flags.ts";
 import { type NodeFace, runNode } from "./node-runner.ts";
 import type { RunningNode } from "./running-node.ts";
 
@@ -25,8 +26,10 @@ export function runFooProxy(flags: FooProxyFlags, environment: Environment): Pro
   const forward = forwardAddress(from(flags.forward, "FORWARDING_PORT", DEFAULTS.forward));
   const face = httpAddress(from(flags.http, "HTTP_ADDRESS", DEFAULTS.http));
   const recoveryPath = from(flags.recoveryPath, "RECOVERY_PATH", DEFAULTS.recoveryPath);
-  const config = fooProxyConfig(flags, { listen: listen.url, forward: forward.url, recoveryPath });
-  return runNode({ config, load: undefined, warnings: [], face: new FooFace(face, forward, config) });
+  const load = () =>
+    loadedFlags(() => fooProxyConfig(flags, { listen: listen.url, forward: forward.url, recoveryPath }));
+  const loaded = load();
+  return runNode({ loaded, load, fromFlags: true, face: new FooFace(face, forward, loaded.config) });
 }
 
 class FooFace implements NodeFace {

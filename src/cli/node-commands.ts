@@ -4,39 +4,38 @@ import type { LoadedConfig } from "../config/file.ts";
 import { findConfigFile, loadConfigFile } from "../config/file.ts";
 import type { NodeConfig } from "../config/node-config.ts";
 import { configJsonSchema } from "../config/resolution.ts";
-import type { RunOptions } from "./node-runner.ts";
 import { EXIT } from "./exit-code.ts";
 import type { ConnectFlags, FileFlags, ForwardFlags, NodeFlags, RouterFlags } from "./command-flags.ts";
+import { loadedFlags } from "./loaded-flags.ts";
 import { connectConfig, fileOverrides, forwardConfig, routerConfig } from "./flag-config.ts";
 
 export async function runFromFile(flags: NodeFlags & FileFlags): Promise<number> {
   const path = findConfigFile(flags.config, process.env);
   const overrides = fileOverrides(flags);
-  const load = (): LoadedConfig => loadConfigFile(path, process.env, overrides);
-  const { config, warnings } = load();
-  return run({ config, load, warnings });
+  return run(() => loadConfigFile(path, process.env, overrides), false);
 }
 
 export function runRouter(flags: RouterFlags): Promise<number> {
-  return runFromFlags(routerConfig(flags));
+  return runFromFlags(() => routerConfig(flags));
 }
 
 export function runConnect(targets: readonly TargetArgument[], flags: ConnectFlags): Promise<number> {
-  return runFromFlags(connectConfig(targets, flags));
+  return runFromFlags(() => connectConfig(targets, flags));
 }
 
 export function runForward(listeners: readonly ListenArgument[], flags: ForwardFlags): Promise<number> {
-  return runFromFlags(forwardConfig(listeners, flags));
+  return runFromFlags(() => forwardConfig(listeners, flags));
 }
 
-function runFromFlags(config: NodeConfig): Promise<number> {
-  return run({ config, load: undefined, warnings: [] });
+function runFromFlags(resolve: () => NodeConfig): Promise<number> {
+  return run(() => loadedFlags(resolve), true);
 }
 
 /** The engine is loaded when it is needed, so that a wrong flag or file is reported at once. */
-async function run(options: RunOptions): Promise<number> {
+async function run(load: () => LoadedConfig, fromFlags: boolean): Promise<number> {
+  const loaded = load();
   const { runNode } = await import("./node-runner.ts");
-  return runNode(options);
+  return runNode({ loaded, load, fromFlags });
 }
 
 export function validate(flags: FileFlags): number {

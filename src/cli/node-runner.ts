@@ -1,8 +1,8 @@
 /**
  * Runs a node as this process: starts it, says what listens where, obeys signals, and turns its end into an exit code.
  *
- * SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads the configuration again and keeps the old one if the
- * new one is wrong; SIGUSR2 prints the statistics as one line of JSON on standard output; SIGUSR1 is reserved.
+ * SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads the configuration and its files again, and keeps the old
+ * ones if the new ones are wrong, or drains where flags were typed at a terminal that closes; SIGUSR2 prints the statistics as one line of JSON on standard output; SIGUSR1 is reserved.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../base/clock.ts";
@@ -20,10 +20,11 @@ import { startReport } from "./start-report.ts";
 import { StopRequests } from "./stop-requests.ts";
 
 export interface RunOptions {
-  readonly config: NodeConfig;
-  /** Reads the configuration again; undefined when it did not come from a file. */
-  readonly load: (() => LoadedConfig) | undefined;
-  readonly warnings: readonly string[];
+  readonly loaded: LoadedConfig;
+  /** Reads the configuration again, and the files that it names. */
+  readonly load: () => LoadedConfig;
+  /** The configuration is the command's flags. */
+  readonly fromFlags: boolean;
   /** What the command shows of its node, beside the admin API. */
   readonly face?: NodeFace;
   /** Who is told of links and offers. */
@@ -40,11 +41,17 @@ export interface NodeFace {
 
 /** Resolves when the node has ended, with the process's exit code. */
 export async function runNode(options: RunOptions): Promise<number> {
-  const logger = await createLogger(options.config.log, options.config.node.name);
-  for (const warning of options.warnings) logger.warn({}, warning);
+  const { config, warnings } = options.loaded;
+  const logger = await createLogger(config.log, config.node.name);
+  for (const warning of warnings) logger.warn({}, warning);
   const runner = new NodeRunner(options, logger);
   runner.obeySignals();
   return await runner.run();
+}
+
+/** What is written to a terminal that has closed is lost, and no reason to end before the drain has. */
+function outliveTerminal(): void {
+  for (const stream of [process.stdin, process.stdout, process.stderr]) stream.on("error", () => {});
 }
 
 /** How much longer than its own deadline a drain may take before it counts as stuck. */
@@ -62,21 +69,24 @@ class NodeRunner {
   #code: number | undefined;
   readonly #stops = new StopRequests(systemClock);
 
-  constructor({ config, load, face, observe }: RunOptions, logger: Logger) {
-    this.#config = config;
+  constructor({ loaded, load, fromFlags, face, observe }: RunOptions, logger: Logger) {
+    this.#config = loaded.config;
     this.#face = face;
     this.#logger = logger;
     this.#node = new RunningNode({
-      config,
+      loaded,
       load,
       logger,
       observer: observe?.(logger),
       drainAsked: () => this.#stop(),
     });
+    // A terminal that closes says so by this signal. Who typed the flags there wants the node no longer than it.
+    const endsWithTerminal = fromFlags && (process.stdin.isTTY || process.stderr.isTTY);
+    if (endsWithTerminal) outliveTerminal();
     this.#handlers = [
       ["SIGTERM", () => this.#stop("SIGTERM")],
       ["SIGINT", () => this.#stop("SIGINT")],
-      ["SIGHUP", () => void this.#reload()],
+      ["SIGHUP", () => (endsWithTerminal ? this.#stop("SIGHUP") : void this.#reload())],
       [RESERVED_SIGNAL, () => reportReservedSignal(this.#logger)],
       ["SIGUSR2", () => process.stdout.write(`${this.#statisticsLine()}\n`)],
     ];

@@ -1,7 +1,7 @@
 /**
  * Tells the first signal that asks to stop from a second one that insists.
  *
- * A terminal's Ctrl-C reaches a whole process group. Where `bin/polarity.js` runs us under another Node.js it forwards its
+ * A terminal's Ctrl-C reaches a whole process group, and so does its end, sometimes twice. Where `bin/polarity.js` runs us under another Node.js it forwards its
  * signals as well, so one Ctrl-C arrives twice; no person presses it again that quickly.
  */
 import type { Clock } from "../base/clock.ts";
@@ -28,6 +28,6 @@ export class StopRequests {
       this.#firstAt = now;
       return "first";
     }
-    return signal === "SIGINT" && now - this.#firstAt < ECHO_MS ? "echo" : "second";
+    return (signal === "SIGINT" || signal === "SIGHUP") && now - this.#firstAt < ECHO_MS ? "echo" : "second";
   }
 }

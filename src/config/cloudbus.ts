@@ -55,10 +55,11 @@ export function loadCloudbusFile(
   path: string,
   links: CloudbusLinks,
   overrides: ConfigOverrides,
+  text = readIni(path),
 ): LoadedCloudbus {
   const file = path;
   const reading = new Reading();
-  const raw = reading.file(role, readIni(path), links);
+  const raw = reading.file(role, text, links);
   const options = { folder: dirname(resolve(path)), defaultName: defaultNodeName() };
   const resolution = resolveConfig(override(raw, overrides), options);
   if (resolution.kind === "resolved" && reading.faults.length === 0) {
@@ -70,6 +71,7 @@ export function loadCloudbusFile(
     return {
       config,
       file,
+      reread: () => loadCloudbusFile(role, path, links, overrides, text),
       warnings: [...warnings, ...resolution.warnings],
       expected: new Map(places.flatMap(([place, services]) => (services === undefined ? [] : [[place, services]]))),
     };

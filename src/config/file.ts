@@ -24,6 +24,8 @@ export interface LoadedConfig {
   /** The file, for people: relative where it lies below the working folder. */
   readonly file: string;
   readonly warnings: readonly string[];
+  /** Reads the files anew that the configuration names, and not the configuration itself. */
+  readonly reread: () => LoadedConfig;
 }
 
 /** Keys of sections that come before the file's; undefined ones do not count. */
@@ -39,7 +41,9 @@ export function loadConfigFile(path: string, environment: Environment, overrides
   } catch (error) {
     throw new PolarityError("FILE_UNREADABLE", `${file}: cannot read the configuration: ${reasonOf(error)}`, error);
   }
-  return { file, ...parseConfig(text, { file, folder: dirname(absolute), environment, overrides }) };
+  const options = { file, folder: dirname(absolute), environment, overrides };
+  const reread = (): LoadedConfig => ({ file, reread, ...parseConfig(text, options) });
+  return reread();
 }
 
 interface ParseOptions {

@@ -29,7 +29,10 @@ function acceptSection(read: ReadFile) {
   const auth = section({
     tokensFile: parsed(
       "the path of a file",
-      (path) => new TokenSet(parseTokens(read(path).text, path)),
+      (path) => {
+        const { origin, text: tokens } = read(path);
+        return new TokenSet(parseTokens(tokens, path), origin);
+      },
       "The tokens that dialling nodes may show: YAML, `name: token` a line. The name is who the node then is.",
     ),
   });

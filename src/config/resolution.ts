@@ -90,14 +90,22 @@ function refuseFile(path: string): never {
 
 const FILE_BYTES_MAX = 1024 * 1024;
 
+/** What came through pipes, as a shell makes them of `<(…)`: they can be read only once. */
+const PIPED = new Map<string, LoadedText>();
+
 function readText(path: string, folder: string, warnings: string[]): LoadedText {
   const absolute = isAbsolute(path) ? path : resolve(folder, path);
+  const piped = PIPED.get(absolute);
+  if (piped !== undefined) return piped;
   try {
-    const { size, mode } = statSync(absolute);
+    const stat = statSync(absolute);
+    const { size, mode } = stat;
     if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes, more than ${FILE_BYTES_MAX}`);
     const text = readFileSync(absolute, "utf8");
     if (isSecret(text) && (mode & 0o004) !== 0) warnings.push(`${absolute} can be read by every user of this machine`);
-    return new LoadedText(absolute, text);
+    const loaded = new LoadedText(absolute, text);
+    if (!stat.isFile()) PIPED.set(absolute, loaded);
+    return loaded;
   } catch (error) {
     throw new PolarityError("FILE_UNREADABLE", `cannot read ${path}: ${reasonOf(error)}`, error);
   }

@@ -8,6 +8,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { chmodSync } from "node:fs";
 import type { TLSSocket } from "node:tls";
+import { isDeepStrictEqual } from "node:util";
 
 import { formatPlace, formatUnixUrl, isAbstract, isLocalPlace, type Place } from "../base/address.ts";
 import { PolarityError } from "../base/errors.ts";
@@ -23,7 +24,7 @@ import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
 import { listenReason } from "../socket/system-reason.ts";
 import { tlsReason } from "../socket/tls-settings.ts";
 import { linkGateOptions, type TlsServerOptions } from "./link-tls.ts";
-import type { TokenSet } from "./tokens.ts";
+import { hashOf, type TokenSet } from "./tokens.ts";
 import { SocketTransport } from "./transport-socket.ts";
 import { WebSocketTransport } from "./transport-websocket.ts";
 import type { Transport } from "./transport.ts";
@@ -59,28 +60,23 @@ interface Arrival {
 }
 
 export class Acceptor implements LinkOwner {
-  readonly #options: AcceptorOptions;
+  #options: AcceptorOptions;
   readonly #context: LinkContext;
   readonly #server: Server;
-  readonly #tls: TlsGate | undefined;
+  #tls: TlsGate | undefined;
   readonly #upgrades: UpgradeGate;
   /** By the socket on which each stands at the moment: the plain one, then the TLS one on top. */
   readonly #arrivals = new Map<Socket, Arrival>();
   readonly #joining = new Set<Link>();
   readonly #links = new Set<Link>();
+  /** Hashes of the tokens that let links in. */
+  readonly #proofs = new WeakMap<Link, Buffer>();
   #url = "";
 
   private constructor(options: AcceptorOptions) {
     this.#options = options;
     this.#context = options.context;
-    this.#tls =
-      options.tls === undefined
-        ? undefined
-        : createTlsGate(linkGateOptions(options.tls), {
-            secured: (plain, secure) => this.#secured(plain, secure),
-            failed: (_plain, address, error) =>
-              this.#turnAway(address, `the TLS handshake failed: ${tlsReason(error)}`),
-          });
+    this.#tls = this.#createGate(options.tls);
     this.#upgrades = new UpgradeGate(options.context.limits.websocketMessageBytesMax, options.upgrades, {
       upgraded: (webSocket, socket) => this.#upgraded(webSocket, socket),
       refused: (socket, why) => this.#turnAway(this.#arrivals.get(socket)?.address ?? "", why),
@@ -113,6 +109,34 @@ export class Acceptor implements LinkOwner {
     // The callback of `close` waits for every link; that nobody new comes is true at once.
     this.#server.close();
     await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /**
+   * Takes other certificates and tokens for what joins from now on. Links stay, but those that would not be let in again as
+   * who they are: they are drained. Throws CONFIG_INVALID, and then keeps the old ones.
+   */
+  update({ tls, tokens }: Pick<AcceptorOptions, "tls" | "tokens">): void {
+    const old = this.#options;
+    if (!isDeepStrictEqual(tls, old.tls)) this.#tls = this.#createGate(tls);
+    this.#options = { ...old, tls, tokens };
+    const otherAuthority = tls?.clientCa !== old.tls?.clientCa;
+    for (const link of this.#links) {
+      const { identity, node } = link.peer;
+      const proof = this.#proofs.get(link);
+      const isKnown = tokens === undefined || (proof !== undefined && tokens.identifyHash(proof) === identity);
+      if (isKnown && !otherAuthority) continue;
+      const why = isKnown ? "the authority of client certificates is another" : "its token is not known here any more";
+      this.#context.logger.info({ link: link.id, node, identity }, `the link of node "${node}" is drained: ${why}`);
+      link.drain();
+    }
+  }
+
+  #createGate(tls: TlsServerOptions | undefined): TlsGate | undefined {
+    if (tls === undefined) return undefined;
+    return createTlsGate(linkGateOptions(tls), {
+      secured: (plain, secure) => this.#secured(plain, secure),
+      failed: (_plain, address, error) => this.#turnAway(address, `the TLS handshake failed: ${tlsReason(error)}`),
+    });
   }
 
   // ── LinkOwner ──
@@ -257,8 +281,12 @@ export class Acceptor implements LinkOwner {
       return;
     }
     const left = this.#context.limits.handshakeMs - (this.#context.clock.now() - arrival.startedAt);
-    const authenticate = (hello: Hello, transport: Transport): string => this.#authenticate(hello, transport);
-    const link = new JoinedLink(
+    const authenticate = (hello: Hello, transport: Transport): string => {
+      const identity = this.#authenticate(hello, transport);
+      if (hello.token !== undefined) this.#proofs.set(link, hashOf(hello.token));
+      return identity;
+    };
+    const link: JoinedLink = new JoinedLink(
       create(arrival),
       {
         kind: "acceptor",

@@ -76,6 +76,11 @@ export class DialGroup {
     for (const dialer of this.#dialers) dialer.setCost(cost);
   }
 
+  /** What failed before may come about now. */
+  hurry(): void {
+    for (const dialer of this.#dialers) dialer.hurry();
+  }
+
   get links(): readonly Link[] {
     return this.#dialers.flatMap((dialer) => dialer.links);
   }

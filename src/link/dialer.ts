@@ -33,6 +33,8 @@ export interface DialerOptions {
   /** What this side can do beyond the first version of the protocol; read for each link. */
   readonly features?: () => readonly string[];
   readonly token: string | undefined;
+  /** What to show and to trust, where that may change; read for each attempt, instead of `token` and `tls`. */
+  readonly credentials?: (() => DialCredentials) | undefined;
   /** Who the node that is dialled is to this one; undefined: whoever its certificate says. */
   readonly identity?: string | undefined;
   readonly tls: TlsClientOptions;
@@ -44,6 +46,8 @@ export interface DialerOptions {
   /** An attempt failed; called for each. */
   failed?(error: PolarityError): void;
 }
+
+export type DialCredentials = Pick<DialerOptions, "token" | "tls">;
 
 export interface DialerStatus {
   readonly url: string;
@@ -77,6 +81,11 @@ export class Dialer {
 
   start(): void {
     for (const place of this.#places) place.start();
+  }
+
+  /** What failed before may come about now: whoever waits to dial again dials at once. */
+  hurry(): void {
+    for (const place of this.#places) place.hurry();
   }
 
   /** Dials no more. Links that have joined stay until they drain or are closed. */
@@ -163,6 +172,10 @@ class LinkPlace implements LinkOwner {
     void this.#dial();
   }
 
+  hurry(): void {
+    if (this.#current === undefined) void this.#dial();
+  }
+
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#retry);
@@ -223,7 +236,8 @@ class LinkPlace implements LinkOwner {
   async #dial(): Promise<void> {
     if (this.#stopped || this.#attempt !== undefined || this.#joining !== undefined) return;
     clearTimeout(this.#retry);
-    const { address, connectTo, names, tls, environment, context, token, identity, features, advised } = this.#options;
+    const { address, connectTo, names, environment, context, identity, features, advised } = this.#options;
+    const { token, tls } = this.#options.credentials?.() ?? this.#options;
     const { handshakeMs, websocketMessageBytesMax } = context.limits;
     const attempt = new AbortController();
     this.#attempt = attempt;

@@ -13,9 +13,12 @@ export interface TokenEntry {
 }
 
 export class TokenSet {
+  /** The file, if they come from one: what may be shown. */
+  readonly origin: string;
   readonly #entries: readonly { readonly name: string; readonly hash: Buffer }[];
 
-  constructor(entries: readonly TokenEntry[]) {
+  constructor(entries: readonly TokenEntry[], origin = "") {
+    this.origin = origin;
     this.#entries = entries.map(({ name, token }) => ({ name, hash: hashOf(token) }));
   }
 
@@ -30,9 +33,18 @@ export class TokenSet {
     return hash.digest("hex");
   }
 
+  /** Whether whoever is let in by `other` is let in by these, as the same. */
+  covers(other: TokenSet): boolean {
+    return other.#entries.every(({ name, hash }) => this.identifyHash(hash) === name);
+  }
+
   /** The identity that `token` proves, if any. */
   identify(token: string): string | undefined {
-    const hash = hashOf(token);
+    return this.identifyHash(hashOf(token));
+  }
+
+  /** The same by the token's hash, for who was let in by it and comes under other tokens now. */
+  identifyHash(hash: Buffer): string | undefined {
     let found: string | undefined;
     // No early exit: every entry is compared, whatever was found before.
     for (const entry of this.#entries) {
@@ -43,6 +55,6 @@ export class TokenSet {
   }
 }
 
-function hashOf(token: string): Buffer {
+export function hashOf(token: string): Buffer {
   return createHash("sha256").update(token, "utf8").digest();
 }

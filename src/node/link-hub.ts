@@ -19,8 +19,9 @@ import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import type { QuietLog } from "../base/quiet-log.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { NameResolver } from "../socket/name-resolver.ts";
-import { configKey } from "./config-key.ts";
+import { configKey, shapeKey } from "./config-key.ts";
 import { CrankerOffers, waitingForBusy } from "./cranker-offers.ts";
+import { acceptCredentials, dialCredentials, endsCrankers } from "./link-credentials.ts";
 import type { ObservedLinks } from "./node-observer.ts";
 import type { OnwardOffers } from "./onward-offers.ts";
 import { OfferIntake } from "./offer-intake.ts";
@@ -57,8 +58,7 @@ export interface LinkHubOptions {
 
 interface AcceptorEntry {
   readonly acceptor: Acceptor;
-  /** Other routers that it names to who joins. */
-  routers: readonly string[];
+  config: LinkAcceptConfig;
   /** Takes cranker connectors on its port. */
   readonly cranker: CrankerGate | undefined;
 }
@@ -69,6 +69,8 @@ export class LinkHub implements LinkEvents {
   readonly #context: LinkContext;
   readonly #acceptors = new Map<string, AcceptorEntry>();
   readonly #dialers = new Map<string, DialGroup>();
+  /** By the same keys, as the files say it now. */
+  readonly #dialled = new Map<string, LinkDialConfig>();
   readonly #links = new Set<Link>();
   /** Of the acceptors, and of acceptors that are gone, until their last connector is. */
   readonly #crankers = new Set<CrankerGate>();
@@ -137,11 +139,12 @@ export class LinkHub implements LinkEvents {
   /** Makes acceptors and dialers just those of `links`; the links of what goes are drained. */
   async configure(links: NodeConfig["links"]): Promise<void> {
     // What may change while a link is up makes no other link of it.
-    const accept = new Map(links.accept.map((config) => [configKey({ ...config, routers: [] }), config]));
-    const dial = new Map(links.dial.map((config, index) => [`${index} ${configKey({ ...config, cost: 0 })}`, config]));
+    const accept = new Map(links.accept.map((config) => [shapeKey({ ...config, routers: [] }), config]));
+    const dial = new Map(links.dial.map((config, index) => [`${index} ${shapeKey({ ...config, cost: 0 })}`, config]));
     this.#options.relayOffers.routersWanted = dial.size;
-    for (const [key, { acceptor, cranker }] of this.#acceptors) {
-      if (accept.has(key)) continue;
+    for (const [key, { acceptor, cranker, config }] of this.#acceptors) {
+      const next = accept.get(key);
+      if (next !== undefined && !endsCrankers(config, next)) continue;
       this.#acceptors.delete(key);
       await acceptor.close();
       if (cranker !== undefined) void cranker.drain().then(() => this.#crankers.delete(cranker));
@@ -149,25 +152,28 @@ export class LinkHub implements LinkEvents {
     }
     for (const [key, config] of accept) {
       const present = this.#acceptors.get(key);
-      if (present === undefined) {
+      if (present !== undefined) update(present, config);
+      else {
         const entry = await this.#listen(config);
         this.#acceptors.set(key, entry);
         if (entry.cranker !== undefined) this.#crankers.add(entry.cranker);
-      } else {
-        advise(present, routerUrls(config));
       }
     }
     for (const [key, dialer] of this.#dialers) {
       if (dial.has(key)) continue;
       this.#dialers.delete(key);
+      this.#dialled.delete(key);
       dialer.stop();
       for (const link of dialer.links) link.drain();
     }
     for (const [key, config] of dial) {
       const present = this.#dialers.get(key);
+      const old = this.#dialled.get(key);
+      this.#dialled.set(key, config);
       present?.setCost(config.cost);
+      if (old !== undefined && configKey(dialCredentials(old)) !== configKey(dialCredentials(config))) present?.hurry();
       if (present !== undefined) continue;
-      const dialer = this.#createDialer(config);
+      const dialer = this.#createDialer(key, config);
       this.#dialers.set(key, dialer);
       dialer.start();
     }
@@ -330,23 +336,20 @@ export class LinkHub implements LinkEvents {
 
   async #listen(config: LinkAcceptConfig): Promise<AcceptorEntry> {
     const cranker = this.#createCranker(config);
-    const { tls } = config;
     const acceptor = await Acceptor.listen({
       place: config.address.place,
-      tls: tls === undefined ? undefined : { cert: tls.cert.text, key: tls.key.text, clientCa: tls.clientCa?.text },
-      tokens: config.tokens,
+      ...acceptCredentials(config),
       insecure: config.insecure,
       features: this.#features(config.relay, true),
-      routers: () => entry.routers,
+      routers: () => routerUrls(entry.config),
       upgrades: cranker,
       context: this.#context,
     });
-    const entry: AcceptorEntry = { acceptor, routers: routerUrls(config), cranker };
+    const entry: AcceptorEntry = { acceptor, config, cranker };
     return entry;
   }
 
-  #createDialer(config: LinkDialConfig): DialGroup {
-    const { tls } = config;
+  #createDialer(key: string, config: LinkDialConfig): DialGroup {
     return new DialGroup({
       address: config.address,
       links: config.links,
@@ -357,15 +360,9 @@ export class LinkHub implements LinkEvents {
       names: this.#options.names,
       cost: config.cost,
       features: () => this.#features(config.relay, this.#options.wantsPaths()),
-      token: config.token?.text.trim(),
+      ...dialCredentials(config),
+      credentials: () => dialCredentials(this.#dialled.get(key) ?? config),
       identity: config.identity,
-      tls: {
-        ca: tls.ca?.text,
-        cert: tls.cert?.text,
-        key: tls.key?.text,
-        servername: tls.serverName,
-        insecureSkipVerify: tls.insecureSkipVerify,
-      },
       environment: process.env,
       random: this.#options.random,
       context: this.#context,
@@ -378,8 +375,11 @@ function routerUrls({ routers }: LinkAcceptConfig): readonly string[] {
   return routers.map(({ url }) => url);
 }
 
-function advise(entry: AcceptorEntry, routers: readonly string[]): void {
-  if (configKey(entry.routers) === configKey(routers)) return;
-  entry.routers = routers;
-  for (const link of entry.acceptor.links) link.advise(routers);
+function update(entry: AcceptorEntry, config: LinkAcceptConfig): void {
+  const { acceptor, config: old } = entry;
+  acceptor.update(acceptCredentials(config));
+  entry.config = config;
+  const routers = routerUrls(config);
+  if (configKey(routerUrls(old)) === configKey(routers)) return;
+  for (const link of acceptor.links) link.advise(routers);
 }

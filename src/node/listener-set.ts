@@ -14,6 +14,7 @@ import { TcpListener, type TcpListenerOptions } from "../listen/tcp-listener.ts"
 import { UdpListener, type UdpListenerOptions } from "../listen/udp-listener.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { AccessLogs } from "./access-logs.ts";
+import { shapeKey } from "./config-key.ts";
 import type { Analyses } from "./analyses.ts";
 import type { RelayWish } from "./relay-offers.ts";
 
@@ -55,8 +56,7 @@ export class ListenerSet {
 
   /** Makes the listeners just those of `configs`. Throws ADDRESS_IN_USE, and then keeps all that were open. */
   async configure(configs: readonly ListenerConfig[]): Promise<void> {
-    const kept = new Map(this.#open.map((open) => [placeKey(open.config), open]));
-    const next = configs.map((config) => (isAnyPort(config.address.place) ? undefined : kept.get(placeKey(config))));
+    const next = keptFor(configs, this.#open);
     const leaving = this.#open.filter((open) => !next.includes(open));
     const opened: OpenListener[] = [];
     const evicted = new Set<OpenListener>();
@@ -277,6 +277,26 @@ function servicesOf({ service, routes, policy }: ListenerConfig): string[] {
   const named = routes.flatMap((route) => [route.service, ...route.split.map((share) => share.service)]);
   const mirrors = [policy, ...routes.map((route) => route.policy)].map(({ mirror }) => mirror?.service ?? "");
   return [...new Set([service ?? "", ...named, ...mirrors])].filter((name) => name !== "");
+}
+
+/**
+ * For each of `configs` the listener that is in its place already. Several may say that the system chooses their port: each
+ * keeps the one that it has, so those that are the same in more than their place are matched first.
+ */
+function keptFor(configs: readonly ListenerConfig[], open: readonly OpenListener[]): (OpenListener | undefined)[] {
+  const next: (OpenListener | undefined)[] = configs.map(() => undefined);
+  const left = new Set(open);
+  const ways = [shapeKey, (config: ListenerConfig) => `${config.service}`, () => ""];
+  for (const keyOf of ways) {
+    const byKey = Map.groupBy(left, ({ config }) => `${placeKey(config)} ${keyOf(config)}`);
+    for (const [index, config] of configs.entries()) {
+      const found = next[index] ?? byKey.get(`${placeKey(config)} ${keyOf(config)}`)?.shift();
+      if (found === undefined) continue;
+      next[index] = found;
+      left.delete(found);
+    }
+  }
+  return next;
 }
 
 /** What cannot change while a listener is open. */

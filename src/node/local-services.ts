@@ -14,7 +14,7 @@ import { ServerTallies } from "../registry/server-tallies.ts";
 import type { NameResolver } from "../socket/name-resolver.ts";
 import { HTTP2_ALPN, HTTP_ALPN } from "../socket/tls-settings.ts";
 import { AnalyzedTarget } from "../target/analyzed-target.ts";
-import { AppTls } from "../target/app-tls.ts";
+import { AppTls, type AppTlsOptions } from "../target/app-tls.ts";
 import { checkHealth } from "../target/health-check.ts";
 import { Http2Target } from "../target/http2-target.ts";
 import { FanOutTarget } from "../target/fan-out-target.ts";
@@ -24,7 +24,7 @@ import type { Target, TargetContext } from "../target/target.ts";
 import { TcpTarget } from "../target/tcp-target.ts";
 import { UdpTarget } from "../target/udp-target.ts";
 import type { Analyses } from "./analyses.ts";
-import { configKey } from "./config-key.ts";
+import { configKey, shapeKey } from "./config-key.ts";
 
 /** Who hears of changes, to tell the links. */
 export interface AnnouncementEvents {
@@ -55,7 +55,10 @@ export interface ServedService {
 interface LocalService {
   /** At run time, not by the configuration. */
   readonly registered: boolean;
+  /** Of its configuration, but for what files hold, and of that. */
   readonly key: string;
+  contents: string;
+  readonly tls: AppTls | undefined;
   readonly target: Target;
   readonly health: Health | undefined;
   announcement: Announcement;
@@ -112,9 +115,14 @@ export class LocalServices {
 
   /** Throws NAME_TAKEN and what else the registry says. */
   #add(config: ServiceConfig, registered: boolean): void {
-    const key = configKey(config);
+    const [key, contents] = [shapeKey(config), configKey(config.tls)];
     const present = this.#services.get(config.name);
-    if (present?.key === key && present.registered === registered) return;
+    if (present?.key === key && present.registered === registered) {
+      // Other certificates make no other service: what runs and is known of its health stays.
+      if (present.contents !== contents) present.tls?.update(this.#tlsOptions(config));
+      present.contents = contents;
+      return;
+    }
     const tls = this.#createTls(config);
     const health = this.#createHealth(config, tls);
     const announcement: Announcement = {
@@ -125,7 +133,7 @@ export class LocalServices {
       health: health === undefined || health.up ? "up" : "down",
       fanOut: config.fanOut,
     };
-    this.#put({ registered, key, target: this.#createTapped(config, tls), health, announcement });
+    this.#put({ registered, key, contents, tls, target: this.#createTapped(config, tls), health, announcement });
   }
 
   /** Adds a service that the program serves itself, as `register` does. */
@@ -133,7 +141,8 @@ export class LocalServices {
     const { name, protocol, weight, labels } = service;
     this.#refuseConfigured(name);
     const announcement: Announcement = { service: name, protocol, weight, labels, health: "up" };
-    this.#put({ registered: true, key: "", target, health: undefined, announcement });
+    const none = { key: "", contents: "", tls: undefined, health: undefined };
+    this.#put({ registered: true, ...none, target, announcement });
   }
 
   #remove(name: string): void {
@@ -207,7 +216,8 @@ export class LocalServices {
     this.#retired.add(service.target);
   }
 
-  #createTls({ name, targets, protocol, http2, tls }: ServiceConfig): AppTls | undefined {
+  #createTls(config: ServiceConfig): AppTls | undefined {
+    const { name, targets, tls } = config;
     const target = targets.find(usesTls);
     if (target === undefined) return undefined;
     if (tls.insecureSkipVerify) {
@@ -216,14 +226,18 @@ export class LocalServices {
         `tls.insecureSkipVerify: nobody checks that ${target.url} is who it says; whoever sits in between can read and change everything`,
       );
     }
-    return new AppTls({
+    return new AppTls(this.#tlsOptions(config));
+  }
+
+  #tlsOptions({ protocol, http2, tls }: ServiceConfig): AppTlsOptions {
+    return {
       ca: tls.ca?.text,
       cert: tls.cert?.text,
       key: tls.key?.text,
       serverName: tls.serverName,
       insecureSkipVerify: tls.insecureSkipVerify,
       protocols: http2 ? [HTTP2_ALPN] : protocol === "http/1.1" ? [HTTP_ALPN] : [],
-    });
+    };
   }
 
   #createTapped(config: ServiceConfig, tls: AppTls | undefined): Target {

@@ -9,10 +9,20 @@ import type { ActiveSession } from "../listen/listener.ts";
 import type { OfferWaiters } from "../registry/offer-waiters.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Analyses } from "./analyses.ts";
+import type { NodeConfig } from "../config/node-config.ts";
+import { linkCertificates } from "./link-credentials.ts";
 import type { LinkHub } from "./link-hub.ts";
 import type { ListenerSet } from "./listener-set.ts";
 import { RELAY_LISTENER, type RelayedSessions } from "./relayed-sessions.ts";
-import { viewCrankerConnector, viewLink, viewListener, viewPeers, viewService, viewSide } from "./traffic-view.ts";
+import {
+  viewCertificate,
+  viewCrankerConnector,
+  viewLink,
+  viewListener,
+  viewPeers,
+  viewService,
+  viewSide,
+} from "./traffic-view.ts";
 import type { ListenerView, NodeState, NodeView, ProcessView, SessionView, TotalsView } from "./view.ts";
 
 export interface NodeReportOptions {
@@ -27,6 +37,8 @@ export interface NodeReportOptions {
   readonly waiters: OfferWaiters;
   readonly analyses: Analyses;
   readonly held: HeldMemory;
+  /** As they are configured now. */
+  readonly links: () => NodeConfig["links"];
 }
 
 const SESSIONS_SHOWN_MAX = 1_000;
@@ -79,6 +91,10 @@ export class NodeReport {
       links,
       services,
       nodes: viewPeers(links, services),
+      linkCertificates: linkCertificates(this.#options.links()).map(({ url, certificates }) => ({
+        url,
+        certificates: certificates.map(viewCertificate),
+      })),
       sessions,
       sessionsOmitted: Math.max(0, active - sessions.length),
       analyses: this.#options.analyses.views(),

@@ -176,6 +176,7 @@ class Node implements PolarityNode, ExchangeContext {
       waiters: this.waiters,
       analyses: this.#analyses,
       held: this.#memory.held,
+      links: () => this.#config.links,
     });
   }
 

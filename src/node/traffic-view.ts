@@ -90,7 +90,7 @@ export function viewSide({ firstByteMs, ...rest }: FanOutSideView): SideView {
   return { ...rest, firstByteMs: firstByteMs ?? null };
 }
 
-function viewCertificate({ pair, names, expiresAt }: Certificate): CertificateView {
+export function viewCertificate({ pair, names, expiresAt }: Certificate): CertificateView {
   return {
     file: pair.cert.origin,
     names,

@@ -14,6 +14,8 @@ export type NodeState = "starting" | "ready" | "draining" | "stopped";
 export interface NodeView {
   readonly node: NodeIdentityView;
   readonly listeners: readonly ListenerView[];
+  /** Of links, in the order of the configuration. */
+  readonly linkCertificates: readonly LinkCertificatesView[];
   readonly links: readonly LinkView[];
   readonly services: readonly ServiceView[];
   /** Other nodes that this one has links to. */
@@ -87,6 +89,12 @@ export interface ListenerView extends TrafficView {
   /** TLS handshakes that did not come about. */
   readonly handshakesFailedTotal: number;
   /** Of an https listener, in the order of the configuration. */
+  readonly certificates: readonly CertificateView[];
+}
+
+/** Certificates of a place where links are accepted, or that are shown to a router. */
+export interface LinkCertificatesView {
+  readonly url: string;
   readonly certificates: readonly CertificateView[];
 }
 

@@ -32,19 +32,21 @@ const AUTO_SELECT: object = { autoSelectFamily: true };
 const HALF_OPEN: object = { allowHalfOpen: true };
 
 export class AppTls {
-  readonly #options: AppTlsOptions;
-  readonly #context: SecureContext;
+  #options: AppTlsOptions;
+  #context: SecureContext;
   #session: Buffer | undefined;
 
   /** Throws CONFIG_INVALID when certificates cannot be used. */
   constructor(options: AppTlsOptions) {
+    this.#context = contextOf(options);
     this.#options = options;
-    const { ca, cert, key } = options;
-    try {
-      this.#context = clientContext({ ca, cert, key });
-    } catch (error) {
-      throw new PolarityError("CONFIG_INVALID", `the certificate or key cannot be used: ${messageOf(error)}`, error);
-    }
+  }
+
+  /** Other certificates for connections to come; no session goes over to them. Throws CONFIG_INVALID, and keeps the old ones. */
+  update(options: AppTlsOptions): void {
+    this.#context = contextOf(options);
+    this.#options = options;
+    this.#session = undefined;
   }
 
   /** A socket that says `secureConnect`, or why not. `preface` goes ahead of TLS, in clear. */
@@ -54,8 +56,9 @@ export class AppTls {
     const socket = connect({ ...this.#settings(place), ...under, ...HALF_OPEN });
     if (races) raceInto(socket, names.destinations(place), { preface });
     socket.setKeepAlive(true, QUIET_PROBE_MS);
+    const context = this.#context;
     socket.on("session", (session) => {
-      this.#session = session;
+      if (context === this.#context) this.#session = session;
     });
     return socket;
   }
@@ -72,6 +75,14 @@ export class AppTls {
       ...(protocols.length === 0 ? {} : { ALPNProtocols: [...protocols] }),
       ...(this.#session === undefined ? {} : { session: this.#session }),
     };
+  }
+}
+
+function contextOf({ ca, cert, key }: AppTlsOptions): SecureContext {
+  try {
+    return clientContext({ ca, cert, key });
+  } catch (error) {
+    throw new PolarityError("CONFIG_INVALID", `the certificate or key cannot be used: ${messageOf(error)}`, error);
   }
 }
 

@@ -69,6 +69,7 @@ class TinyNode implements AdminSource {
         state: "ready",
       },
       listeners: [],
+      linkCertificates: [],
       links: [],
       services: this.#registry.services().map((service) => viewService(service, () => null)),
       nodes: [],
@@ -98,7 +99,7 @@ class TinyNode implements AdminSource {
 async function setUp(t: TestContext, options: { url?: string; token?: string; clientToken?: string } = {}) {
   const node = new TinyNode();
   const address = parseListenerAddress(options.url ?? "http://127.0.0.1:0");
-  const admin = await startAdmin({ address, token: options.token, source: node, logger: silentLogger });
+  const admin = await startAdmin({ address, token: () => options.token, source: node, logger: silentLogger });
   t.after(() => admin.close());
   const client = new AdminClient({ url: admin.address, token: options.clientToken ?? options.token, timeoutMs: 5000 });
   return { node, admin, client };
@@ -270,7 +271,10 @@ test("a listener that others can reach does not start without a token", async ()
     ["http://:0", " \n", "CONFIG_INVALID"],
   ] as const) {
     const address = parseListenerAddress(url);
-    await assert.rejects(startAdmin({ address, token, source: node, logger: silentLogger }), code(expected));
+    await assert.rejects(
+      startAdmin({ address, token: () => token, source: node, logger: silentLogger }),
+      code(expected),
+    );
   }
 });
 
