@@ -1,6 +1,6 @@
 /** What is said of datagrams: at a listener, and of a service's targets. */
 import type { ListenerAddress, TargetAddress } from "../base/address.ts";
-import { duration, integer, section, size } from "./fields.ts";
+import { choice, duration, integer, section, size } from "./fields.ts";
 
 /** What may wait, on either side. */
 function queueKeys(what: string) {
@@ -90,10 +90,15 @@ export function serviceUdpSection() {
       byDefault: "10m",
       help: "How long nothing may pass of an association before its socket to the app is closed, should the listener's node not have ended it.",
     }),
+    replies: choice(
+      ["same-port", "any-port"],
+      "Where the app answers from: the port that it is asked at, or another port of its address, as TFTP servers do; the client's further datagrams then go there.",
+    ).default("same-port"),
     ...queueKeys("on its way back that the link does not take, or until the app's address is found"),
   })
-    .transform(({ idleTimeout, queue, queueDatagrams }) => ({
+    .transform(({ idleTimeout, replies, queue, queueDatagrams }) => ({
       idleTimeoutMs: idleTimeout,
+      anyPort: replies === "any-port",
       queue: { bytes: queue, datagrams: queueDatagrams },
     }))
     .describe("For `udp://` targets.");

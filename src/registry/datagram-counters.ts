@@ -9,6 +9,7 @@
  * - `queue`: the way to the app, or back, is too slow for what is sent.
  * - `socket-queue`: the same of the system's socket.
  * - `amplification`: more than a client may be answered that has not shown that it is there.
+ * - `stranger`: it came to an app's association from somebody who is not the app.
  * - `refused`: the app's machine says that nobody listens (ICMP).
  * - `too-large`: the socket takes no datagram of this size.
  * - `send-failed`: anything else that the system says.
@@ -23,6 +24,7 @@ export type DatagramDrop =
   | "queue"
   | "socket-queue"
   | "amplification"
+  | "stranger"
   | "refused"
   | "too-large"
   | "send-failed";

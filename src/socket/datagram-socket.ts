@@ -10,6 +10,7 @@ import { isIP, isIPv6 } from "node:net";
 import { formatPlace } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import type { DatagramDrop } from "../registry/datagram-counters.ts";
+import { ReplyPort } from "./reply-port.ts";
 
 export interface DatagramEvents {
   /** `host` as the system writes it, which is how it wants it back: IPv4 may be mapped into IPv6. */
@@ -42,6 +43,8 @@ const REASONS: Readonly<Record<string, DatagramDrop>> = {
 export class DatagramSocket {
   readonly #socket: Socket;
   readonly #events: DatagramEvents;
+  /** Of a socket that hears an app at whichever port it answers from. */
+  #replies: ReplyPort | undefined;
   #closed = false;
 
   private constructor(family: 4 | 6, events: DatagramEvents) {
@@ -51,6 +54,7 @@ export class DatagramSocket {
       if (this.#closed) return;
       // Allowed to who wants no answer (RFC 768), and nobody to send to.
       if (from.port === 0) events.dropped("no-port");
+      else if (this.#replies?.takes(from.address, from.port) === false) events.dropped("stranger");
       else events.received(datagram, from.address, from.port);
     });
   }
@@ -75,10 +79,14 @@ export class DatagramSocket {
     }
   }
 
-  /** Connects to an IP address, so that it hears one app only, and of its refusals. `connected` or `broken` follows, not within the call. */
+  /**
+   * Connects to an IP address, so that it hears one app only, and of its refusals. With `anyPort` it is not connected, and hears
+   * the app's other ports, as `ReplyPort` says, but of no refusals. `connected` or `broken` follows, not within the call.
+   */
   static connect(
     found: HostAndPort | Promise<HostAndPort>,
     events: DatagramEvents & Required<Pick<DatagramEvents, "connected" | "broken">>,
+    anyPort = false,
   ): { close(): void; send(datagram: Buffer): boolean } {
     const connecting = new Connecting(events);
     const connect = ({ host: address, port }: HostAndPort): void => {
@@ -86,7 +94,8 @@ export class DatagramSocket {
       try {
         const socket = new DatagramSocket(isIPv6(address) ? 6 : 4, events);
         connecting.socket = socket;
-        socket.#connect(address, port);
+        if (anyPort) socket.#wait(new ReplyPort(address, port));
+        else socket.#connect(address, port);
       } catch (error) {
         events.broken(error as Error);
       }
@@ -112,7 +121,9 @@ export class DatagramSocket {
     }
     const copy = Buffer.from(datagram);
     try {
-      if (port === undefined) this.#socket.send(copy, this.#sent);
+      const replies = this.#replies;
+      if (replies !== undefined) this.#socket.send(copy, replies.port, replies.host, this.#sent);
+      else if (port === undefined) this.#socket.send(copy, this.#sent);
       else this.#socket.send(copy, port, host, this.#sent);
     } catch (error) {
       // What can be wrong with an address is for the system to say, and it may say it in either way.
@@ -154,7 +165,17 @@ export class DatagramSocket {
     });
   }
 
+  #wait(replies: ReplyPort): void {
+    this.#replies = replies;
+    this.#open((opened) => this.#socket.bind({ address: replies.waitAt, port: 0, exclusive: true }, opened));
+  }
+
   #connect(address: string, port: number): void {
+    // The callback is told of a failure too, whatever its type says.
+    this.#open((opened) => this.#socket.connect(port, address, opened));
+  }
+
+  #open(begin: (opened: (error?: Error) => void) => void): void {
     const socket = this.#socket;
     const failed = (error: Error): void => {
       if (this.#closed) return;
@@ -162,8 +183,7 @@ export class DatagramSocket {
       this.#events.broken?.(error);
     };
     socket.once("error", failed);
-    // The callback is told of a failure too, whatever its type says.
-    socket.connect(port, address, (error?: Error) => {
+    begin((error) => {
       if (this.#closed) return;
       if (error !== undefined && error !== null) {
         failed(error);

@@ -14,6 +14,8 @@ export interface UdpTargetSettings {
   readonly idleTimeoutMs: number;
   /** What may wait: for the app's address to be found, and of answers for a slow link. */
   readonly queue: DatagramQueueLimit;
+  /** The app may answer from another port than the one that it is asked at. */
+  readonly anyPort: boolean;
 }
 
 export interface UdpTargetOptions extends UdpTargetSettings {
@@ -97,7 +99,8 @@ class UdpServing implements ByteSink, FrameSink, DatagramEvents {
     this.#lastAt = target.context.clock.now();
     stream.sink = this;
     const { names } = target.context;
-    this.#socket = DatagramSocket.connect(needsRace(place) ? names.first(place) : place, this);
+    const found = needsRace(place) ? names.first(place) : place;
+    this.#socket = DatagramSocket.connect(found, this, target.options.anyPort);
   }
 
   abort(error: PolarityError): void {

@@ -214,10 +214,14 @@ test("listeners whose ports the system chose keep them over reloads", async (t) 
   const datagrams = { url: "udp://127.0.0.1:0", service: "dns" };
   const node = await startNode(t, { node: { name: "edge" }, listeners: [web, other, raw, datagrams] });
   const before = node.addresses.listeners;
-  await node.reload(configOf({ node: { name: "edge" }, listeners: [{ ...web, waitForOffer: "1s" }, other, raw, datagrams] }));
+  await node.reload(
+    configOf({ node: { name: "edge" }, listeners: [{ ...web, waitForOffer: "1s" }, other, raw, datagrams] }),
+  );
   assert.deepEqual(node.addresses.listeners, before);
   // Whoever is left is who it was, wherever it stands now.
-  await node.reload(configOf({ node: { name: "edge" }, listeners: [datagrams, { ...other, waitForOffer: "1s" }, raw] }));
+  await node.reload(
+    configOf({ node: { name: "edge" }, listeners: [datagrams, { ...other, waitForOffer: "1s" }, raw] }),
+  );
   assert.deepEqual(node.addresses.listeners, [before[3], before[1], before[2]]);
   await node.reload(configOf({ node: { name: "edge" }, listeners: [other, web] }));
   assert.equal(node.addresses.listeners[0], before[1]);

@@ -1,5 +1,7 @@
 /** Datagrams through real sockets and links. */
 import assert from "node:assert/strict";
+import { createSocket, type RemoteInfo } from "node:dgram";
+import { once } from "node:events";
 import { test, type TestContext } from "node:test";
 import type { PolarityNode } from "../../src/node/node.ts";
 import { offered, portOf, type Router, startConnector, startNode, startRouter } from "../support/cluster.ts";
@@ -185,4 +187,63 @@ test("IPv6 works from end to end, and an empty host takes clients of both famili
   }
   const clients = router.node.view().sessions.map(({ client }) => client.replace(/\d+$/, "PORT"));
   assert.deepEqual(clients.toSorted(), ["127.0.0.1:PORT", "[::1]:PORT"]);
+});
+
+/** Gives out one file as a TFTP server does: each transfer from a port of its own, the next block when the last was confirmed. */
+async function startTransferServer(context: TestContext, blocks: readonly string[]) {
+  const server = createSocket("udp4");
+  server.bind(0, "127.0.0.1");
+  await once(server, "listening");
+  context.after(() => server.close());
+  /** Where a transfer's answers go: the address that the server takes for its client. */
+  const clients: RemoteInfo[] = [];
+  server.on("message", (_request, client) => {
+    clients.push(client);
+    const transfer = createSocket("udp4");
+    context.after(() => transfer.close());
+    let sent = 0;
+    const next = (): void => {
+      if (sent < blocks.length) transfer.send(`${++sent} ${blocks[sent - 1]}`, client.port, client.address);
+    };
+    transfer.on("message", (text) => {
+      if (String(text) === `ack ${sent}`) next();
+    });
+    transfer.bind(0, "127.0.0.1", next);
+  });
+  return { url: `udp://127.0.0.1:${server.address().port}`, clients };
+}
+
+test("a server that answers from another port is heard there, and told the rest there, where the target says so", async (context) => {
+  const blocks = ["first", "second", "third"];
+  const server = await startTransferServer(context, blocks);
+  const router = await startRouter(context, [listener({}, { service: "files" }), listener({}, { service: "strict" })]);
+  const connector = await startConnector(context, router.link, {
+    files: { target: server.url, udp: { replies: "any-port" } },
+    strict: { target: server.url },
+  });
+  await offered(router.node, "files");
+  await offered(router.node, "strict");
+  const [port, strict] = router.node.addresses.listeners.map(portOf);
+  for (const client of [await DatagramClient.open(context, port!), await DatagramClient.open(context, port!)]) {
+    for (const [index, block] of blocks.entries()) {
+      const said = index === 0 ? "read" : `ack ${index}`;
+      assert.equal(String(await client.ask(Buffer.from(said))), `${index + 1} ${block}`);
+    }
+  }
+  // Whoever else is on the app's machine, and finds the port, is not heard.
+  const client = await DatagramClient.open(context, port!);
+  assert.equal(String(await client.ask(Buffer.from("read"))), "1 first");
+  const stranger = createSocket("udp4");
+  context.after(() => stranger.close());
+  stranger.send("forged", server.clients.at(-1)!.port, "127.0.0.1");
+  await once(stranger, "listening");
+  assert.equal(String(await client.ask(Buffer.from("ack 1"))), "2 second");
+  assert.deepEqual(client.texts, ["1 first", "2 second"]);
+  const dropped = () => connector.view().services.find(({ name }) => name === "files")?.datagrams?.dropped["stranger"];
+  await until("the stranger's is counted", () => dropped() === 1);
+
+  const unheard = await DatagramClient.open(context, strict!);
+  unheard.send("read");
+  await until("the server was asked", () => server.clients.length === 4);
+  assert.deepEqual(unheard.texts, []);
 });
