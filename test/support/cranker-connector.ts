@@ -148,6 +148,8 @@ export class CrankerPeer {
       const text = data.toString("utf8");
       if (text === "_3") {
         outgoing?.end();
+        // A request that was ended says nothing when there is room again.
+        socket.resume();
         return;
       }
       this.#idle.delete(socket);

@@ -1,10 +1,11 @@
 /** Runs a mixed load: connections of a plan, so many at a time, until the time is up. */
 import { type LoadCount, runConnection } from "./load-clients.ts";
-import { planConnection } from "./load-plan.ts";
+import { planConnection, type WayChoice } from "./load-plan.ts";
 import type { LoadWorld } from "./load-world.ts";
 import { until } from "./patience.ts";
 
 export interface LoadOptions {
+  readonly ways: readonly WayChoice[];
   readonly seed: number;
   readonly forMs: number;
   /** Connections side by side. */
@@ -39,14 +40,17 @@ export async function worldReady(world: LoadWorld): Promise<void> {
   }
 }
 
-export async function runLoad(world: LoadWorld, { seed, forMs, clients, withinMs }: LoadOptions): Promise<LoadReport> {
+export async function runLoad(
+  world: LoadWorld,
+  { ways, seed, forMs, clients, withinMs }: LoadOptions,
+): Promise<LoadReport> {
   const count: LoadCount = { whole: 0, aborted: 0 };
   const failures: Error[] = [];
   const end = performance.now() + forMs;
   let connections = 0;
   const client = async (): Promise<void> => {
     while (performance.now() < end && failures.length < 20) {
-      const plan = planConnection(seed, connections++, world.ways);
+      const plan = planConnection(seed, connections++, ways);
       await runConnection(plan, world.place(plan), withinMs, count).catch((error: Error) => failures.push(error));
     }
   };

@@ -102,11 +102,12 @@ export async function startLoadWorld(t: TestContext): Promise<LoadWorld> {
     links: { dial: [{ url: links.tcp }] },
     listeners: [...forwarded.map((service) => ({ url: HTTP_URL, service })), raw("tcp"), raw("ws")],
   });
-  for (const [version, router] of [
-    ["1.0", links.ws],
-    ["3.0", links.ws],
+  // A connector of 1.0 has a socket for each request that may come at once: who comes by a chain does not wait for one.
+  for (const [version, router, window] of [
+    ["1.0", links.ws, 48],
+    ["3.0", links.ws, 2],
   ] as const) {
-    startCrankerPeer(t, { router, target: apps.h1, route: `crank${version[0]}-h1`, version });
+    startCrankerPeer(t, { router, target: apps.h1, route: `crank${version[0]}-h1`, version, window });
   }
 
   const entries = new Map<string, Entry>();

@@ -1,7 +1,7 @@
 /**
  * Nothing may wait: whatever a connection carried before, whoever is slow, stops or leaves, and whichever way leads to the
  * app, each exchange ends whole and in its time, and nothing stays open behind it. A failure says its seed and exchange;
- * `POLARITY_LOAD_SEED` repeats a seed.
+ * `POLARITY_LOAD_SEED` repeats a seed, `POLARITY_LOAD_WAYS=own,tls` keeps to some ways.
  */
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
@@ -11,7 +11,12 @@ import { runLoad, worldReady } from "../support/load-run.ts";
 import { startLoadWorld } from "../support/load-world.ts";
 import { until } from "../support/patience.ts";
 
-const { POLARITY_LOAD_SEED: asked, POLARITY_LOAD_SECONDS: seconds, POLARITY_TEST_FULL: full } = process.env;
+const {
+  POLARITY_LOAD_SEED: asked,
+  POLARITY_LOAD_WAYS: only,
+  POLARITY_LOAD_SECONDS: seconds,
+  POLARITY_TEST_FULL: full,
+} = process.env;
 const FIXED_SEED = 20_261_129;
 const forMs = 1000 * Number(seconds ?? (full === "1" ? 40 : 4));
 const seeds = asked === undefined ? [FIXED_SEED, randomInt(2 ** 31)] : [Number(asked)];
@@ -19,8 +24,10 @@ const seeds = asked === undefined ? [FIXED_SEED, randomInt(2 ** 31)] : [Number(a
 test(`a mixed load of everything by every way: nothing waits, with seeds ${seeds.join(" and ")}`, async (t) => {
   const world = await startLoadWorld(t);
   await worldReady(world);
+  const ways = only === undefined ? world.ways : world.ways.filter(({ name }) => only.split(",").includes(name));
   for (const seed of seeds) {
     const { failures, whole, aborted, connections } = await runLoad(world, {
+      ways,
       seed,
       forMs,
       clients: 32,
