@@ -31,6 +31,8 @@ interface Progress {
   exchange: Exchange;
   step: string;
   received: number;
+  /** What the system has taken of what was asked. */
+  sent: () => number;
 }
 
 /** Takes a connection through its turns. Rejects with the first `LoadFailure`. */
@@ -47,7 +49,12 @@ export async function runConnection(
   const reader = new PieceReader(socket);
   try {
     for (const turn of plan.turns) {
-      const progress: Progress = { exchange: turn[0]!, step: "asking", received: 0 };
+      const progress: Progress = {
+        exchange: turn[0]!,
+        step: "asking",
+        received: 0,
+        sent: () => socket.bytesWritten - socket.writableLength,
+      };
       const going =
         plan.client === "raw" ? raw(socket, reader, progress) : pipelined(plan, place, socket, reader, turn, progress);
       const left = await inTime(plan, progress, withinMs, going);
@@ -60,7 +67,11 @@ export async function runConnection(
   }
 }
 
-/** Rejects when it takes too long, and with what went wrong. True: the client left before the end, as it was to. */
+/**
+ * Rejects when nothing moves for too long, and with what went wrong. True: the client left before the end, as it was to.
+ *
+ * Time is counted in turns of a timer: where the machine has no time for us, it stands still for the clock too.
+ */
 async function inTime(
   plan: ConnectionPlan,
   progress: Progress,
@@ -68,17 +79,26 @@ async function inTime(
   going: Promise<boolean>,
 ): Promise<boolean> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
+  let before = "";
+  let quiet = 0;
+  const timer = setInterval(() => {
+    const now = `${progress.exchange.id} ${progress.step} ${progress.received} ${progress.sent()}`;
+    quiet = now === before ? quiet + 1 : 0;
+    before = now;
+    if (quiet * LOOK_MS < withinMs) return;
+    clearInterval(timer);
     late.reject(new Error(`HUNG for ${withinMs} ms while ${progress.step}, after ${progress.received} bytes`));
-  }, withinMs);
+  }, LOOK_MS);
   try {
     return await Promise.race([going, late.promise]);
   } catch (error) {
     throw new LoadFailure(plan, progress.exchange, (error as Error).message);
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 }
+
+const LOOK_MS = 100;
 
 /** Reads piece by piece, as fast as it is asked to; what it was not asked for waits at the sender. */
 class PieceReader {
@@ -272,7 +292,7 @@ async function runHttp2(plan: ConnectionPlan, place: LoadPlace, withinMs: number
     for (const turn of plan.turns) {
       await Promise.all(
         turn.map(async (exchange) => {
-          const progress: Progress = { exchange, step: "asking", received: 0 };
+          const progress: Progress = { exchange, step: "asking", received: 0, sent: () => 0 };
           const left = await inTime(plan, progress, withinMs, askHttp2(session, place, exchange, progress));
           if (left) count.aborted++;
           else count.whole++;
@@ -302,6 +322,7 @@ async function askHttp2(
     },
     { endStream: up === 0 },
   );
+  progress.sent = () => (stream.closed ? -1 : (stream.state.localWindowSize ?? 0) - stream.writableLength);
   let why = "";
   // Node drops what waits of an answer when the server ends a stream whose upload is under way.
   const reader = new PieceReader(stream, exchange.answer === "after" ? undefined : Number.POSITIVE_INFINITY);

@@ -18,7 +18,7 @@ const {
   POLARITY_TEST_FULL: full,
 } = process.env;
 const FIXED_SEED = 20_261_129;
-const forMs = 1000 * Number(seconds ?? (full === "1" ? 40 : 4));
+const forMs = 1000 * Number(seconds ?? (full === "1" ? 30 : 4));
 const seeds = asked === undefined ? [FIXED_SEED, randomInt(2 ** 31)] : [Number(asked)];
 
 test(`a mixed load of everything by every way: nothing waits, with seeds ${seeds.join(" and ")}`, async (t) => {
