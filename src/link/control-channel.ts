@@ -103,7 +103,7 @@ export class ControlChannel implements ByteSink {
   }
 
   error(error: PolarityError, stream: number | undefined): void {
-    if (this.#blocked || this.#stream.congested) return;
+    if (this.#blocked || !this.#stream.takesNotes) return;
     const isFree = stream !== undefined && !this.#countsAnswers;
     if (!isFree && !this.#pace.take(this.#clock.now())) return;
     const message = error.message.slice(0, MESSAGE_LENGTH_MAX);

@@ -42,6 +42,8 @@ const DIRECT_BYTES_MAX = 64 * 1024;
 const FLUSH_BYTES_MAX = 256 * 1024;
 /** Above this, resets wait for a transport that takes nothing. */
 const CONGESTED_BYTES = 128 * 1024;
+/** What of the bound on control bytes may be used for what can also be left out. */
+const NOTES_SHARE = 0.75;
 /** Streams of the peer past its limit whose resets are held, where that limit is low. */
 const REFUSALS_HELD_MAX = 1_024;
 
@@ -289,6 +291,10 @@ export class MuxSession implements StreamHost, ResetHost {
 
   get congested(): boolean {
     return this.#blocked && this.output.bytes > CONGESTED_BYTES;
+  }
+
+  get takesNotes(): boolean {
+    return !this.#blocked || this.output.bytes < this.#limits.controlBytesMax * NOTES_SHARE;
   }
 
   sendReset(streamId: number): void {

@@ -26,8 +26,8 @@ export interface StreamHost {
   readonly output: MuxOutput;
   /** The peer reads a frame's payload before it acts on its FIN. */
   readonly peerTakesFinWithData: boolean;
-  /** The transport takes nothing, and much waits for it already. */
-  readonly congested: boolean;
+  /** There is room for what can also be left out: the transport takes something, or not too much waits for it. */
+  readonly takesNotes: boolean;
   /** Small frames may still go straight into this turn's output. */
   readonly roomForDirect: boolean;
   /** The stream has queued bytes and window: give it a turn. */
@@ -125,9 +125,9 @@ export class MuxStream implements ByteStream {
     return this.#window.lastUpdateAt;
   }
 
-  /** The transport takes nothing, and much waits for it already: what need not be said is better left out. */
-  get congested(): boolean {
-    return this.#host.congested;
+  /** False: what can be left out is better left out, as a great deal waits for the transport. */
+  get takesNotes(): boolean {
+    return this.#host.takesNotes;
   }
 
   /** Nothing of this stream has left yet, not even its SYN: the peer does not know of it. */

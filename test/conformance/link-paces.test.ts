@@ -17,7 +17,7 @@ import {
   REFUSAL,
 } from "../support/link-node.ts";
 import { until } from "../support/patience.ts";
-import { frame } from "../support/mux-recorder.ts";
+import { describeFrames, frame } from "../support/mux-recorder.ts";
 
 const FULL = process.env["POLARITY_TEST_FULL"] === "1";
 const TEST_OPTIONS = { timeout: 60_000 };
@@ -150,25 +150,49 @@ test(
   },
 );
 
-test("a peer that floods with errors of streams that were never opened is cut off", TEST_OPTIONS, async () => {
-  const router = new LinkNode("router", { limits: FEW_LINES });
+/** A raw peer that joins `router`, tells no limits, and speaks for itself; `sent` is what the router sends it. */
+async function joinOld(router: LinkNode): Promise<{ write(hex: string): void; sent: Buffer[] }> {
   const [near, far] = createMemoryTransportPair();
   const owner = { joined: () => {}, replace: () => {}, closed: () => {} };
-  const link = new JoinedLink(
-    near,
-    { kind: "acceptor", authenticate: () => "anonymous" },
-    router.context,
-    owner,
-    5_000,
-  );
-  link.start();
-  far.start({ received: () => {}, drained: () => {}, closed: () => {} });
-  const line = (fields: object): string => frame("DATA", "-", 1, `${JSON.stringify(fields)}\n`);
+  const side = { kind: "acceptor", authenticate: () => "anonymous" } as const;
+  new JoinedLink(near, side, router.context, owner, 5_000).start();
+  const sent: Buffer[] = [];
+  far.start({ received: (chunk) => void sent.push(Buffer.from(chunk)), drained: () => {}, closed: () => {} });
+  const write = (hex: string): void => void far.write([Buffer.from(hex, "hex")]);
   const hello = { type: "hello", protocol: 1, node: "phone0", instance: "7f3a" };
-  far.write([Buffer.from(frame("DATA", "SYN", 1, `${JSON.stringify(hello)}\n`), "hex")]);
+  write(frame("DATA", "SYN", 1, `${JSON.stringify(hello)}\n`));
   await router.joinedOnce();
+  return { write, sent };
+}
+
+test(
+  "a peer that tells no limits gets no more resets and lines than the first version takes, whatever it asks for",
+  TEST_OPTIONS,
+  async () => {
+    const router = new LinkNode("router", { accept: (_preamble, stream) => stream.reset(REFUSAL) });
+    const peer = await joinOld(router);
+    peer.write(frame("WINDOW", "-", 1, 64 * 1024 * 1024));
+    const count = 14_000;
+    for (let stream = 3; stream < 2 * count; stream += 2) {
+      peer.write(frame("DATA", "SYN", stream, '{"service":"down","protocol":"tcp"}\n'));
+    }
+    await router.until(() => router.heard.length >= count);
+    const resets = (): number =>
+      describeFrames(Buffer.concat(peer.sent)).filter((word) => word.startsWith("WINDOW RST")).length;
+    await until("as many resets as it takes", () => resets() === 5_000);
+    const lines = Buffer.concat(peer.sent).toString("latin1").split('{"type":"error"').length - 1;
+    assert.ok(lines > 6_000 && lines <= 10_000, `${lines} lines`);
+    assert.equal(router.link.statistics().streamsOpen, count - 1 - 5_000);
+    router.link.close(new PolarityError("NODE_STOPPED", "the test is over"));
+  },
+);
+
+test("a peer that floods with errors of streams that were never opened is cut off", TEST_OPTIONS, async () => {
+  const router = new LinkNode("router", { limits: FEW_LINES });
+  const peer = await joinOld(router);
   for (let stream = 2; stream < 200; stream += 2) {
-    far.write([Buffer.from(line({ type: "error", code: "TARGET_FAILED", message: "x", stream }), "hex")]);
+    const fields = { type: "error", code: "TARGET_FAILED", message: "x", stream };
+    peer.write(frame("DATA", "-", 1, `${JSON.stringify(fields)}\n`));
   }
   await router.until(() => router.ends.length === 1);
   assert.equal(router.ends[0]!.code, "LINK_LIMIT");
