@@ -10,6 +10,7 @@ import type { Document, Node, YAMLMap } from "yaml";
 import { isAlias, isMap, isNode, isScalar, isSeq, visit } from "yaml";
 import { PolarityError } from "../base/errors.ts";
 import { expandVariables, plainScalar } from "./expansion.ts";
+import { missingFolders } from "./missing-folders.ts";
 import type { NodeConfig } from "./node-config.ts";
 import type { ConfigPath, ConfigProblem } from "./problems.ts";
 import { configInvalid } from "./problems.ts";
@@ -67,8 +68,9 @@ export function parseConfig(
     defaultName: defaultNodeName(),
     written: (path) => writtenAt(document, path),
   });
-  if (resolution.kind === "invalid") {
-    const inOrder = resolution.problems
+  const problems = resolution.kind === "invalid" ? resolution.problems : missingFolders(resolution.config);
+  if (resolution.kind === "invalid" || problems.length > 0) {
+    const inOrder = problems
       .map((problem) => ({ problem, offset: offsetOf(document, problem) }))
       .sort((left, right) => left.offset - right.offset);
     const offsets = new Map(inOrder.map(({ problem, offset }) => [problem, offset]));

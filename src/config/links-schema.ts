@@ -2,6 +2,8 @@
 import { z } from "zod";
 import { isLocalPlace, parseLinkAddress, parseLinkListenerAddress } from "../base/address.ts";
 import { ofThisSystem } from "../socket/abstract-socket.ts";
+import { messageOf } from "../base/errors.ts";
+import { checkAuthority, readCertificate } from "../socket/certificate.ts";
 import { reservedIdentity } from "../base/identity.ts";
 import { ROUTERS_MAX } from "../link/link-limits.ts";
 import { TokenSet } from "../link/tokens.ts";
@@ -25,6 +27,16 @@ function acceptSection(read: ReadFile) {
     cert: file(read, "The certificate chain, PEM."),
     key: file(read, "The certificate's private key, PEM."),
     clientCa: maybe(file(read, "Certificate authority that dialling nodes must hold a certificate of, PEM.")),
+  }).superRefine(({ cert, key, clientCa }, context) => {
+    const check = (path: string[], work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        context.issues.push({ code: "custom", input: undefined, path, message: messageOf(error) });
+      }
+    };
+    check([], () => readCertificate({ cert, key }));
+    if (clientCa !== undefined) check(["clientCa"], () => checkAuthority(clientCa));
   });
   const auth = section({
     tokensFile: parsed(

@@ -17,6 +17,7 @@ import { linksSection } from "./links-schema.ts";
 import { listenersSection } from "./listeners-schema.ts";
 import { resolverSection } from "./resolver-schema.ts";
 import { servicesSection } from "./services-schema.ts";
+import { listeningPlaces, placeCollisions } from "./places.ts";
 import { datagramMismatches } from "./udp-schema.ts";
 
 /** Resolves the raw shape of a configuration; `read` fetches the files that it names. */
@@ -40,7 +41,11 @@ export function createConfigSchema(read: ReadFile) {
       .meta({ polarityHidden: true }),
   }).transform((sections, context) => {
     const { cluster: _, ...config } = sections;
-    for (const { path, message } of datagramMismatches(config.listeners, config.services)) {
+    const problems = [
+      ...datagramMismatches(config.listeners, config.services),
+      ...placeCollisions(listeningPlaces(config)),
+    ];
+    for (const { path, message } of problems) {
       context.issues.push({ code: "custom", input: undefined, path, message });
     }
     return config;

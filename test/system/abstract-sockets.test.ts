@@ -45,7 +45,7 @@ test("a name that is taken, or that nobody listens on, is told as @name", LINUX,
   await assert.rejects(startNode(t, { links: { accept: [{ url: `unix:@${name}` }] } }), taken);
   const admin = await run(t, ["router", "--link", "tcp://127.0.0.1:0", "--admin", `unix:@${name}`]);
   assert.equal(admin.code, 1);
-  assert.match(admin.stderr, /cannot listen on unix:@.*: something listens there already/);
+  assert.match(admin.stderr, /cannot listen on unix:@.*: something else listens there/);
 
   const nowhere = nameFor("nowhere");
   const router = await startRouter(t, [{ url: "http://127.0.0.1:0", service: "web" }]);

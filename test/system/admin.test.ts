@@ -290,7 +290,7 @@ test("a unix socket serves this user only, and one left behind is taken over", a
   const { client } = await setUp(t, { url: `unix://${path}` });
   assert.equal((await client.view()).node.name, "edge");
   assert.equal(statSync(path).mode & 0o777, 0o600);
-  await assert.rejects(setUp(t, { url: `unix://${path}` }), code("ADDRESS_IN_USE", /something listens there already/));
+  await assert.rejects(setUp(t, { url: `unix://${path}` }), code("ADDRESS_IN_USE", /something else listens there/));
 
   // A process that is killed leaves its socket file.
   const left = join(folder(t), "left.sock");
@@ -305,7 +305,7 @@ test("a port that is taken is said with its address", async (t) => {
   const { admin } = await setUp(t);
   await assert.rejects(
     setUp(t, { url: admin.address }),
-    code("ADDRESS_IN_USE", /http:\/\/127\.0\.0\.1:\d+: something listens/),
+    code("ADDRESS_IN_USE", /http:\/\/127\.0\.0\.1:\d+: something else listens/),
   );
 });
 
