@@ -15,6 +15,7 @@
  * const response = await dialer.fetch("http://phone0.hello/");
  * ```
  */
+import "./sdk/node-version.ts";
 export type { Analyzer, AnalyzerFactory, Tap } from "./analyze/analyzer.ts";
 export type { Meters, Statistic, Statistics } from "./analyze/meters.ts";
 export { type LogFields, type Logger, silentLogger } from "./base/clock.ts";

@@ -84,6 +84,7 @@ export const ERRORS = Object.freeze({
   NAME_TAKEN: define("peer", 403, false, "the service name belongs to another identity"),
   PREAMBLE_INVALID: define("peer", 400, false, "the first line of a stream is not a preamble"),
   // Starting a node.
+  NODE_TOO_OLD: define("operator", 500, false, "the program runs on a Node.js that is too old"),
   CONFIG_INVALID: define("operator", 500, false, "the configuration is not valid"),
   ADDRESS_INVALID: define("operator", 500, false, "the address cannot be understood"),
   ADDRESS_IN_USE: define("operator", 500, false, "the address cannot be listened on"),
