@@ -1,14 +1,16 @@
 /**
  * Runs the tests: `npm test`, or `npm test -- test/system/some.test.ts` for some of them.
  *
- * Fails when a test fails, when nothing ran, when the whole takes too long, and when a process is left behind. With
+ * Fails when a test fails, when nothing ran, when the whole takes too long, when a process is left behind, and when any process
+ * met a failure that nobody expected, whatever its test made of that. With
  * POLARITY_TEST_FULL=1 it also fails when a test was skipped, so that a machine that lacks a tool cannot look complete.
  * Node's own summary comes last.
  */
 import { randomUUID } from "node:crypto";
-import { globSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { globSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { Readable } from "node:stream";
 import { run } from "node:test";
 import type { TestEvent } from "node:test/reporters";
@@ -29,6 +31,12 @@ const runId = randomUUID();
 process.env[MARK] = runId;
 // Hundreds of files that import the same sources: only the first compiles them.
 process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, "..", "node_modules", ".cache", "compiled");
+
+// Failures that nobody expected, which the product outlives: each process of the run writes down its own.
+const failuresFile = join(tmpdir(), `polarity-failures-${runId}`);
+process.env["POLARITY_TEST_FAILURES"] = failuresFile;
+const watch = pathToFileURL(join(import.meta.dirname, "..", "test", "support", "failure-watch.js")).href;
+process.env["NODE_OPTIONS"] = `${process.env["NODE_OPTIONS"] ?? ""} --import=${watch}`.trim();
 
 const problems: string[] = [];
 const skipped: string[] = [];
@@ -84,7 +92,25 @@ async function lastChecks(): Promise<void> {
   const leftovers = await findLeftovers(MARK, runId, EXIT_GRACE_MS);
   killAll(leftovers);
   for (const { pid, command } of leftovers) problems.push(`left running, now killed: ${pid} ${command}`);
+  problems.push(...failures());
   if (full) for (const test of skipped) problems.push(`skipped, though full coverage was asked for: ${test}`);
+}
+
+function failures(): string[] {
+  let text: string;
+  try {
+    text = readFileSync(failuresFile, "utf8");
+  } catch {
+    return [];
+  }
+  rmSync(failuresFile);
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => {
+      const { where, command, stack } = JSON.parse(line) as Record<string, string>;
+      return `a failure that nobody expected (${where}) in ${command}: ${stack}`;
+    });
 }
 
 /** The first line of what node prints at the end. */

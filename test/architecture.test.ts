@@ -25,6 +25,9 @@ const documents = load(["*.md", "docs/**/*.md"]);
 
 /** Why a file may be longer than the rest. */
 const LONG_FILES: ReadonlyMap<string, string> = new Map([
+  ["src/link/acceptor.ts", "what a connection is, from its first byte to its link, is one story"],
+  ["src/mux/mux-stream.ts", "both directions of a stream share its state and its windows"],
+  ["src/registry/registry.ts", "every change of who serves what keeps the same few indexes"],
   ["src/node/node.ts", "the composition root names every part once, and the order in which they begin and end"],
   ["src/link/joined-link.ts", "handshake, control messages and streams of one link share its state"],
   ["src/session/http-exchange.ts", "one state machine; what a route may ask besides stands in files of its own"],

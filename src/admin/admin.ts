@@ -9,8 +9,10 @@ import { fastify } from "fastify";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { isLocalPlace } from "../base/address.ts";
 import type { ListenerAddress } from "../base/address.ts";
+import { parseJson } from "../base/bounded-json.ts";
 import type { Logger } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { internalError } from "../base/internal-error.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { http } from "../socket/node-http.ts";
 import { checkAccess } from "./access.ts";
@@ -60,7 +62,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 
   const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
   server.maxConnections = CONNECTIONS_MAX;
-  const app = createApp(server, logger);
+  const app = createApp(server);
   const host = address.place.kind === "unix" ? undefined : address.place.host;
   guard(app, () => ({ token: options.token()?.trim(), host }));
   addRoutes(app, source, logger);
@@ -71,7 +73,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   return { address: bound, close: () => (closing ??= closeAll(server, app)) };
 }
 
-function createApp(server: Server, logger: Logger): FastifyInstance {
+function createApp(server: Server): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
@@ -84,21 +86,21 @@ function createApp(server: Server, logger: Logger): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) => {
     try {
-      done(null, body === "" ? undefined : JSON.parse(String(body)));
+      done(null, body === "" ? undefined : parseJson(String(body)));
     } catch (error) {
-      done(new PolarityError("BAD_REQUEST", `the body is not JSON: ${messageOf(error)}`, error));
+      done(new PolarityError("BAD_REQUEST", `the body cannot be read: ${messageOf(error)}`));
     }
   });
 
-  app.setErrorHandler((error, request, reply) => {
+  app.setErrorHandler((error, _request, reply) => {
     if (error instanceof PolarityError) {
       const { code, message } = error;
       return reply.code(STATUSES[code] ?? error.status).send({ code, message });
     }
     const status = statusOf(error);
     if (status < 500) return reply.code(status).send({ code: "BAD_REQUEST", message: messageOf(error) });
-    logger.error({ method: request.method, path: request.url, error: messageOf(error) }, "admin request failed");
-    return reply.code(500).send({ code: "INTERNAL", message: "the request failed; the node's log says why" });
+    const { code, message } = internalError("admin", error);
+    return reply.code(500).send({ code, message });
   });
   app.setNotFoundHandler((request, reply) => {
     const message = `the admin API has no ${request.method} ${request.url.slice(0, 200)}`;

@@ -1,6 +1,7 @@
 /** Talks to the admin API of a running node, over HTTP or a unix socket. The command line's side of `routes.ts`. */
 import type { IncomingMessage, RequestOptions } from "node:http";
 import { parseTargetAddress } from "../base/address.ts";
+import { parseJson } from "../base/bounded-json.ts";
 import { ofThisSystem } from "../socket/abstract-socket.ts";
 import type { TargetAddress } from "../base/address.ts";
 import { isErrorCode, messageOf, PolarityError } from "../base/errors.ts";
@@ -147,7 +148,7 @@ async function collect(response: IncomingMessage): Promise<string> {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

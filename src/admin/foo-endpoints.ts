@@ -5,6 +5,7 @@
  * text, and in the admin API.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { internalError } from "../base/internal-error.ts";
 import { FOO_KEYS } from "../analyze/foo-analyzer.ts";
 import type { Statistics } from "../analyze/meters.ts";
 import type { ListenerAddress } from "../base/address.ts";
@@ -32,7 +33,10 @@ export async function startFooEndpoints(address: ListenerAddress, source: FooSou
   const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
   server.maxConnections = CONNECTIONS_MAX;
   server.on("request", (request, response) => {
-    respond(source, request, response).catch(() => response.destroy());
+    respond(source, request, response).catch((thrown: unknown) => {
+      internalError("admin", thrown);
+      response.destroy();
+    });
   });
   const bound = await listenOn(server, address);
   return { address: bound, close: () => close(server) };

@@ -15,6 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { describeJson, parseJson } from "../base/bounded-json.ts";
 import type { Logger } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
@@ -135,8 +136,8 @@ export class KeptServices {
 }
 
 function requestsIn(text: string): readonly ServiceRequest[] {
-  const document = JSON.parse(text) as { version?: unknown; services?: unknown } | null;
-  if (document?.version !== VERSION) throw new Error(`version ${JSON.stringify(document?.version)}, not ${VERSION}`);
+  const document = parseJson(text) as { version?: unknown; services?: unknown } | null;
+  if (document?.version !== VERSION) throw new Error(`version ${describeJson(document?.version)}, not ${VERSION}`);
   if (!Array.isArray(document.services)) throw new Error("it has no list of services");
   return document.services as readonly ServiceRequest[];
 }

@@ -4,6 +4,7 @@
  * `decode` takes any bytes. Whatever is not exactly what some `encode` of this version made is refused with a reason, so that
  * a file that was cut, mixed up, made by something else or by a clock that was wrong is never taken for statistics.
  */
+import { describeJson, parseJson } from "../base/bounded-json.ts";
 import { crc32c } from "../base/crc32c.ts";
 import { messageOf } from "../base/errors.ts";
 import { recordOf } from "./saved-state.ts";
@@ -23,6 +24,8 @@ export type Decoded =
 
 const FORMAT = "polarity-recovery";
 const VERSION = 1;
+/** The states of analyzers, which may be modules of users. */
+const DEPTH_MAX = 100;
 /** Clocks are set back a little all the time. */
 const FUTURE_MS_MAX = 2_000;
 
@@ -34,9 +37,9 @@ export function encodeRecovery(analyses: SavedAnalyses, savedAt: number): string
 
 export function decodeRecovery(text: string, now: number): Decoded {
   try {
-    const { format, version, crc32c: sum, body } = recordOf(JSON.parse(text));
+    const { format, version, crc32c: sum, body } = recordOf(parseJson(text, DEPTH_MAX));
     if (format !== FORMAT) return bad("it is not a recovery file of this program");
-    if (version !== VERSION) return bad(`its version is ${String(version)}, not ${VERSION}`);
+    if (version !== VERSION) return bad(`its version is ${describeJson(version)}, not ${VERSION}`);
     // What was parsed from JSON is written as the same JSON again: keys keep their order.
     if (sum !== checksum(JSON.stringify(body))) return bad("its checksum does not fit");
     const { savedAt, analyses } = recordOf(body);

@@ -5,6 +5,8 @@
  * which is the usual case of equal delays. Sans-IO: the driver calls `tick` at `next`.
  */
 
+import { internalError } from "./internal-error.ts";
+
 export interface Timed {
   /** The heap's to change; negative while it is in none. */
   deadlineIndex: number;
@@ -65,7 +67,11 @@ export class Deadlines {
       // One that is called may clear or set another.
       if (timed.deadlineIndex !== DUE) continue;
       timed.deadlineIndex = -1;
-      timed.due(now);
+      try {
+        timed.due(now);
+      } catch (thrown) {
+        internalError("timer", thrown);
+      }
     }
   }
 

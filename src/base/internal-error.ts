@@ -41,6 +41,41 @@ export function internalError(place: InternalPlace, thrown: unknown): PolarityEr
   return error;
 }
 
+/**
+ * Runs `work`, and `failed` with what it throws. For what happens seldom; a hot place has a `try` of its own, as this costs
+ * a closure.
+ */
+export function guarded(place: InternalPlace, work: () => void, failed?: (error: PolarityError) => void): void {
+  try {
+    work();
+  } catch (thrown) {
+    const error = internalError(place, thrown);
+    if (failed !== undefined) guarded(place, () => failed(error));
+  }
+}
+
+/** For a promise that nobody waits for. */
+export function inBackground(work: Promise<unknown>): void {
+  work.catch((thrown: unknown) => {
+    internalError("task", thrown);
+  });
+}
+
+export interface Swept {
+  sweep(now: number): void;
+  abort(error: PolarityError): void;
+}
+
+/** Time passes for one of many: if it fails at that it ends, and the others have their turn. */
+export function sweepOne(swept: Swept, now: number): void {
+  try {
+    swept.sweep(now);
+  } catch (thrown) {
+    const error = internalError("timer", thrown);
+    guarded("timer", () => swept.abort(error));
+  }
+}
+
 /** How many there were since the process started, by place; only places where there were any. */
 export function internalErrorCounts(): Readonly<Record<string, number>> {
   return Object.fromEntries(counts);

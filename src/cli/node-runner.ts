@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
+import { stackOf } from "../base/internal-error.ts";
 import type { LoadedConfig } from "../config/file.ts";
 import type { NodeConfig } from "../config/node-config.ts";
 import type { NodeObserver } from "../node/node-observer.ts";
@@ -46,6 +47,16 @@ export async function runNode(options: RunOptions): Promise<number> {
   for (const warning of warnings) logger.warn({}, warning);
   const runner = new NodeRunner(options, logger);
   runner.obeySignals();
+  // What no guard caught is a bug, and nobody knows what else it broke: the process says so in its log, and ends.
+  process.on("uncaughtException", (error, origin) => {
+    const frames = stackOf(error).split("\n");
+    const story = frames.map((line) => line.trim()).join("; ");
+    logger.error(
+      { code: "INTERNAL", where: origin },
+      `this node failed, please report it; it ends now (${origin}): ${story}`,
+    );
+    process.exit(EXIT.failed);
+  });
   return await runner.run();
 }
 

@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 
 import type { RawData, WebSocket } from "ws";
 
+import { guarded, internalError } from "../base/internal-error.ts";
 import { CLOSE_LOST, type MessageSocket, type MessageSocketUser } from "./message-socket.ts";
 
 export const PING_MS = 5_000;
@@ -37,18 +38,24 @@ export class CrankerSocket implements MessageSocket {
   /** Begins to tell `user`. Call in the turn in which the websocket opened. `ended` comes once, after `closed`. */
   start(user: MessageSocketUser, ended: () => void): void {
     const webSocket = this.#webSocket;
-    const drained = (): void => user.drained();
+    const broke = (): void => webSocket.terminate();
+    const drained = (): void => guarded("cranker", () => user.drained(), broke);
     this.#socket.on("drain", drained);
     webSocket.on("message", (data: RawData, isBinary: boolean) => {
-      if (isBinary) user.binary(data as Buffer);
-      else user.text((data as Buffer).toString("utf8"));
+      try {
+        if (isBinary) user.binary(data as Buffer);
+        else user.text((data as Buffer).toString("utf8"));
+      } catch (thrown) {
+        internalError("cranker", thrown);
+        broke();
+      }
     });
     // What went wrong shows in the close that follows.
     webSocket.on("error", () => {});
     webSocket.on("close", (code: number, reason: Buffer) => {
       this.#socket.off("drain", drained);
-      user.closed(code, reason.toString("utf8"));
-      ended();
+      guarded("cranker", () => user.closed(code, reason.toString("utf8")));
+      guarded("cranker", ended);
     });
   }
 

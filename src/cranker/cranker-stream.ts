@@ -6,6 +6,7 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import { guarded } from "../base/internal-error.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import type { RequestHead } from "../http/request-head.ts";
 import { http } from "../socket/node-http.ts";
@@ -121,7 +122,7 @@ export class CrankerStream implements ByteStream, CarrierUser, RequestEvents, Re
     if (text instanceof HttpProblem) return this.refused(text);
     this.#method = head.method;
     this.#carrier.head(text, hasBody);
-    if (hasBody && head.expectsContinue) queueMicrotask(() => this.#continue());
+    if (hasBody && head.expectsContinue) queueMicrotask(() => guarded("cranker", () => this.#continue()));
   }
 
   body(chunk: Buffer): void {
@@ -137,7 +138,9 @@ export class CrankerStream implements ByteStream, CarrierUser, RequestEvents, Re
   }
 
   refused(problem: HttpProblem): void {
-    queueMicrotask(() => this.abort(new PolarityError(problem.code, `${problem.reason} (${this.#host.who})`)));
+    queueMicrotask(() =>
+      guarded("cranker", () => this.abort(new PolarityError(problem.code, `${problem.reason} (${this.#host.who})`))),
+    );
   }
 
   // ── CarrierUser: what the connector does ──

@@ -30,6 +30,7 @@ export class PreambleSink implements ByteSink {
   /** The pieces of a line that came in several. */
   #pieces: Buffer[] | undefined;
   #bytes = 0;
+  #settled = false;
 
   constructor(host: AcceptedStreamHost, stream: MuxStream) {
     this.#host = host;
@@ -61,7 +62,7 @@ export class PreambleSink implements ByteSink {
       this.#refuse(error);
       return;
     }
-    this.#host.preambleSettled();
+    this.#settle();
     stream.consumed(lineBytes + 1);
     stream.charge = preamble;
     this.#host.accepted(preamble, new AcceptedStream(this.#host, stream, preamble.confirm));
@@ -74,10 +75,16 @@ export class PreambleSink implements ByteSink {
 
   reset(): void {
     this.#pieces = undefined;
-    this.#host.preambleSettled();
+    this.#settle();
   }
 
   drain(): void {}
+
+  #settle(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#host.preambleSettled();
+  }
 
   #keep(chunk: Buffer): void {
     this.#bytes += chunk.length;
@@ -89,7 +96,7 @@ export class PreambleSink implements ByteSink {
 
   #refuse(error: PolarityError): void {
     this.#pieces = undefined;
-    this.#host.preambleSettled();
+    this.#settle();
     this.#host.refuse(this.#stream.id, error);
     this.#stream.reset(error);
     this.#stream.sink = new DiscardSink(this.#stream);

@@ -19,6 +19,7 @@ import { JoinedLink } from "./joined-link.ts";
 import type { LinkContext, LinkOwner } from "./link-context.ts";
 import type { Link } from "./link.ts";
 import { payerOf } from "./link-holders.ts";
+import { accept } from "../socket/shared-read.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
 import { listenReason } from "../socket/system-reason.ts";
@@ -82,7 +83,7 @@ export class Acceptor implements LinkOwner {
       refused: (socket, why) => this.#turnAway(this.#arrivals.get(socket)?.address ?? "", why),
       asker: (socket) => this.#asker(socket),
     });
-    this.#server = createServer({ noDelay: true }, (socket) => this.#arrived(socket));
+    this.#server = createServer({ noDelay: true }, (socket) => accept(socket, (accepted) => this.#arrived(accepted)));
   }
 
   /** Starts listening. Fails with `INSECURE_LISTENER`, `ADDRESS_IN_USE` or what is wrong with the certificate. */
@@ -227,26 +228,30 @@ export class Acceptor implements LinkOwner {
   /** Waits for the first byte and sends the connection where that says. */
   #sniff(socket: Socket, secure: boolean): void {
     socket.once("data", (head: Buffer) => {
-      // Whoever takes over reads the head again, or is handed it.
-      socket.pause();
-      const first = head[0] ?? -1;
-      if (first === FIRST_BYTE_RAW) {
-        this.#join(socket, socket, (arrival) => rawTransport(socket, secure, arrival.address, head));
-      } else if (first >= 0x41 && first <= 0x5a) {
-        socket.unshift(head);
-        this.#upgrades.take(socket);
-      } else if (first === FIRST_BYTE_TLS && !secure && this.#tls !== undefined && socket.remoteAddress !== undefined) {
-        socket.unshift(head);
-        this.#tls.take(socket);
-      } else {
-        const what =
-          first === FIRST_BYTE_TLS && !secure
-            ? "TLS, which this listener does not take"
-            : `neither a link nor HTTP nor TLS: 0x${first.toString(16).padStart(2, "0")}`;
-        this.#turnAway(this.#arrivals.get(socket)?.address ?? "", `it begins with ${what}`);
-        socket.destroy();
-      }
+      accept(socket, () => this.#begun(socket, secure, head));
     });
+  }
+
+  #begun(socket: Socket, secure: boolean, head: Buffer): void {
+    // Whoever takes over reads the head again, or is handed it.
+    socket.pause();
+    const first = head[0] ?? -1;
+    if (first === FIRST_BYTE_RAW) {
+      this.#join(socket, socket, (arrival) => rawTransport(socket, secure, arrival.address, head));
+    } else if (first >= 0x41 && first <= 0x5a) {
+      socket.unshift(head);
+      this.#upgrades.take(socket);
+    } else if (first === FIRST_BYTE_TLS && !secure && this.#tls !== undefined && socket.remoteAddress !== undefined) {
+      socket.unshift(head);
+      this.#tls.take(socket);
+    } else {
+      const what =
+        first === FIRST_BYTE_TLS && !secure
+          ? "TLS, which this listener does not take"
+          : `neither a link nor HTTP nor TLS: 0x${first.toString(16).padStart(2, "0")}`;
+      this.#turnAway(this.#arrivals.get(socket)?.address ?? "", `it begins with ${what}`);
+      socket.destroy();
+    }
   }
 
   #secured(plain: Socket, secure: TLSSocket): void {

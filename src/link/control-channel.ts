@@ -8,6 +8,7 @@
 import type { ByteSink } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
+import { internalError } from "../base/internal-error.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
 import {
@@ -129,8 +130,7 @@ export class ControlChannel implements ByteSink {
         throw new PolarityError("LINK_LIMIT", `a control line of more than ${this.#limits.controlLineBytesMax} bytes`);
       }
     } catch (error) {
-      if (!(error instanceof PolarityError)) throw error;
-      this.#break(error);
+      this.#break(error instanceof PolarityError ? error : internalError("link", error));
     }
   }
 

@@ -2,10 +2,12 @@
  * The JSON objects of a link's control stream: checked when read, in order and within bounds when written.
  *
  * Pure. What this version does not know (types, fields, protocols of an offer) is passed over; what it knows and is wrong
- * is a `LINK_PROTOCOL` error that says which field. A value from the peer never leaves here unchecked.
+ * is a `LINK_PROTOCOL` error that says which field. A value from the peer never leaves here unchecked, and nothing here looks
+ * into one deeper than it expects something.
  */
+import { describeJson, parseJson } from "../base/bounded-json.ts";
 import { asciiJson, type StreamProtocol } from "../base/upstream.ts";
-import { PolarityError } from "../base/errors.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
 import { DEFAULT_FAN_OUT, FAN_OUT_BUFFER_BYTES_MAX, FAN_OUT_MODES, type FanOutPolicy } from "../base/fan-out-policy.ts";
 import type { Announcement, Hop, OnwardPath } from "../registry/announcement.ts";
 import {
@@ -115,10 +117,9 @@ export type ControlMessage =
 export function parseControlMessage(line: string): ControlMessage | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = parseJson(line);
   } catch (error) {
-    // Not the line itself: it may hold a token.
-    throw new PolarityError("LINK_PROTOCOL", `a control line of ${line.length} characters is not JSON`, error);
+    throw new PolarityError("LINK_PROTOCOL", `a control line cannot be read: ${messageOf(error)}`);
   }
   if (!isFields(value)) throw new PolarityError("LINK_PROTOCOL", "a control line is not a JSON object");
   const reader = READERS.get(value["type"]);
@@ -317,11 +318,15 @@ function labels(fields: Fields): Readonly<Record<string, string>> {
 // oxlint-disable-next-line no-control-regex
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/;
 
-/** The name of a node, an instance or a service: any characters but controls, so that it cannot forge a log line. */
+/**
+ * The name of a node, an instance or a service: any characters but controls, so that it cannot forge a log line, and no
+ * halves of characters, which not every place that shows or sends a name can write.
+ */
 function name(fields: Fields, field: string): string {
   const value = text(fields, field, NAME_LENGTH_MAX);
-  if (value === "" || CONTROL_CHARACTERS.test(value)) {
-    throw wrong(field, `a name of 1 to ${NAME_LENGTH_MAX} characters without control characters`, value);
+  if (value === "" || CONTROL_CHARACTERS.test(value) || !value.isWellFormed()) {
+    const expected = `a name of 1 to ${NAME_LENGTH_MAX} whole characters without control characters`;
+    throw wrong(field, expected, value);
   }
   return value;
 }
@@ -331,7 +336,7 @@ function message(fields: Fields): string {
   const value = fields["message"];
   if (value === undefined) return "";
   if (typeof value !== "string") throw wrong("message", "a text", value);
-  return value.slice(0, MESSAGE_LENGTH_MAX).replaceAll(new RegExp(CONTROL_CHARACTERS, "g"), " ");
+  return value.slice(0, MESSAGE_LENGTH_MAX).toWellFormed().replaceAll(new RegExp(CONTROL_CHARACTERS, "g"), " ");
 }
 
 function text(fields: Fields, field: string, lengthMax: number): string {
@@ -366,11 +371,6 @@ function isFields(value: unknown): value is Fields {
 
 function wrong(field: string, expected: string, value: unknown): PolarityError {
   // A token is a secret even when it is malformed.
-  const got = field === "token" ? "something else" : excerpt(JSON.stringify(value) ?? "nothing");
+  const got = field === "token" ? "something else" : describeJson(value);
   return new PolarityError("LINK_PROTOCOL", `${field}: expected ${expected}, got ${got}`);
-}
-
-function excerpt(value: string): string {
-  const shown = asciiJson(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  return shown.slice(1, -1).replaceAll('\\"', '"');
 }

@@ -9,6 +9,7 @@
 import { isIP } from "node:net";
 import { type LinkAddress, parseLinkAddress, type Place } from "../base/address.ts";
 import { messageOf } from "../base/errors.ts";
+import { inBackground } from "../base/internal-error.ts";
 import { formatDestination } from "../socket/name-resolver.ts";
 import { Dialer, type DialerOptions, type DialerStatus } from "./dialer.ts";
 import type { Link } from "./link.ts";
@@ -60,7 +61,7 @@ export class DialGroup {
     const { place } = address;
     const named = place.kind === "tcp" && isIP(place.host) === 0;
     // A proxy resolves names itself.
-    if (everyAddress && named && proxyFor(address, environment) === undefined) void this.#resolve(place);
+    if (everyAddress && named && proxyFor(address, environment) === undefined) inBackground(this.#resolve(place));
     else this.#keep(this.#own, new Map([["", this.#options]]));
   }
 
@@ -113,7 +114,7 @@ export class DialGroup {
       this.#failure = message;
       delayMs = Math.min(resolveEveryMs, this.#delay.afterFailure());
     }
-    this.#resolving = setTimeout(() => void this.#resolve(place), delayMs);
+    this.#resolving = setTimeout(() => inBackground(this.#resolve(place)), delayMs);
   }
 
   /** The configured router names others. */

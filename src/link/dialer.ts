@@ -6,6 +6,7 @@
  */
 import type { LinkAddress } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { inBackground } from "../base/internal-error.ts";
 import type { Destination } from "../socket/connection-race.ts";
 import { formatDestination, type NameResolver } from "../socket/name-resolver.ts";
 import { dialTransport, type TlsClientOptions } from "./dial-transport.ts";
@@ -169,7 +170,7 @@ class LinkPlace implements LinkOwner {
   }
 
   start(): void {
-    void this.#dial();
+    inBackground(this.#dial());
   }
 
   hurry(): void {
@@ -283,7 +284,7 @@ class LinkPlace implements LinkOwner {
   #dialAfter(delayMs: number): void {
     if (this.#stopped) return;
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => void this.#dial(), delayMs);
+    this.#retry = setTimeout(() => inBackground(this.#dial()), delayMs);
   }
 
   #drainReplaced(): void {

@@ -8,6 +8,7 @@
 import type { WriteOutcome } from "../base/byte-stream.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { guarded, internalError } from "../base/internal-error.ts";
 import type { MuxLimits, WindowBudget } from "../mux/mux-limits.ts";
 import { MuxSession } from "../mux/mux-session.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
@@ -28,6 +29,8 @@ export interface DriverEvents {
   peerGoesAway(): void;
   /** Open a replacement soon: this session runs out of stream ids. */
   idsRunOut(): void;
+  /** The user of a stream failed: the peer should hear of it before the stream is reset. */
+  streamFailed(stream: MuxStream, error: PolarityError): void;
   /** Over, once and last; streams were reset before. */
   closed(error: PolarityError): void;
 }
@@ -80,6 +83,7 @@ export class LinkDriver {
         peerGoesAway: () => events.peerGoesAway(),
         idsRunOut: () => events.idsRunOut(),
         streamClosed: (open) => this.#streamClosed(open),
+        streamFailed: (stream, error) => events.streamFailed(stream, error),
         closed: (error) => this.#sessionClosed(error),
       },
     );
@@ -89,13 +93,19 @@ export class LinkDriver {
     drivers.add(this);
     startTicking();
     this.transport.start({
-      received: (chunk) => this.#received(chunk),
+      received: (chunk) => {
+        try {
+          this.#received(chunk);
+        } catch (thrown) {
+          this.#failed(thrown);
+        }
+      },
       drained: () => {
         if (this.transport.settled) this.session.output.settled();
         this.session.unblocked();
-        this.#flush();
+        this.#flushGuarded();
       },
-      closed: (cause) => this.#transportEnded(cause),
+      closed: (cause) => guarded("link", () => this.#transportEnded(cause)),
     });
     // The first ping measures the path before anything has to be tuned by it.
     this.session.ping(this.#clock.now());
@@ -115,18 +125,42 @@ export class LinkDriver {
   flushDirty(): void {
     this.#dirty = false;
     this.#pace.turnEnded();
-    this.#flush();
+    this.#flushGuarded();
   }
 
   readonly #flushSoon = (): void => {
     this.#dirty = false;
-    this.#flush();
+    this.#flushGuarded();
   };
 
   tick(): void {
-    if (this.transport.settled) this.session.output.settled();
-    this.session.tick(this.#clock.now());
-    this.#events.ticked();
+    try {
+      if (this.transport.settled) this.session.output.settled();
+      this.session.tick(this.#clock.now());
+      this.#events.ticked();
+    } catch (thrown) {
+      this.#failed(thrown);
+    }
+  }
+
+  /** Where the event loop calls in. */
+  #flushGuarded(): void {
+    try {
+      this.#flush();
+    } catch (thrown) {
+      this.#flushes = 0;
+      this.#failed(thrown);
+    }
+  }
+
+  /** Something that nobody expected: this link ends, whatever state it is in, and all others go on. */
+  #failed(thrown: unknown): void {
+    const error = internalError("link", thrown);
+    guarded(
+      "link",
+      () => this.session.close(error),
+      () => this.transport.destroy(),
+    );
   }
 
   #received(chunk: Buffer): void {

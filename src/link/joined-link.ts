@@ -8,6 +8,7 @@
 import { type ByteSink, type ByteStream, NO_SINK } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
 import type { Holder } from "../base/held-memory.ts";
+import { guarded } from "../base/internal-error.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
@@ -91,7 +92,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
     });
     this.#deadline = setTimeout(() => {
       const why = `the handshake with ${this.#who} took longer than ${handshakeMs} ms`;
-      this.close(new PolarityError("LINK_TIMEOUT", why));
+      guarded("timer", () => this.close(new PolarityError("LINK_TIMEOUT", why)));
     }, handshakeMs);
   }
 
@@ -236,6 +237,11 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
     else this.#advanceDrain("send");
   }
 
+  streamFailed(stream: MuxStream, error: PolarityError): void {
+    if (stream.id === CONTROL_STREAM_ID) this.close(error);
+    else if (!stream.openedLocally) this.refused(stream.id, error);
+  }
+
   closed(error: PolarityError): void {
     clearTimeout(this.#deadline);
     const wasDraining = this.#state === "draining";
@@ -246,7 +252,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
       wasDraining && error.code === "LINK_LOST"
         ? new PolarityError("LINK_DRAINING", `the link to ${this.#who} was drained`, error)
         : error;
-    if (this.#wasJoined) this.#context.events.closed(this, reason);
+    if (this.#wasJoined) guarded("link", () => this.#context.events.closed(this, reason));
     this.#owner.closed(this, reason, this.#wasJoined);
   }
 
@@ -389,7 +395,10 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
       this.#driver.closeAtStreams(1);
       return;
     }
-    this.#deadline = setTimeout(() => this.#advanceDrain("late"), this.#context.limits.drainAnswerMs);
+    this.#deadline = setTimeout(
+      () => guarded("timer", () => this.#advanceDrain("late")),
+      this.#context.limits.drainAnswerMs,
+    );
     if (next === "to-answer") this.#owner.replace(this);
   }
 

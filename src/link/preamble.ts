@@ -5,7 +5,8 @@
  * client and the client are each kept in a small table by a hash of their bytes, and so are lines that do not end with one. A
  * line that is known costs one or two comparisons of bytes, any other a JSON.parse.
  */
-import { PolarityError } from "../base/errors.ts";
+import { parseJson } from "../base/bounded-json.ts";
+import { messageOf, PolarityError } from "../base/errors.ts";
 import { asciiJson, type StreamProtocol } from "../base/upstream.ts";
 import { HOPS_MAX, NAME_LENGTH_MAX } from "./link-limits.ts";
 
@@ -146,9 +147,10 @@ function keep<Value>(
 export function parsePreamble(line: string): Preamble {
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = parseJson(line);
   } catch (error) {
-    throw new PolarityError("PREAMBLE_INVALID", `the preamble is not JSON: ${asciiJson(line.slice(0, 80))}`, error);
+    const said = asciiJson(line.slice(0, 80));
+    throw new PolarityError("PREAMBLE_INVALID", `the preamble cannot be read: ${messageOf(error)}: ${said}`);
   }
   if (typeof value !== "object" || value === null) {
     throw new PolarityError("PREAMBLE_INVALID", "the preamble is not a JSON object");
@@ -168,8 +170,8 @@ export function parsePreamble(line: string): Preamble {
   if (protocol !== "tcp" && protocol !== "http/1.1" && protocol !== "udp") {
     throw new PolarityError("PREAMBLE_INVALID", 'protocol: expected "tcp", "http/1.1" or "udp"');
   }
-  if (typeof client !== "string" || client.length > CLIENT_LENGTH_MAX || CONTROL_CHARACTERS.test(client)) {
-    const expected = `expected a text of at most ${CLIENT_LENGTH_MAX} characters without control characters`;
+  if (!isClient(client)) {
+    const expected = `expected a text of at most ${CLIENT_LENGTH_MAX} whole characters without control characters`;
     throw new PolarityError("PREAMBLE_INVALID", `client: ${expected}`);
   }
   if (typeof relay !== "boolean") throw new PolarityError("PREAMBLE_INVALID", "relay: expected true or false");
@@ -185,13 +187,21 @@ export function parsePreamble(line: string): Preamble {
 }
 
 const NOBODY: readonly string[] = [];
-const NAME_EXPECTED = `expected a name of 1 to ${NAME_LENGTH_MAX} characters without control characters`;
+const NAME_EXPECTED = `expected a name of 1 to ${NAME_LENGTH_MAX} whole characters without control characters`;
 // What a preamble says ends up in logs, where it must not look like a line of its own.
 // oxlint-disable-next-line no-control-regex
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
-function isName(value: unknown): value is string {
+function isClient(value: unknown): value is string {
   return (
-    typeof value === "string" && value !== "" && value.length <= NAME_LENGTH_MAX && !CONTROL_CHARACTERS.test(value)
+    typeof value === "string" &&
+    value.length <= CLIENT_LENGTH_MAX &&
+    !CONTROL_CHARACTERS.test(value) &&
+    value.isWellFormed()
   );
+}
+
+function isName(value: unknown): value is string {
+  if (typeof value !== "string" || value === "" || value.length > NAME_LENGTH_MAX) return false;
+  return !CONTROL_CHARACTERS.test(value) && value.isWellFormed();
 }

@@ -11,7 +11,9 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 
 import { dateLine } from "../socket/date-line.ts";
+import { guarded } from "../base/internal-error.ts";
 import { http } from "../socket/node-http.ts";
+import { accept } from "../socket/shared-read.ts";
 import { WEBSOCKET_SUBPROTOCOL } from "./transport-websocket.ts";
 import type { UpgradeAsker, UpgradeTaker } from "./upgrade-taker.ts";
 
@@ -42,14 +44,16 @@ export class UpgradeGate {
       handleProtocols: () => WEBSOCKET_SUBPROTOCOL,
     });
     this.#webSockets.on("wsClientError", (error: Error, socket: Duplex) =>
-      events.refused(socket as Socket, error.message),
+      accept(socket as Socket, (refused) => events.refused(refused, error.message)),
     );
     // It never listens: sockets are handed to it. Its own timeouts are the acceptor's deadline.
     this.#http = http.createServer({ maxHeaderSize: HEAD_BYTES_MAX });
-    this.#http.on("request", (request, response) => this.#request(request, response));
-    this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket as Socket, head));
+    this.#http.on("request", (request, response) => accept(request.socket, () => this.#request(request, response)));
+    this.#http.on("upgrade", (request, socket, head) =>
+      accept(socket as Socket, (upgraded) => this.#upgrade(request, upgraded, head)),
+    );
     this.#http.on("clientError", (error: Error, socket: Duplex) => {
-      events.refused(socket as Socket, `its HTTP request cannot be read: ${error.message}`);
+      guarded("accept", () => events.refused(socket as Socket, `its HTTP request cannot be read: ${error.message}`));
       socket.end(`HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n${dateLine()}\r\n`);
     });
   }

@@ -8,6 +8,7 @@ import type { TLSSocket } from "node:tls";
 import type { ListenerAddress } from "../base/address.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
+import { sweepOne } from "../base/internal-error.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { ForwardingContext } from "../http/request-forwarding.ts";
 import type { RequestIdentity } from "../http/request-identity.ts";
@@ -187,7 +188,7 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     this.#admission.sweep(now);
     this.#rates?.sweep(now);
     this.#tls?.sweep(now);
-    for (const connection of this.#connections) connection.sweep(now);
+    for (const connection of this.#connections) sweepOne(connection, now);
   }
 
   upstreamSuspect(upstream: Upstream): void {

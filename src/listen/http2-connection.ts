@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { PolarityError } from "../base/errors.ts";
+import { guarded, internalError, sweepOne } from "../base/internal-error.ts";
 import { requestHeadText } from "../http/http2-fields.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import type { ForwardingContext } from "../http/request-forwarding.ts";
@@ -84,7 +85,7 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     this.#deadline = now + limits.headTimeoutMs;
     socket.pause();
     if (first !== undefined && first.length > 0) socket.unshift(first);
-    socket.on("end", () => this.#clientEnded());
+    socket.on("end", () => this.#guarded(() => this.#clientEnded()));
     this.#session = http2().performServerHandshake(socket, {
       settings: {
         // Node counts a stream until it is cleaned up, a moment after it ended, and turns away who begins one meanwhile. So this
@@ -157,7 +158,7 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
 
   sweep(now: number): void {
     this.#count(now);
-    for (const request of this.#requests) request.sweep(now);
+    for (const request of this.#requests) sweepOne(request, now);
     if (now < this.#deadline || this.#requests.size > 0) return;
     if (this.#closing || !this.#settled) this.#destroy();
     else this.closeIfIdle();
@@ -196,10 +197,23 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     // `close` follows and ends all; a client that breaks the protocol has been told by GOAWAY.
     session.on("error", () => {});
-    session.on("close", () => this.#closed());
-    session.on("stream", (stream, _headers, flags, fields) => this.#accept(stream, flags, fields));
-    session.on("ping", () => this.#spend(this.#allowance.ping(this.#now), "pings too often"));
-    session.on("remoteSettings", () => this.#settings());
+    session.on("close", () => this.#guarded(() => this.#closed()));
+    session.on("stream", (stream, _headers, flags, fields) => {
+      try {
+        this.#accept(stream, flags, fields);
+      } catch (thrown) {
+        internalError("http2", thrown);
+        stream.on("error", () => {});
+        stream.close(INTERNAL_ERROR);
+      }
+    });
+    session.on("ping", () => this.#guarded(() => this.#spend(this.#allowance.ping(this.#now), "pings too often")));
+    session.on("remoteSettings", () => this.#guarded(() => this.#settings()));
+  }
+
+  /** What fails here ends the connection. */
+  #guarded(work: () => void): void {
+    guarded("http2", work, (error) => this.abort(error));
   }
 
   #accept(stream: ServerHttp2Stream, flags: number, fields: string[]): void {

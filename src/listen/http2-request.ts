@@ -8,6 +8,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { PolarityError } from "../base/errors.ts";
 import { asChunk, lastChunk } from "../http/body-framing.ts";
+import { guarded, internalError } from "../base/internal-error.ts";
 import { trailerLines } from "../http/http2-fields.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import type { ForwardingContext } from "../http/request-forwarding.ts";
@@ -200,6 +201,12 @@ export class Http2Request implements TurnHost {
 
   // ── the stream ──
 
+  /** Something that nobody expected: only this request ends. */
+  broke(thrown: unknown): void {
+    const error = internalError("http2", thrown);
+    guarded("http2", () => this.abort(error));
+  }
+
   aborted(): void {
     if (this.#over) return;
     this.#over = true;
@@ -292,25 +299,49 @@ function bodyTooLarge(bytesMax: number): PolarityError {
 function ignore(): void {}
 
 function onAborted(this: ServerHttp2Stream): void {
-  (this as RequestStream)[REQUEST].aborted();
+  try {
+    (this as RequestStream)[REQUEST].aborted();
+  } catch (thrown) {
+    (this as RequestStream)[REQUEST].broke(thrown);
+  }
 }
 
 function onClose(this: ServerHttp2Stream): void {
-  (this as RequestStream)[REQUEST].streamClosed();
+  try {
+    (this as RequestStream)[REQUEST].streamClosed();
+  } catch (thrown) {
+    (this as RequestStream)[REQUEST].broke(thrown);
+  }
 }
 
 function onDrain(this: ServerHttp2Stream): void {
-  (this as RequestStream)[REQUEST].drained();
+  try {
+    (this as RequestStream)[REQUEST].drained();
+  } catch (thrown) {
+    (this as RequestStream)[REQUEST].broke(thrown);
+  }
 }
 
 function onData(this: ServerHttp2Stream, chunk: Buffer): void {
-  (this as RequestStream)[REQUEST].received(chunk);
+  try {
+    (this as RequestStream)[REQUEST].received(chunk);
+  } catch (thrown) {
+    (this as RequestStream)[REQUEST].broke(thrown);
+  }
 }
 
 function onEnd(this: ServerHttp2Stream): void {
-  (this as RequestStream)[REQUEST].ended();
+  try {
+    (this as RequestStream)[REQUEST].ended();
+  } catch (thrown) {
+    (this as RequestStream)[REQUEST].broke(thrown);
+  }
 }
 
 function onTrailers(this: ServerHttp2Stream, _trailers: object, _flags: number, fields: string[]): void {
-  (this as RequestStream)[REQUEST].receivedTrailers(fields);
+  try {
+    (this as RequestStream)[REQUEST].receivedTrailers(fields);
+  } catch (thrown) {
+    (this as RequestStream)[REQUEST].broke(thrown);
+  }
 }

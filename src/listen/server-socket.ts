@@ -2,7 +2,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { formatPlace, type Place } from "../base/address.ts";
 import { PolarityError } from "../base/errors.ts";
-import { acceptWithSharedRead } from "../socket/shared-read.ts";
+import { accept, acceptWithSharedRead } from "../socket/shared-read.ts";
 import { listenReason } from "../socket/system-reason.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 
@@ -34,7 +34,7 @@ export async function listenAt(place: Place, accepted: (socket: Socket) => void)
       server.off("error", failed);
       // Accepting can fail later, for want of descriptors; the next connection may succeed.
       server.on("error", () => {});
-      if (!acceptWithSharedRead(server, accepted)) server.on("connection", accepted);
+      if (!acceptWithSharedRead(server, accepted)) server.on("connection", (socket) => accept(socket, accepted));
       resolve();
     };
     if (place.kind === "unix") server.listen(place.path, listening);

@@ -10,6 +10,7 @@ import { readFile, stat } from "node:fs/promises";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Logger } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { inBackground } from "../base/internal-error.ts";
 import { type Certificate, dateOf, type PemPair, type PemText, readCertificate } from "../socket/certificate.ts";
 import { validityProblem } from "../socket/certificate.ts";
 import { ServerNames } from "../socket/server-names.ts";
@@ -107,9 +108,11 @@ export class TlsCertificates {
     if (now < this.#pollAt || this.#polling) return;
     this.#pollAt = now + Math.max(POLL_MS, this.#entries.length * 2 * POLL_MS_A_FILE);
     this.#polling = true;
-    void this.#poll().finally(() => {
-      this.#polling = false;
-    });
+    inBackground(
+      this.#poll().finally(() => {
+        this.#polling = false;
+      }),
+    );
   }
 
   async #poll(): Promise<void> {

@@ -4,6 +4,7 @@
  * It never asks to wait. What the service's side does not take in time is dropped beyond the queue's limit, and answers
  * beyond what the client may be sent are dropped too.
  */
+import { guarded } from "../base/internal-error.ts";
 import { AmplificationBudget, type AmplificationLimit } from "../balance/amplification-budget.ts";
 import { FrameAligner, type FrameSink, forEachDatagram, frameInto } from "../base/datagram-frames.ts";
 import { type DatagramQueueLimit, UnconsumedFrames } from "../base/datagram-queue.ts";
@@ -129,7 +130,7 @@ export class UdpAssociation implements ByteStream, Associated, FrameSink {
     this.#over = true;
     this.#host.left(this);
     // Whoever ends a stream does not hear of its other end within the call.
-    queueMicrotask(() => this.sink.end());
+    queueMicrotask(() => guarded("udp", () => this.sink.end()));
   }
 
   reset(): void {

@@ -9,6 +9,7 @@
 import type { ListenerAddress } from "../base/address.ts";
 import { frameRoom } from "../base/datagram-frames.ts";
 import { PolarityError } from "../base/errors.ts";
+import { internalError } from "../base/internal-error.ts";
 import type { FanOutChoice } from "../base/fan-out-policy.ts";
 import { StreamRequest, type Upstream } from "../base/upstream.ts";
 import { type Rate, TokenBucket } from "../balance/token-bucket.ts";
@@ -152,7 +153,13 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
   // ── DatagramEvents ──
 
   received(datagram: Buffer, host: string, port: number): void {
-    (this.#table.find(host, port) ?? this.#begin(host, port))?.receive(datagram);
+    try {
+      (this.#table.find(host, port) ?? this.#begin(host, port))?.receive(datagram);
+    } catch (thrown) {
+      internalError("udp", thrown);
+      const association = this.#table.find(host, port);
+      if (association !== undefined) this.#expire(association);
+    }
   }
 
   dropped(reason: DatagramDrop): void {

@@ -18,6 +18,8 @@ export interface MuxEvents {
   idsRunOut(): void;
   /** The number of open streams fell. */
   streamClosed(streamsOpen: number): void;
+  /** The user of a stream failed, which ends that stream; `error` says so. */
+  streamFailed?(stream: MuxStream, error: PolarityError): void;
   /** Over, once and last; every stream's sink was reset before. Flush once more, then close the transport. */
   closed(error: PolarityError): void;
 }

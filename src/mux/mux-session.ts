@@ -14,6 +14,7 @@ import {
   FLAG_RST,
   FLAG_SYN,
   FLAGS_ALL,
+  GO_AWAY_INTERNAL_ERROR,
   GO_AWAY_NORMAL,
   GO_AWAY_PROTOCOL_ERROR,
   goAwayMeaning,
@@ -159,7 +160,7 @@ export class MuxSession implements StreamHost, ResetHost {
   }
 
   /** Ends the session: GoAway to the peer, `error` to every stream. */
-  close(error: PolarityError, goAwayCode: number = GO_AWAY_NORMAL): void {
+  close(error: PolarityError, goAwayCode: number = goAwayCodeOf(error)): void {
     if (this.#closed) return;
     this.#closed = true;
     for (const stream of this.streams.all()) stream.peerReset(error);
@@ -277,6 +278,10 @@ export class MuxSession implements StreamHost, ResetHost {
   resets({ id, request, openedLocally }: MuxStream): void {
     if (openedLocally) this.streamsUnexplained++;
     this.#resets.reset(id, request, this.#now);
+  }
+
+  failed(stream: MuxStream, error: PolarityError): void {
+    this.#events.streamFailed?.(stream, error);
   }
 
   released(stream: MuxStream): void {
@@ -486,6 +491,10 @@ export class MuxSession implements StreamHost, ResetHost {
   #exceed(what: string): void {
     this.close(new PolarityError("LINK_LIMIT", `the peer went past a limit: ${what}`), GO_AWAY_PROTOCOL_ERROR);
   }
+}
+
+function goAwayCodeOf({ code }: PolarityError): number {
+  return code === "INTERNAL" ? GO_AWAY_INTERNAL_ERROR : GO_AWAY_NORMAL;
 }
 
 const UNSET_SINK: ByteSink = { data: () => {}, end: () => {}, reset: () => {}, drain: () => {} };

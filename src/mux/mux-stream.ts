@@ -7,6 +7,7 @@
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
+import { internalError } from "../base/internal-error.ts";
 import { FLAG_ACK, FLAG_FIN, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_WINDOW_UPDATE } from "./frame.ts";
 import type { WindowBudget } from "./mux-limits.ts";
 import type { MuxOutput } from "./mux-output.ts";
@@ -43,6 +44,8 @@ export interface StreamHost {
   answered(): void;
   /** The peer has to hear that the stream is over; now, or later. `released` follows. */
   resets(stream: MuxStream): void;
+  /** Its user failed; the stream is about to be reset. */
+  failed(stream: MuxStream, error: PolarityError): void;
   /** The stream is over: forget it. */
   released(stream: MuxStream): void;
 }
@@ -200,9 +203,8 @@ export class MuxStream implements ByteStream {
   /** Breaks it for a reason of our own: unlike with `reset`, its user hears of it. */
   breakOff(error: PolarityError): void {
     if (this.#state === "closed") return;
-    const { sink } = this;
     this.reset(error);
-    sink.reset(error);
+    this.#tellReset(error);
   }
 
   consumed(bytes: number): void {
@@ -230,7 +232,11 @@ export class MuxStream implements ByteStream {
   }
 
   peerData(chunk: Buffer): void {
-    this.sink.data(chunk);
+    try {
+      this.sink.data(chunk);
+    } catch (thrown) {
+      this.#userFailed(thrown);
+    }
   }
 
   /** False: FIN where none may come. */
@@ -238,7 +244,11 @@ export class MuxStream implements ByteStream {
     if (nextStreamState(this.#state, "remote-fin") === undefined) return false;
     const over = this.#move("remote-fin");
     // Released last: what follows from it, such as the end of a drained session, comes after the sink's last call.
-    this.sink.end();
+    try {
+      this.sink.end();
+    } catch (thrown) {
+      this.#userFailed(thrown);
+    }
     if (over) this.#host.released(this);
     return true;
   }
@@ -246,7 +256,7 @@ export class MuxStream implements ByteStream {
   peerReset(error: PolarityError): void {
     if (this.#state === "closed") return;
     this.#move("reset");
-    this.sink.reset(error);
+    this.#tellReset(error);
     this.#host.released(this);
   }
 
@@ -302,7 +312,11 @@ export class MuxStream implements ByteStream {
   sendDrain(): void {
     if (!this.drainDue) return;
     this.#needsDrain = false;
-    this.sink.drain();
+    try {
+      this.sink.drain();
+    } catch (thrown) {
+      this.#userFailed(thrown);
+    }
   }
 
   /** The stream is over: what it holds and what its window grew by are no longer its own. */
@@ -311,6 +325,24 @@ export class MuxStream implements ByteStream {
     this.#heldBytes = 0;
     this.#released = true;
     this.#window.release(budgets);
+  }
+
+  /** Only this stream ends: others of the session have nothing to do with its user. */
+  #userFailed(thrown: unknown): void {
+    const error = internalError("stream", thrown);
+    if (this.#state !== "closed") {
+      this.#host.failed(this, error);
+      this.reset(error);
+    }
+    this.#tellReset(error);
+  }
+
+  #tellReset(error: PolarityError): void {
+    try {
+      this.sink.reset(error);
+    } catch (thrown) {
+      internalError("stream", thrown);
+    }
   }
 
   #mayWrite(): boolean {

@@ -1,4 +1,5 @@
 /** The one timer behind a node's deadlines. */
+import { guarded } from "../base/internal-error.ts";
 import type { Clock } from "../base/clock.ts";
 import { Deadlines } from "../base/deadlines.ts";
 
@@ -23,7 +24,10 @@ export class Alarm {
     if (at >= this.#setFor) return;
     clearTimeout(this.#timer);
     this.#setFor = at;
-    this.#timer = setTimeout(() => this.#fire(), Math.max(1, Math.ceil(at - this.#clock.now())));
+    this.#timer = setTimeout(
+      () => guarded("timer", () => this.#fire()),
+      Math.max(1, Math.ceil(at - this.#clock.now())),
+    );
   }
 
   #fire(): void {

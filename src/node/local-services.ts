@@ -1,6 +1,7 @@
 /** The services of this node: their targets, their health, and what is announced of them. */
 import { type Clock, CoarseClock, type Logger } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
+import { inBackground } from "../base/internal-error.ts";
 import type { StreamProtocol } from "../base/upstream.ts";
 import { Health } from "../balance/health.ts";
 import type { TargetAddress } from "../base/address.ts";
@@ -306,11 +307,12 @@ export class LocalServices {
             checkHealth({ address, tls: usesTls(address) ? tls : undefined, ...common }),
           );
           // One that is well will do.
-          void Promise.all(checks).then((failures) => {
+          const judged = Promise.all(checks).then((failures) => {
             const failure = failures.includes(undefined) ? undefined : failures[0];
             if (failure === undefined) health.probePassed(clock.now());
             else health.probeFailed(clock.now(), failure);
           });
+          inBackground(judged);
         },
         changed: (up, why) => {
           const { name } = config;

@@ -10,6 +10,7 @@ import type { Clock, Logger } from "../base/clock.ts";
 import type { Deadlines } from "../base/deadlines.ts";
 import { DenseSet } from "../base/dense-set.ts";
 import { PolarityError } from "../base/errors.ts";
+import { internalError } from "../base/internal-error.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import type { NodeConfig, ServiceConfig } from "../config/node-config.ts";
 import { NameResolver } from "../socket/name-resolver.ts";
@@ -83,6 +84,22 @@ class Node implements PolarityNode, ExchangeContext {
   #state: NodeState = "starting";
   #ticking: NodeJS.Timeout | undefined;
   #draining: Promise<{ cutOff: number }> | undefined;
+  /** Who is told that time passes. */
+  readonly #ticked: readonly ((now: number) => void)[] = [
+    (now) => this.registry.tick(now),
+    (now) => this.waiters.tick(now),
+    (now) => this.stallWatches.forEach((watch) => watch.sweep(now)),
+    (now) => this.fanOuts.sweep(now),
+    (now) => this.#relayed.tick(now),
+    (now) => this.#hub.tick(now),
+    () => this.#memory.look(),
+    () => this.#onwardOffers.tick(),
+    (now) => this.#listeners.sweep(now),
+    (now) => this.#services.tick(now),
+    () => this.#analyses.tick(),
+    () => this.#log.quiet.tick(),
+    () => this.#waits.look(),
+  ];
   readonly #waits = new IdleWaits();
   readonly #firstOffers: FirstOffers;
 
@@ -389,19 +406,14 @@ class Node implements PolarityNode, ExchangeContext {
 
   #tick(): void {
     const now = this.clock.now();
-    this.registry.tick(now);
-    this.waiters.tick(now);
-    this.stallWatches.forEach((watch) => watch.sweep(now));
-    this.fanOuts.sweep(now);
-    this.#relayed.tick(now);
-    this.#hub.tick(now);
-    this.#memory.look();
-    this.#onwardOffers.tick();
-    this.#listeners.sweep(now);
-    this.#services.tick(now);
-    this.#analyses.tick();
-    this.#log.quiet.tick();
-    this.#waits.look();
+    for (const part of this.#ticked) {
+      // One that fails keeps no other from its turn.
+      try {
+        part(now);
+      } catch (thrown) {
+        internalError("timer", thrown);
+      }
+    }
   }
 }
 

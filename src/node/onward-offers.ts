@@ -8,6 +8,7 @@
  * each peer.
  */
 import { hash } from "node:crypto";
+import { guarded } from "../base/internal-error.ts";
 import type { Clock, Logger } from "../base/clock.ts";
 import { PATHS_FEATURE } from "../link/features.ts";
 import type { Link } from "../link/link.ts";
@@ -82,7 +83,7 @@ export class OnwardOffers {
   #schedule(): void {
     this.#flushing ??= setImmediate(() => {
       this.#flushing = undefined;
-      this.tick();
+      guarded("timer", () => this.tick());
     });
   }
 }

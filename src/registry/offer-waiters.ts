@@ -8,6 +8,7 @@
 import type { StreamRequest } from "../base/upstream.ts";
 import { StreamRoom } from "../mux/stream-room.ts";
 import type { UsedShare } from "../mux/stream-shares.ts";
+import { internalError } from "../base/internal-error.ts";
 import type { Registry } from "./registry.ts";
 
 /** Deadlines are rounded up to this, so that a crowd that times out one by one costs few scans. */
@@ -106,7 +107,15 @@ export class OfferWaiters {
       }
     }
     this.#nextDeadline = next;
-    for (const wait of due) if (this.#finish(wait)) wait.waiter.timedOut();
+    for (const wait of due) {
+      if (!this.#finish(wait)) continue;
+      // One that fails keeps nobody else waiting.
+      try {
+        wait.waiter.timedOut();
+      } catch (thrown) {
+        internalError("timer", thrown);
+      }
+    }
   }
 
   /** Ends all waits as timed out and stops listening. */
@@ -125,7 +134,14 @@ export class OfferWaiters {
     if (waits === undefined) return;
     // Only those who wait now: one that waits again from inside `ready` is not woken by the same change.
     const waiting = Array.from(waits);
-    for (const wait of waiting) if (this.#finish(wait)) wait.waiter.ready();
+    for (const wait of waiting) {
+      if (!this.#finish(wait)) continue;
+      try {
+        wait.waiter.ready();
+      } catch (thrown) {
+        internalError("stream", thrown);
+      }
+    }
   }
 
   #finish(wait: Wait): boolean {

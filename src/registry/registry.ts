@@ -7,6 +7,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { PolarityError } from "../base/errors.ts";
+import { internalError } from "../base/internal-error.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { Affinity } from "./affinity.ts";
 import { checkAnnouncement } from "./announcement.ts";
@@ -391,7 +392,14 @@ export class Registry {
 
   #changed(entry: ServiceEntry): void {
     entry.changed();
-    for (const listener of this.#listeners) listener(entry.name);
+    for (const listener of this.#listeners) {
+      // One that fails keeps the change from no other.
+      try {
+        listener(entry.name);
+      } catch (thrown) {
+        internalError("task", thrown);
+      }
+    }
   }
 
   #now(): number {

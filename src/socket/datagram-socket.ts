@@ -9,6 +9,7 @@ import { lookup } from "node:dns";
 import { isIP, isIPv6 } from "node:net";
 import { formatPlace } from "../base/address.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { inBackground, internalError } from "../base/internal-error.ts";
 import type { DatagramDrop } from "../registry/datagram-counters.ts";
 import { ReplyPort } from "./reply-port.ts";
 
@@ -52,10 +53,14 @@ export class DatagramSocket {
     this.#socket = createSocket({ type: family === 6 ? "udp6" : "udp4", lookup: asItIs });
     this.#socket.on("message", (datagram: Buffer, from: RemoteInfo) => {
       if (this.#closed) return;
-      // Allowed to who wants no answer (RFC 768), and nobody to send to.
-      if (from.port === 0) events.dropped("no-port");
-      else if (this.#replies?.takes(from.address, from.port) === false) events.dropped("stranger");
-      else events.received(datagram, from.address, from.port);
+      try {
+        // Allowed to who wants no answer (RFC 768), and nobody to send to.
+        if (from.port === 0) events.dropped("no-port");
+        else if (this.#replies?.takes(from.address, from.port) === false) events.dropped("stranger");
+        else events.received(datagram, from.address, from.port);
+      } catch (thrown) {
+        internalError("udp", thrown);
+      }
     });
   }
 
@@ -100,9 +105,10 @@ export class DatagramSocket {
         events.broken(error as Error);
       }
     };
-    Promise.resolve(found).then(connect, (error: unknown) => {
+    const asked = Promise.resolve(found).then(connect, (error: unknown) => {
       if (!connecting.closed) events.broken(error as Error);
     });
+    inBackground(asked);
     return connecting;
   }
 

@@ -6,6 +6,7 @@
  * mark the whole heap again and again. Reads are synchronous and end before the next begins, so sharing is safe.
  */
 import { type OnReadOpts, type Server, Socket } from "node:net";
+import { internalError } from "../base/internal-error.ts";
 import { lend, type ReadBlock, ReadBlockPool } from "../base/read-block.ts";
 import { StartViews } from "../base/start-views.ts";
 
@@ -56,14 +57,14 @@ function sharedRead(bytesMax: number, bulkBytes: number): OnReadOpts {
     callback(this: ReceivingSocket, bytes: number): boolean {
       const block = this[BLOCK];
       if (block === undefined) {
-        this[RECEIVER]?.received(starts.of(bytes));
+        receive(this, starts.of(bytes));
         if (bytes >= bulkBytes) {
           this[BLOCK] = pool.take();
           next = this[BLOCK].room;
         } else next = undefined;
       } else {
         lend(block);
-        this[RECEIVER]?.received(bytes === bytesMax ? block.room : block.room.subarray(0, bytes));
+        receive(this, bytes === bytesMax ? block.room : block.room.subarray(0, bytes));
         lend(undefined);
         next = undefined;
         if (bytes < bulkBytes / 2) {
@@ -80,6 +81,15 @@ function sharedRead(bytesMax: number, bulkBytes: number): OnReadOpts {
       return block === undefined || mayReadOn(this, bytes);
     },
   };
+}
+
+function receive(socket: ReceivingSocket, chunk: Buffer): void {
+  try {
+    socket[RECEIVER]?.received(chunk);
+  } catch (thrown) {
+    internalError("socket", thrown);
+    socket.destroy();
+  }
 }
 
 // ── sockets in bulk take turns: libuv alone would let one read 32 times before it looks at the next ──
@@ -123,9 +133,21 @@ export function acceptWithSharedRead(server: Server, accepted: (socket: Socket) 
   handle.onconnection = function (this: ListeningHandle, status, connection) {
     // Errors, such as running out of descriptors, are the server's to report.
     if (status !== 0 || connection === undefined) original.call(this, status, connection);
-    else accepted(new Socket({ handle: connection, allowHalfOpen: true, onread: SHARED_READ } as object));
+    else accept(new Socket({ handle: connection, allowHalfOpen: true, onread: SHARED_READ } as object), accepted);
   };
   return true;
+}
+
+/** Hands a connection to a listener. */
+export function accept(socket: Socket, accepted: (socket: Socket) => void): void {
+  try {
+    accepted(socket);
+  } catch (thrown) {
+    internalError("accept", thrown);
+    // Whoever was about to take it may not listen to it yet.
+    socket.on("error", () => {});
+    socket.destroy();
+  }
 }
 
 /**

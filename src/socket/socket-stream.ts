@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import { BLOCK_BYTES } from "../base/block-pool.ts";
 import type { ByteSink, ByteStream, WriteOutcome } from "../base/byte-stream.ts";
 import { type ErrorCode, PolarityError } from "../base/errors.ts";
+import { internalError } from "../base/internal-error.ts";
 import { OutgoingBlocks } from "../base/outgoing-blocks.ts";
 import { hold, HOLD_FROM_BYTES, type ReadBlock } from "../base/read-block.ts";
 import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "./shared-read.ts";
@@ -187,7 +188,11 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
     if (this.#over) return;
     this.bytesIn += chunk.length;
     this.#unconsumedBytes += chunk.length;
-    this.sink.data(chunk);
+    try {
+      this.sink.data(chunk);
+    } catch (thrown) {
+      this.#userFailed(thrown);
+    }
     if (this.#unconsumedBytes < READ_AHEAD_BYTES || this.#paused || this.#over) return;
     this.#paused = true;
     this.socket.pause();
@@ -197,14 +202,22 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
     if (this.#over || this.#readEnded) return;
     this.#readEnded = true;
     if (this.#writeEnded) this.#limitClosing();
-    this.sink.end();
+    try {
+      this.sink.end();
+    } catch (thrown) {
+      this.#userFailed(thrown);
+    }
   }
 
   drained(): void {
     this.#settle();
     if (!this.#needsDrain || this.#over) return;
     this.#needsDrain = false;
-    this.sink.drain();
+    try {
+      this.sink.drain();
+    } catch (thrown) {
+      this.#userFailed(thrown);
+    }
   }
 
   closed(): void {
@@ -214,7 +227,22 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
     if (complete) return;
     const cause = this.socket.errored;
     const why = cause === null ? "closed the connection" : `broke the connection: ${tlsReason(cause)}`;
-    this.sink.reset(new PolarityError(this.#fault.code, `${this.#fault.who} ${why}`, cause ?? undefined));
+    this.#tellReset(new PolarityError(this.#fault.code, `${this.#fault.who} ${why}`, cause ?? undefined));
+  }
+
+  /** Only this connection ends. */
+  #userFailed(thrown: unknown): void {
+    const error = internalError("socket", thrown);
+    this.reset(error);
+    this.#tellReset(error);
+  }
+
+  #tellReset(error: PolarityError): void {
+    try {
+      this.sink.reset(error);
+    } catch (thrown) {
+      internalError("socket", thrown);
+    }
   }
 
   /** What the writer says of bytes that it has copies of. */

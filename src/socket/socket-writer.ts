@@ -12,6 +12,7 @@ import type { Socket } from "node:net";
 import { getSystemErrorName } from "node:util";
 import { BLOCK_BYTES, giveBlock, takeBlock } from "../base/block-pool.ts";
 import type { WriteOutcome } from "../base/byte-stream.ts";
+import { internalError } from "../base/internal-error.ts";
 import { StartViews } from "../base/start-views.ts";
 
 /** A write that the kernel did not take whole within the call. */
@@ -202,7 +203,13 @@ export class SocketWriter {
     if (this.#ending === "end") socket.end();
     else if (this.#ending === "destroy") socket.destroySoon();
     // Else the socket says so itself when what waits in it is gone.
-    if (!socket.writableNeedDrain) this.#owner.drained();
+    if (socket.writableNeedDrain) return;
+    try {
+      this.#owner.drained();
+    } catch (thrown) {
+      internalError("socket", thrown);
+      socket.destroy();
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 import type { Socket } from "node:net";
 import { createServer, type SecureContext, type TLSSocket, type TlsOptions } from "node:tls";
 import { messageOf, PolarityError } from "../base/errors.ts";
+import { guarded, internalError } from "../base/internal-error.ts";
 
 export interface TlsGateOptions extends Pick<
   TlsOptions,
@@ -55,7 +56,13 @@ export function createTlsGate({ contextFor, ...options }: TlsGateOptions, events
       ? {}
       : {
           SNICallback(this: TLSSocket | undefined, name, done) {
-            const context = contextFor(name);
+            let context: SecureContext | "refused" | undefined;
+            try {
+              context = contextFor(name);
+            } catch (thrown) {
+              done(internalError("accept", thrown));
+              return;
+            }
             if (context !== "refused") {
               done(null, context);
               return;
@@ -74,11 +81,15 @@ export function createTlsGate({ contextFor, ...options }: TlsGateOptions, events
       return;
     }
     secure.allowHalfOpen = plain.allowHalfOpen;
-    events.secured(plain, secure);
+    guarded(
+      "accept",
+      () => events.secured(plain, secure),
+      () => secure.destroy(),
+    );
   });
   server.on("tlsClientError", (error, secure) => {
     const peer = peerOf(secure);
-    events.failed(waiting.get(peer), peer, error);
+    guarded("accept", () => events.failed(waiting.get(peer), peer, error));
   });
   return {
     take(socket: Socket): void {

@@ -1,5 +1,6 @@
 /** Connecting to an app: a socket that may be written to at once, and that says why it could not connect. */
 import type { Socket } from "node:net";
+import { guarded } from "../base/internal-error.ts";
 import type { Place } from "../base/address.ts";
 import type { NameResolver } from "../socket/name-resolver.ts";
 import { connectPlace } from "../socket/place-connection.ts";
@@ -35,7 +36,9 @@ export function connectApp({ place, tls, names }: AppPlace, timeoutMs: number, p
 
 /** Calls back when the app has accepted, and where it speaks TLS, when it is known to be the right one. */
 export function onceConnected(socket: Socket, connected: () => void): void {
-  socket.once("encrypted" in socket ? "secureConnect" : "connect", connected);
+  socket.once("encrypted" in socket ? "secureConnect" : "connect", () => {
+    guarded("socket", connected, (error) => socket.destroy(error));
+  });
 }
 
 const PLAIN = {

@@ -2,6 +2,7 @@
 import type { ByteStream } from "../base/byte-stream.ts";
 import { DenseSet } from "../base/dense-set.ts";
 import type { PolarityError } from "../base/errors.ts";
+import { sweepOne } from "../base/internal-error.ts";
 import { AppPool } from "./app-pool.ts";
 import { HttpServing } from "./http-serving.ts";
 import type { HttpServingHost, HttpTargetOptions, HttpUnderWay } from "./http-serving-host.ts";
@@ -42,7 +43,7 @@ export class HttpTarget implements Target, HttpServingHost {
 
   sweep(now: number): void {
     this.pool.sweep(now);
-    this.#serving.forEach((serving) => serving.sweep(now));
+    this.#serving.forEach((serving) => sweepOne(serving, now));
   }
 
   close(error: PolarityError): void {

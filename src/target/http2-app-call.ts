@@ -1,5 +1,7 @@
 /** One request on an HTTP/2 connection to an app, from its fields to the end of its answer, clean or not. */
 import type { ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
+import type { PolarityError } from "../base/errors.ts";
+import { guarded, internalError } from "../base/internal-error.ts";
 import { trailerLines } from "../http/http2-fields.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import type { AppSession } from "./http2-sessions.ts";
@@ -14,6 +16,8 @@ export interface AppCallUser {
   /** After `write` returned false. */
   callDrained(): void;
   callBroken(call: AppCall, code: number): void;
+  /** This node failed while it passed on what the app said. */
+  callFailed(error: PolarityError): void;
 }
 
 // RFC 9113 §7.
@@ -52,7 +56,13 @@ export class AppCall {
       this.#stream = session.request(fields, bodyless, waitsForTrailers);
     } catch {
       // The connection is going: it has not been asked.
-      setImmediate(() => this.#broken(REFUSED_STREAM));
+      setImmediate(() => {
+        guarded(
+          "http2",
+          () => this.#broken(REFUSED_STREAM),
+          (error) => this.#user.callFailed(error),
+        );
+      });
       return;
     }
     const stream = this.#stream;
@@ -136,6 +146,17 @@ export class AppCall {
     this.#broken(code === NO_ERROR ? INTERNAL_ERROR : code);
   }
 
+  /** Something that nobody expected: only this request ends. */
+  broke(thrown: unknown): void {
+    const error = internalError("http2", thrown);
+    if (this.#over) return;
+    guarded(
+      "http2",
+      () => this.#user.callFailed(error),
+      () => this.close(INTERNAL_ERROR),
+    );
+  }
+
   sendTrailers(): void {
     try {
       if (this.#waitsForTrailers) this.#stream?.sendTrailers(this.#trailers);
@@ -158,31 +179,59 @@ function finishSilently(done: () => void): void {
 }
 
 function onInterim(this: ClientHttp2Stream, _headers: IncomingHttpHeaders, _flags: number, fields: string[]): void {
-  (this as CallStream)[CALL].head(fields, false);
+  try {
+    (this as CallStream)[CALL].head(fields, false);
+  } catch (thrown) {
+    (this as CallStream)[CALL].broke(thrown);
+  }
 }
 
 function onResponse(this: ClientHttp2Stream, _headers: IncomingHttpHeaders, flags: number, fields: string[]): void {
-  (this as CallStream)[CALL].head(fields, (flags & END_STREAM) !== 0);
+  try {
+    (this as CallStream)[CALL].head(fields, (flags & END_STREAM) !== 0);
+  } catch (thrown) {
+    (this as CallStream)[CALL].broke(thrown);
+  }
 }
 
 function onTrailers(this: ClientHttp2Stream, _headers: IncomingHttpHeaders, _flags: number, fields: string[]): void {
-  (this as CallStream)[CALL].trailers(fields);
+  try {
+    (this as CallStream)[CALL].trailers(fields);
+  } catch (thrown) {
+    (this as CallStream)[CALL].broke(thrown);
+  }
 }
 
 function onData(this: ClientHttp2Stream, chunk: Buffer): void {
-  (this as CallStream)[CALL].data(chunk);
+  try {
+    (this as CallStream)[CALL].data(chunk);
+  } catch (thrown) {
+    (this as CallStream)[CALL].broke(thrown);
+  }
 }
 
 function onEnd(this: ClientHttp2Stream): void {
-  (this as CallStream)[CALL].ended();
+  try {
+    (this as CallStream)[CALL].ended();
+  } catch (thrown) {
+    (this as CallStream)[CALL].broke(thrown);
+  }
 }
 
 function onDrain(this: ClientHttp2Stream): void {
-  (this as CallStream)[CALL].drained();
+  try {
+    (this as CallStream)[CALL].drained();
+  } catch (thrown) {
+    (this as CallStream)[CALL].broke(thrown);
+  }
 }
 
 function onClose(this: ClientHttp2Stream): void {
-  (this as CallStream)[CALL].closed(this.rstCode);
+  try {
+    (this as CallStream)[CALL].closed(this.rstCode);
+  } catch (thrown) {
+    (this as CallStream)[CALL].broke(thrown);
+  }
 }
 
 function onWantTrailers(this: ClientHttp2Stream): void {

@@ -254,6 +254,10 @@ export class Http2Serving implements ByteSink, HttpUnderWay, AppCallUser {
     this.#refuse(new PolarityError("TARGET_FAILED", `${this.#who} broke off ${where}: ${why}`));
   }
 
+  callFailed(error: PolarityError): void {
+    this.#refuse(error);
+  }
+
   // ── inside ──
 
   get #repeatable(): boolean {

@@ -2,6 +2,7 @@
 import type { ByteStream } from "../base/byte-stream.ts";
 import { DenseSet } from "../base/dense-set.ts";
 import type { PolarityError } from "../base/errors.ts";
+import { sweepOne } from "../base/internal-error.ts";
 import type { HttpTargetOptions, HttpUnderWay } from "./http-serving-host.ts";
 import { Http2Serving, type Http2ServingHost } from "./http2-serving.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
@@ -39,7 +40,7 @@ export class Http2Target implements Target, Http2ServingHost {
 
   sweep(now: number): void {
     this.sessions.sweep(now);
-    this.#serving.forEach((serving) => serving.sweep(now));
+    this.#serving.forEach((serving) => sweepOne(serving, now));
   }
 
   close(error: PolarityError): void {

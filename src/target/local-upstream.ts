@@ -2,6 +2,7 @@
 import { createByteStreamPair } from "../base/byte-stream-pair.ts";
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
+import { guarded } from "../base/internal-error.ts";
 import type { StreamRequest, Upstream } from "../base/upstream.ts";
 import type { Target } from "./target.ts";
 
@@ -29,7 +30,7 @@ export class LocalUpstream implements Upstream {
     if (first !== "") stream.writeLatin1(first, second);
     stream.sink = sink;
     const { error } = early;
-    if (error !== undefined) queueMicrotask(() => sink.reset(error));
+    if (error !== undefined) queueMicrotask(() => guarded("stream", () => sink.reset(error)));
     return stream;
   }
 }

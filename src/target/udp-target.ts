@@ -4,6 +4,7 @@ import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { FrameAligner, type FrameSink, forEachDatagram, frameInto, frameRoom } from "../base/datagram-frames.ts";
 import { DatagramOutlet, type DatagramQueueLimit } from "../base/datagram-queue.ts";
 import { PolarityError } from "../base/errors.ts";
+import { internalError, sweepOne } from "../base/internal-error.ts";
 import type { DatagramCounters, DatagramDrop } from "../registry/datagram-counters.ts";
 import { type DatagramEvents, DatagramSocket } from "../socket/datagram-socket.ts";
 import { needsRace } from "../socket/place-connection.ts";
@@ -63,7 +64,7 @@ export class UdpTarget implements Target {
   sweep(now: number): void {
     if (now - this.#sweptAt < SWEEP_MS) return;
     this.#sweptAt = now;
-    for (const serving of this.#serving) serving.sweep(now);
+    for (const serving of this.#serving) sweepOne(serving, now);
   }
 
   drain(): void {
@@ -175,8 +176,12 @@ class UdpServing implements ByteSink, FrameSink, DatagramEvents {
 
   received(datagram: Buffer): void {
     this.#lastAt = this.#target.context.clock.now();
-    if (this.#answers.write(frameInto(this.#target.room, datagram), 1)) this.#counters.out++;
-    else this.#counters.countDrop("queue");
+    try {
+      if (this.#answers.write(frameInto(this.#target.room, datagram), 1)) this.#counters.out++;
+      else this.#counters.countDrop("queue");
+    } catch (thrown) {
+      this.abort(internalError("udp", thrown));
+    }
   }
 
   /** Also where the app's machine refuses: it may be started in a moment, and the next datagram then finds it. */

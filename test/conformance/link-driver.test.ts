@@ -52,6 +52,7 @@ test("a link that closes because its last stream ended in a flush sends all of t
       ticked: () => {},
       silence: () => {},
       peerGoesAway: () => {},
+      streamFailed: () => {},
       idsRunOut: () => {},
       closed: () => closed.resolve(),
     },

@@ -22,6 +22,8 @@ export interface Addresses {
 export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** The test causes failures of the node on purpose; any other such failure fails the test. */
+  readonly expectsFailures?: boolean;
   /** The Node.js to start it with; by default the one that runs the test. */
   readonly node?: string;
 }
@@ -47,7 +49,7 @@ export class PolarityProcess {
     this.#args = args;
     this.#child = spawn(options.node ?? process.execPath, [BIN, ...args], {
       cwd: options.cwd,
-      env: { ...cleanEnvironment(), POLARITY_TETHER: "test", ...options.env },
+      env: { ...cleanEnvironment(), POLARITY_TETHER: "test", ...expectation(options), ...options.env },
       stdio: ["pipe", "pipe", "pipe", "ipc"],
     });
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
@@ -79,6 +81,9 @@ export class PolarityProcess {
     context.after(async () => {
       this.#child.kill("SIGKILL");
       await this.exited;
+      const failed =
+        options.expectsFailures === true ? null : /[^\n]*this node failed, please report it[^\n]*/.exec(this.stderr);
+      if (failed !== null) throw new Error(`polarity ${args.join(" ")}: ${failed[0]}`);
     });
   }
 
@@ -143,6 +148,10 @@ export async function run(
   command.endInput();
   const exit = await command.exited;
   return { ...exit, stdout: command.stdout, stderr: command.stderr };
+}
+
+function expectation({ expectsFailures }: ProcessOptions): Record<string, string> {
+  return expectsFailures === true ? { POLARITY_TEST_EXPECTS_FAILURES: "1" } : {};
 }
 
 /** The environment without settings of whoever runs the tests. */

@@ -21,6 +21,7 @@ import type { ServiceConfig } from "../../src/config/node-config.ts";
 import { viewService } from "../../src/node/traffic-view.ts";
 import type { NodeView } from "../../src/node/view.ts";
 import { Registry, REGISTRY_LIMITS } from "../../src/registry/registry.ts";
+import { expectFailures } from "../support/expected-failures.ts";
 
 /** The least that a node could be: services that are registered, and states that tests set. */
 class TinyNode implements AdminSource {
@@ -214,8 +215,13 @@ test("draining and reloading are asked for once each, and a failed reload says w
   await client.reload();
   node.reloadFailure = new PolarityError("CONFIG_INVALID", "polarity.yaml:5:13: nonsense");
   await assert.rejects(client.reload(), code("CONFIG_INVALID", /^polarity\.yaml:5:13: nonsense$/));
+  const failures = expectFailures(t);
   node.reloadFailure = new Error("secret detail");
   await assert.rejects(client.reload(), code("INTERNAL", /^(?!.*secret)/));
+  assert.deepEqual(
+    failures.map(({ place, error }) => [place, error.cause]),
+    [["admin", node.reloadFailure]],
+  );
 });
 
 test("a web page can neither read through a name of its own nor change anything", async (t) => {
