@@ -96,11 +96,6 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
     return this.bytesOut - this.#writer.waitingBytes;
   }
 
-  /** Delivered, and not paid for. Whoever gives the stream to another user owes nothing: it would be paused for ever. */
-  get unconsumedBytes(): number {
-    return this.#unconsumedBytes;
-  }
-
   get readEnded(): boolean {
     return this.#readEnded;
   }
@@ -176,10 +171,25 @@ export class SocketStream implements ByteStream, ReadReceiver, WriterOwner {
     this.socket.resume();
   }
 
+  /** Another user takes over. Whoever was it before owes nothing: what is left is reported and paid, as nobody else would. */
+  handOver(): void {
+    const owed = this.#unconsumedBytes;
+    if (owed === 0) return;
+    internalError("stream", new Error(`a connection to ${this.#fault.who} was handed on owing it ${owed} bytes`));
+    this.consumed(owed);
+  }
+
   /** Gives the socket back untouched, for whoever takes it over next; the sink hears nothing more. */
   detach(): Socket {
+    this.handOver();
     this.#release();
     return this.socket;
+  }
+
+  /** Ends it at once, both ways; the sink hears nothing more. */
+  destroy(): void {
+    this.#release();
+    this.socket.on("error", ignore).destroy();
   }
 
   // ── called by the shared listeners ──

@@ -39,10 +39,7 @@ export class AppConnection implements ByteSink {
   destroy(): void {
     if (this.stream.over) return;
     this.user = undefined;
-    this.stream
-      .detach()
-      .on("error", () => {})
-      .destroy();
+    this.stream.destroy();
     this.#gone(this);
   }
 

@@ -6,7 +6,6 @@
  *
  * take and give: O(1); with PROXY headers O(idle connections). sweep: O(idle connections).
  */
-import { internalError } from "../base/internal-error.ts";
 import { AppAddresses } from "./app-addresses.ts";
 import { AppConnection } from "./app-connection.ts";
 import { type ProxyProtocol, prefaceFor } from "./app-preface.ts";
@@ -76,16 +75,7 @@ export class AppPool {
   /** Takes back a connection whose exchange is complete. `appKeepsMs`: what the app said in Keep-Alive. */
   give(connection: AppConnection, now: number, appKeepsMs: number | undefined): void {
     connection.user = undefined;
-    const { unconsumedBytes } = connection.stream;
-    if (unconsumedBytes !== 0) {
-      // Paused, or on the way there: whoever used it next could wait for ever.
-      internalError(
-        "stream",
-        new Error(`a connection to ${this.#options.who} was given back owing ${unconsumedBytes} bytes`),
-      );
-      connection.destroy();
-      return;
-    }
+    connection.stream.handOver();
     const keepMs =
       appKeepsMs === undefined
         ? this.#options.idleMs

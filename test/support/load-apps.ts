@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { BodyCheck, writeBody } from "./load-bytes.ts";
 import type { Certificate } from "./certificates.ts";
-import type { AnswerTime, BodyForm, Pace } from "./load-plan.ts";
+import { ANSWER_HEAD_BYTES, type AnswerTime, type BodyForm, type Pace } from "./load-plan.ts";
 
 export interface LoadApps {
   /** As targets of services. */
@@ -69,6 +69,7 @@ function serve(request: Request, response: Response): void {
     const form = asked.get("form") as BodyForm;
     response.setHeader("x-verdict", answer === "after" ? check.verdict(up) : "ok");
     if (form === "length") response.setHeader("content-length", down);
+    if (form === "length" && "useChunkedEncodingByDefault" in response) fillHead(request, response);
     if (form === "close" && "useChunkedEncodingByDefault" in response) {
       response.useChunkedEncodingByDefault = false;
       response.shouldKeepAlive = false;
@@ -78,6 +79,15 @@ function serve(request: Request, response: Response): void {
   };
   if (answer === "after") request.on("end", begin);
   else begin();
+}
+
+/** Makes the head as long as plans count on. */
+function fillHead(request: Request, response: ServerResponse): void {
+  response.sendDate = false;
+  response.setHeader("connection", request.headers.connection ?? "keep-alive");
+  const fields = Object.entries(response.getHeaders()).map(([name, value]) => `${name}: ${String(value)}\r\n`);
+  const bytes = `HTTP/1.1 200 OK\r\n${fields.join("")}x-fill: \r\n\r\n`.length;
+  response.setHeader("x-fill", "x".repeat(Math.max(0, ANSWER_HEAD_BYTES - bytes)));
 }
 
 /** The first line says what is wanted; a byte behind the answer says whether the upload was whole. */

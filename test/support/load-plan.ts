@@ -49,14 +49,20 @@ export interface WayChoice {
 }
 
 const KIB = 1024;
+/** Apps of HTTP/1.1 answer with heads of this length where they say the body's, so that buffers can be filled to the byte. */
+export const ANSWER_HEAD_BYTES = 512;
+/** So many connections in a row keep to few apps: what one leaves behind is met only by who comes soon, on the same one. */
+const BLOCK_CONNECTIONS = 24;
 const PACES: readonly Pace[] = ["fast", "fast", "pieces", "slow", "stops"];
 
 /** Connection `number` of the load with this seed. */
 export function planConnection(seed: number, number: number, ways: readonly WayChoice[]): ConnectionPlan {
   const random = new Random((seed ^ Math.imul(number + 1, 0x9e37_79b1)) >>> 0);
-  const way = random.pick(ways);
+  const block = new Random((seed + Math.floor(number / BLOCK_CONNECTIONS) * 977) >>> 0);
+  const choices = [block, block].map((of) => ({ way: of.pick(ways), turn: of.below(12) }));
+  const { way, turn: favourite } = random.pick(choices);
   const client = random.pick(way.clients);
-  const app = client === "raw" ? "raw" : random.pick(way.apps);
+  const app = client === "raw" ? "raw" : way.apps[favourite % way.apps.length]!;
   const turns: Exchange[][] = [];
   const count = client === "raw" ? 1 : 1 + random.below(6);
   for (let turn = 0; turn < count; turn++) {
@@ -108,5 +114,6 @@ function sizeNear(random: Random, most: number): number {
   const unit = random.pick([16, 64]) * KIB;
   const multiples = Math.floor(most / unit);
   const times = 1 + random.below(random.oneIn(3) ? multiples : Math.min(multiples, 8));
-  return Math.max(0, times * unit + random.below(401) - 200);
+  const exact = random.below(2) === 0;
+  return Math.max(0, times * unit + (exact ? random.below(3) - 1 - ANSWER_HEAD_BYTES : random.below(401) - 200));
 }
