@@ -49,13 +49,13 @@ export function fooFigures(statistics: Statistics): Record<string, number> {
 
 async function respond(source: FooSource, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = (request.url ?? "").split("?", 1)[0];
-  const reads = request.method === "GET" || request.method === "HEAD";
-  if (reads && (path === "/stats" || path === "/metrics")) {
+  // By any method, as the original; what a request brings with it is not read.
+  if (path === "/stats" || path === "/metrics") {
     response.setHeader("vary", "accept");
     if (wantsPrometheus(request.headers.accept ?? "")) {
       sendText(response, 200, PROMETHEUS_TYPE, fooMetrics(source.statistics()));
     } else send(response, 200, fooFigures(source.statistics()));
-  } else if (reads && (path === "/health" || path === "/heartbeat" || path === "/status")) {
+  } else if (path === "/health" || path === "/heartbeat" || path === "/status") {
     const reason = await source.unreachable();
     if (reason === undefined) send(response, 200, { status: "OK!" });
     else send(response, 503, { status: "unavailable", reason });

@@ -87,7 +87,8 @@ export function fooProxyConfig(
   return resolveFlags({
     ...nodeSections(flags),
     services: { foo: { target: forward } },
-    listeners: [{ url: listen, service: "foo", analyze: "foo" }],
+    // Clients end conversations, whether the server answers that or not.
+    listeners: [{ url: listen, service: "foo", analyze: "foo", limits: { halfCloseTimeout: "1s" } }],
     analysis: { recoveryPath },
   });
 }

@@ -74,6 +74,39 @@ test("a segment takes links and has one server for each service", () => {
   });
 });
 
+test("sections of one name are one, and a line that is there twice counts once", () => {
+  const text =
+    "[Echo]\nbind=1\nserver=tcp://a:1\n[other]\nbind=2\nserver=tcp://b:1\n[ECHO]\nbind=1\nbind=3\nserver=tcp://a:1\nserver=tcp://c:1\nmode=full duplex\n";
+  const { raw, expected } = parse("controller", text);
+  assert.deepEqual(raw["listeners"], [
+    { url: "1", service: "echo", mode: "full-duplex" },
+    { url: "3", service: "echo", mode: "full-duplex" },
+    { url: "2", service: "other", mode: "one" },
+  ]);
+  assert.deepEqual(expected, [["echo"], ["echo"], ["other"]]);
+  const { raw: segment } = parse("segment", "[a]\nbind=1\n[a]\nserver=tcp://b:1\nbind=1\n");
+  assert.deepEqual(segment["services"], { a: { target: "tcp://b:1" } });
+});
+
+test("blanks in names become hyphens, for controllers and segments alike", () => {
+  const controller = parse("controller", "[Simple  Service ]\nbind=1\nserver=tcp://a:1\n").raw;
+  const segment = parse("segment", "[simple service]\nbind=1\nserver=tcp://a:1\n").raw;
+  assert.deepEqual(controller["listeners"], [{ url: "1", service: "simple-service", mode: "one" }]);
+  assert.deepEqual(segment["services"], { "simple-service": { target: "tcp://a:1" } });
+});
+
+test("srv:, naptr: and urn: are looked up in records", () => {
+  const lines = ["srv:_echo._tcp.example.com", "NAPTR:example.com", "urn:Example:echo:1", "srv+tcp://_a._tcp.b"];
+  const target = (line: string): unknown =>
+    (parse("segment", `[a]\nbind=1\nbackend=${line}\n`).raw["services"] as { a: { target: string } }).a.target;
+  assert.deepEqual(lines.map(target), [
+    "srv+tcp://_echo._tcp.example.com",
+    "naptr+tcp://example.com",
+    "naptr+tcp://example.urn",
+    "srv+tcp://_a._tcp.b",
+  ]);
+});
+
 test("an unknown key is a warning with its line", () => {
   const { warnings } = parse("segment", "[a]\nbind=tcp://a:1\nserver=tcp://a:2\ntimeout=3\n");
   assert.deepEqual(warnings, ["c.ini:4: unknown key timeout in [a]"]);
@@ -95,17 +128,23 @@ test("each problem is one line with its place, and all are said at once", () => 
     ],
     [
       "controller",
-      "[a]\nbind=1\nbind=2\nserver=3\nmode=both",
+      "[a]\nbind=1\nserver=3\nserver=urn:x\nmode=both",
       [
-        "c.ini:3: [a] has one bind, and this is a second",
+        "c.ini:4: expected urn:NAMESPACE:NAME, not urn:x",
         "c.ini:5: mode: expected half duplex or full duplex, not both",
       ],
     ],
     [
       "controller",
       "[a]\nbind=1\nserver=2\n[A]\nbind=3\nserver=4\nfull_duplex=maybe",
-      ["c.ini:4: [a] is there since line 1", "c.ini:7: full_duplex: expected yes or no, not maybe"],
+      ["c.ini:7: full_duplex: expected yes or no, not maybe"],
     ],
+    [
+      "controller",
+      "[a b]\nbind=1\nserver=2\n[a-b]\nbind=3\nserver=4",
+      ["c.ini:4: [a-b] would be the same service as [a b] of line 1"],
+    ],
+    ["segment", "[a]\nbind=1\nserver=2\n[a]\nserver=3", ["c.ini:5: a segment has one server, and [a] a second"]],
     ["segment", "[a]\nbind=1\nserver=2\nserver=3", ["c.ini:4: a segment has one server, and [a] a second"]],
   ];
   for (const [role, text, lines] of wrong) {

@@ -45,6 +45,10 @@ export interface LoadedCloudbus extends LoadedConfig {
   readonly expected: ReadonlyMap<string, readonly string[]>;
 }
 
+/** What Cloudbus calls what records of a domain lead to. */
+const LOOKUP = /^(srv|naptr|urn):(?!\/\/)(.*)$/i;
+const URN = /^([a-z0-9][a-z0-9-]{0,30}[a-z0-9]):.+$/i;
+
 const KEYS: ReadonlySet<string> = new Set(["bind", "server", "backend", "mode", "full_duplex"]);
 const IGNORED = "cloudbus";
 /** Who a controller's segments are, as owners of services. */
@@ -110,17 +114,18 @@ function controller(sections: readonly IniSection[], reading: Reading, { token, 
   const dials = new Map<string, { readonly line: number; readonly services: string[] }>();
   const listeners: unknown[] = [];
   for (const section of sections) {
-    const { bind, servers, mode } = reading.service(section);
+    const { binds, servers, mode } = reading.service(section);
     for (const { value, line } of servers) {
       const dial = dials.get(value) ?? { line, services: [] };
       dials.set(value, dial);
       if (!dial.services.includes(section.name)) dial.services.push(section.name);
     }
-    if (bind === undefined) continue;
-    reading.lines.set(`listeners[${listeners.length}]`, bind.line);
     // Several servers are half duplex unless the file says otherwise; one is neither.
     const spread = servers.length > 1 ? (mode ?? "half-duplex") : "one";
-    listeners.push({ url: bind.value, service: section.name, mode: spread });
+    for (const { value, line } of binds) {
+      reading.lines.set(`listeners[${listeners.length}]`, line);
+      listeners.push({ url: value, service: section.name, mode: spread });
+    }
   }
   const dial = [...dials].map(([url, { line, services }], index) => {
     reading.expected.push(services);
@@ -137,10 +142,10 @@ function segment(sections: readonly IniSection[], reading: Reading, links: Cloud
   const binds = new Map<string, number>();
   const services: Record<string, unknown> = {};
   for (const section of sections) {
-    const { bind, servers } = reading.service(section);
+    const { binds: here, servers } = reading.service(section);
     const [server, second] = servers;
     if (second !== undefined) reading.fault(second.line, `a segment has one server, and [${section.name}] a second`);
-    if (bind !== undefined && !binds.has(bind.value)) binds.set(bind.value, bind.line);
+    for (const { value, line } of here) if (!binds.has(value)) binds.set(value, line);
     if (server === undefined) continue;
     reading.lines.set(formatPath(["services", section.name]), server.line);
     services[section.name] = { target: server.value };
@@ -165,15 +170,25 @@ class Reading {
   file(role: CloudbusRole, text: string, links: CloudbusLinks): CloudbusConfig["raw"] {
     const { sections, faults } = parseIni(text);
     for (const { line, message } of faults) this.fault(line, message);
-    const services = sections.filter(({ name }) => name !== IGNORED);
+    const services = this.#merged(sections.filter(({ name }) => name !== IGNORED));
     if (services.length === 0 && faults.length === 0) this.fault(1, "there is no [Service]");
-    const seen = new Map<string, number>();
-    for (const { name, line } of services) {
-      const first = seen.get(name);
-      if (first !== undefined) this.fault(line, `[${name}] is there since line ${first}`);
-      else seen.set(name, line);
-    }
     return role === "controller" ? controller(services, this, links) : segment(services, this, links);
+  }
+
+  /** Sections of one name are one. A name of a service has no blanks, so that those of a section become hyphens. */
+  #merged(sections: readonly IniSection[]): readonly IniSection[] {
+    const merged = new Map<string, IniSection & { readonly written: string }>();
+    for (const section of sections) {
+      const { line, entries } = section;
+      const written = section.name.replaceAll(/\s+/g, " ");
+      const name = written.replaceAll(" ", "-");
+      const first = merged.get(name);
+      if (first !== undefined && first.written !== written)
+        this.fault(line, `[${written}] would be the same service as [${first.written}] of line ${first.line}`);
+      const all = [...(first?.entries ?? []), ...entries];
+      merged.set(name, { name, written, line: first?.line ?? line, entries: all });
+    }
+    return [...merged.values()];
   }
 
   /** Throws CONFIG_INVALID where there are faults. */
@@ -198,12 +213,23 @@ class Reading {
     for (const { key, line: at } of entries) {
       if (!KEYS.has(key)) this.warnings.push([at, `unknown key ${key} in [${name}]`]);
     }
-    const binds = entries.filter(({ key }) => key === "bind");
-    const servers = entries.filter(({ key }) => key === "server" || key === "backend");
+    const binds = distinct(entries.filter(({ key }) => key === "bind"));
+    const named = entries.filter(({ key }) => key === "server" || key === "backend");
+    const servers = distinct(named.map((entry) => ({ ...entry, value: this.#address(entry) })));
     if (binds.length === 0) this.fault(line, `[${name}] has no bind`);
-    for (const { line: at } of binds.slice(1)) this.fault(at, `[${name}] has one bind, and this is a second`);
     if (servers.length === 0) this.fault(line, `[${name}] has no server`);
-    return { bind: binds[0], servers, mode: this.#mode(entries) };
+    return { binds, servers, mode: this.#mode(entries) };
+  }
+
+  /** As the YAML file has it. */
+  #address({ value, line }: IniEntry): string {
+    const [, kind = "", rest = ""] = LOOKUP.exec(value) ?? [];
+    if (kind === "") return value;
+    if (kind.toLowerCase() !== "urn") return `${kind.toLowerCase()}+tcp://${rest}`;
+    const namespace = URN.exec(rest)?.[1];
+    if (namespace === undefined) this.fault(line, `expected urn:NAMESPACE:NAME, not ${value}`);
+    // RFC 3404: the records of a URN's namespace are those of its name in urn.arpa; Cloudbus asks for NAMESPACE.urn.
+    return `naptr+tcp://${(namespace ?? "").toLowerCase()}.urn`;
   }
 
   #mode(entries: readonly IniEntry[]): "half-duplex" | "full-duplex" | undefined {
@@ -219,6 +245,11 @@ class Reading {
     }
     return mode;
   }
+}
+
+/** A line that is there twice says nothing new. */
+function distinct(entries: readonly IniEntry[]): readonly IniEntry[] {
+  return entries.filter(({ value }, index) => entries.findIndex((other) => other.value === value) === index);
 }
 
 const MODES = new Map([

@@ -8,6 +8,7 @@ import { accessLogSection } from "./access-log-schema.ts";
 import {
   choice,
   duration,
+  optionalDuration,
   flag,
   integer,
   list,
@@ -220,11 +221,10 @@ function listenerLimitsSection() {
       byDefault: "60s",
       help: "How long a client may take nothing of an answer that waits for it, before it is cut off; bytes of an upgraded connection may wait. Stops readers that hold answers and never take them.",
     }),
-    halfCloseTimeout: duration({
+    halfCloseTimeout: optionalDuration({
       min: "10ms",
       max: "24h",
-      byDefault: "1s",
-      help: "How long an answer may stand still for a client that closed its side: most that do are gone, and only sending tells. Stops apps that work for nobody.",
+      help: "How long an answer may stand still for a client that closed its side: most that do are gone, and only sending tells. Left out: 1s for requests, and no limit for raw connections. Stops apps that work for nobody.",
     }),
     streams: integer(
       1,
@@ -253,7 +253,8 @@ function listenerLimitsSection() {
       bodyBytesMax: body,
       headTimeoutMs: headTimeout,
       idleTimeoutMs: idleTimeout,
-      halfCloseTimeoutMs: halfCloseTimeout,
+      halfCloseTimeoutMs: halfCloseTimeout ?? HALF_CLOSE_TIMEOUT_MS,
+      rawHalfCloseTimeoutMs: halfCloseTimeout ?? Number.POSITIVE_INFINITY,
       sendTimeoutMs: rest.sendTimeout,
       streams: rest.streams,
       resets: rest.resets,
@@ -261,6 +262,9 @@ function listenerLimitsSection() {
     .prefault({})
     .describe("What one client may ask of this listener.");
 }
+
+/** Of requests. */
+const HALF_CLOSE_TIMEOUT_MS = 1000;
 
 function checkNetwork(value: string): string {
   const [address = "", prefix] = value.split("/", 2);

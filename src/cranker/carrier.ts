@@ -2,6 +2,8 @@
 import type { PolarityError } from "../base/errors.ts";
 
 export interface Carrier {
+  /** How many bytes a head may have that it carries, as UTF-8. */
+  readonly headBytesMax: number;
   /** `hasBody`: `body` and `bodyEnd` follow. */
   head(text: string, hasBody: boolean): void;
   /** The payload is lent for the call. False: it was taken, but wait for `drained`. */

@@ -80,6 +80,85 @@ test("1.0: a socket is paused while its client takes nothing, and read on before
   assert.deepEqual(happened(), ["resume"]);
 });
 
+test("1.0: no message to a connector has more than 32 KiB, however the body comes", () => {
+  const { socket, owner, sink, host, happened } = setUp();
+  const single = new SingleSocket(socket, owner);
+  const stream = new CrankerStream(single, sink, host);
+  const body = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index & 255));
+  stream.begin("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+  stream.write(body);
+  const messages = happened()
+    .filter((each) => each.startsWith("binary "))
+    .map((each) => Buffer.from(each.slice("binary ".length), "hex"));
+  assert.deepEqual(
+    messages.map(({ length }) => length),
+    [32_768, 32_768, 32_768, 1_696],
+  );
+  assert.deepEqual(Buffer.concat(messages), body);
+});
+
+test("1.0: a head that does not fit into such a message is refused, and its socket goes on; 3.0 has room", async () => {
+  for (const [filler, reset] of [
+    ["a".repeat(32_000), undefined],
+    ["a".repeat(33_000), "reset HEAD_TOO_LARGE"],
+    // Each byte above ASCII is two in the message.
+    ["\xe4".repeat(17_000), "reset HEAD_TOO_LARGE"],
+  ] as const) {
+    const { socket, owner, sink, host, happened } = setUp();
+    const single = new SingleSocket(socket, owner);
+    const begin = `GET / HTTP/1.1\r\nHost: a\r\nX: ${filler}\r\n\r\n`;
+    new CrankerStream(single, sink, host).begin(begin);
+    await Promise.resolve();
+    const log = happened();
+    assert.equal(log.at(-1)?.startsWith("reset") === true ? log.at(-1) : undefined, reset);
+    assert.equal(single.idle, reset !== undefined);
+    for (const each of log)
+      assert.ok(!each.startsWith("text") || Buffer.byteLength(JSON.parse(each.slice(5)) as string) <= 32_768);
+    new CrankerStream(new Tunnel(socket, owner).take(), sink, host).begin(begin);
+    assert.ok(happened().every((each) => each.startsWith("binary ")));
+  }
+});
+
+test("1.0: an answer without a length ends with any close but those that say that it failed", () => {
+  for (const [code, whole] of [
+    [1000, true],
+    [1001, true],
+    [1002, true],
+    [1005, true],
+    [1009, true],
+    [3000, true],
+    [4999, true],
+    [1006, false],
+    [1008, false],
+    [1011, false],
+  ] as const) {
+    const { socket, owner, sink, host, happened } = setUp();
+    const single = new SingleSocket(socket, owner);
+    new CrankerStream(single, sink, host).begin(GET);
+    single.text("HTTP/1.1 200 OK\n");
+    single.binary(Buffer.from("ok"));
+    happened();
+    single.closed(code, "");
+    const log = happened();
+    if (whole) assert.deepEqual(log, ["gone", 'data "0\\r\\n\\r\\n"', "end"], String(code));
+    else assert.match(log.at(-1) ?? "", /^reset /, String(code));
+  }
+});
+
+test("1.0: a close before the head, or before the length is there, is never the end of an answer", () => {
+  for (const code of [1000, 1001, 1005, 1009, 1011]) {
+    for (const head of ["", "HTTP/1.1 200 OK\ncontent-length:5\n"]) {
+      const { socket, owner, sink, host, happened } = setUp();
+      const single = new SingleSocket(socket, owner);
+      new CrankerStream(single, sink, host).begin(GET);
+      if (head !== "") single.text(head);
+      happened();
+      single.closed(code, "");
+      assert.match(happened().at(-1) ?? "", /^reset TARGET_FAILED/, `${code} ${head}`);
+    }
+  }
+});
+
 test("1.0: a request that cannot be carried leaves its socket as it was", async () => {
   const { socket, owner, sink, host, happened } = setUp();
   const single = new SingleSocket(socket, owner);

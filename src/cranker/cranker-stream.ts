@@ -120,6 +120,12 @@ export class CrankerStream implements ByteStream, CarrierUser, RequestEvents, Re
   head(head: RequestHead, hasBody: boolean): void {
     const text = requestText(head);
     if (text instanceof HttpProblem) return this.refused(text);
+    const { headBytesMax } = this.#carrier;
+    if (text.length > headBytesMax || Buffer.byteLength(text) > headBytesMax) {
+      return this.refused(
+        new HttpProblem("HEAD_TOO_LARGE", `the head has more than the ${headBytesMax} bytes that fit`),
+      );
+    }
     this.#method = head.method;
     this.#carrier.head(text, hasBody);
     if (hasBody && head.expectsContinue) queueMicrotask(() => guarded("cranker", () => this.#continue()));

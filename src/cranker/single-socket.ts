@@ -24,6 +24,11 @@ const BODY_FOLLOWS = "_1";
 const NO_BODY = "_2";
 const BODY_ENDED = "_3";
 
+/** Of messages to connectors: some of them close with 1009 on more. A head is one message, with its marker. */
+const MESSAGE_BYTES_MAX = 32 * 1024;
+/** What a connector says of a request that failed. Any other close ends an answer that has no other end; many say no code. */
+const FAILURES: ReadonlySet<number> = new Set([CLOSE_FAILED, CLOSE_POLICY, CLOSE_LOST]);
+
 /** How long a connector may take to close after its answer was whole. */
 const GOODBYE_MS = 5_000;
 
@@ -39,10 +44,12 @@ export interface SingleSocketOwner {
 }
 
 export class SingleSocket implements OpenCarrier, MessageSocketUser {
+  readonly headBytesMax = MESSAGE_BYTES_MAX - BODY_FOLLOWS.length;
   readonly #socket: MessageSocket;
   readonly #owner: SingleSocketOwner;
   #state: "idle" | "taken" | "asked" | "done" | "closed" = "idle";
   #user: CarrierUser | undefined;
+  #answered = false;
   #held = 0;
   #paused = false;
   #doneAt = -1;
@@ -86,7 +93,9 @@ export class SingleSocket implements OpenCarrier, MessageSocketUser {
 
   body(payload: Buffer): boolean {
     // An empty message would mean nothing, and the payload is only lent.
-    if (payload.length > 0) this.#socket.sendBinary(Buffer.from(payload));
+    for (let at = 0; at < payload.length; at += MESSAGE_BYTES_MAX) {
+      this.#socket.sendBinary(Buffer.from(payload.subarray(at, at + MESSAGE_BYTES_MAX)));
+    }
     return this.#socket.writable;
   }
 
@@ -121,8 +130,10 @@ export class SingleSocket implements OpenCarrier, MessageSocketUser {
   // ── MessageSocketUser ──
 
   text(message: string): void {
-    if (this.#state === "asked") this.#user?.answerHead(message);
-    else if (this.#state === "idle" || this.#state === "taken") this.#misbehaved("a text without a request");
+    if (this.#state === "asked") {
+      this.#answered = true;
+      this.#user?.answerHead(message);
+    } else if (this.#state === "idle" || this.#state === "taken") this.#misbehaved("a text without a request");
   }
 
   binary(message: Buffer): void {
@@ -150,7 +161,7 @@ export class SingleSocket implements OpenCarrier, MessageSocketUser {
       this.#owner.gone(this);
     }
     if (user === undefined) return;
-    if (asked && code === CLOSE_NORMAL) user.answerEnd();
+    if (asked && (code === CLOSE_NORMAL || (this.#answered && !FAILURES.has(code)))) user.answerEnd();
     else user.failed(asked ? this.#closeError(code, reason) : this.#neverAsked());
   }
 

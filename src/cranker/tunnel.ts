@@ -150,6 +150,7 @@ export class Tunnel implements MessageSocketUser {
 }
 
 class TunnelRequest implements OpenCarrier {
+  readonly headBytesMax = HEAD_BYTES_MAX;
   readonly id: number;
   readonly #socket: MessageSocket;
   readonly #who: string;

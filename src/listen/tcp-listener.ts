@@ -34,6 +34,8 @@ export interface TcpListenerOptions {
   readonly accessLog: AccessLog | undefined;
   readonly fanOut: FanOutChoice;
   readonly waitForOfferMs: number;
+  /** How long a session may stand still whose client closed its side. */
+  readonly halfCloseTimeoutMs: number;
   readonly rates: RateOptions;
   readonly admission: AdmissionOptions;
   /** Taps the sessions, where the configuration asks for it. */
@@ -121,6 +123,9 @@ export class TcpListener implements Listener {
     this.#admission.sweep(now);
     this.#rates?.sweep(now);
     this.#hellos.sweep(now);
+    const { halfCloseTimeoutMs } = this.#options;
+    if (halfCloseTimeoutMs === Number.POSITIVE_INFINITY) return;
+    for (const session of this.#sessions.keys()) session.sweep(now, halfCloseTimeoutMs);
   }
 
   /** Raw bytes cannot be asked again: a session stays with its offer until the link is dead. */

@@ -219,6 +219,7 @@ export class ListenerSet {
       analysis: this.#extras.analyses.ofListener(config),
       fanOut: config.fanOut,
       waitForOfferMs: config.waitForOfferMs,
+      halfCloseTimeoutMs: config.limits.rawHalfCloseTimeoutMs,
       rates: config.limits.rates,
       admission: admissionOptions(config),
     };

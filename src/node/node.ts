@@ -80,7 +80,7 @@ class Node implements PolarityNode, ExchangeContext {
   readonly #dialled: DialledStreams;
   readonly #names: NameResolver;
   #config: NodeConfig;
-  #noConnector: boolean | undefined;
+  #noConnector = true;
   #state: NodeState = "starting";
   #ticking: NodeJS.Timeout | undefined;
   #draining: Promise<{ cutOff: number }> | undefined;
@@ -127,7 +127,7 @@ class Node implements PolarityNode, ExchangeContext {
     this.#firstOffers = new FirstOffers(this.registry, config.listeners, this.#startedAt + config.node.readyTimeoutMs);
     // Before whoever wakes requests at a change.
     this.registry.watch(() => {
-      this.#noConnector = undefined;
+      this.#noConnector &&= !this.registry.services().some((service) => service.offers.length > 0);
     });
     this.waiters = new OfferWaiters(this.registry, WAITERS_MAX);
     this.#analyses = new Analyses(logger, clock, config.analysis.recoveryPath);
@@ -203,9 +203,8 @@ class Node implements PolarityNode, ExchangeContext {
     return this.#alarm.deadlines;
   }
 
-  /** Asked for with every 404, so it is looked up again only after a change. */
+  /** Once somebody has offered something, an unknown service is nobody's, also when all have left. */
   get noConnector(): boolean {
-    this.#noConnector ??= !this.registry.services().some((service) => service.offers.length > 0);
     return this.#noConnector;
   }
 

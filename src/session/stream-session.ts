@@ -49,6 +49,9 @@ export class StreamSession implements OfferSought {
   #answered = false;
   #finished = false;
   #opened = false;
+  /** What the client had been sent when it was last looked at after it closed its side, and until when that may stay so. */
+  #bytesOutSeen = -1;
+  #stillUntil = 0;
   /** Credit owed to each side for bytes that the other has not taken yet. */
   #owedToClient = NOTHING_OWED;
   #owedToService = NOTHING_OWED;
@@ -110,6 +113,21 @@ export class StreamSession implements OfferSought {
     this.#service?.reset(error);
     this.#client.reset(error);
     this.#finish(error);
+  }
+
+  /** Ends it when its client has closed its side, and what the service says has stood still for so long. */
+  sweep(now: number, halfCloseTimeoutMs: number): void {
+    if (!this.#clientEnded || this.#finished || this.#service === undefined) return;
+    const waits = this.#owedToClient.bytes > 0 || this.#owedToService.bytes > 0;
+    if (waits || this.bytesOut !== this.#bytesOutSeen) {
+      this.#bytesOutSeen = this.bytesOut;
+      this.#stillUntil = now + halfCloseTimeoutMs;
+    } else if (now >= this.#stillUntil) {
+      const why = `the client closed its side, and nothing came for it for ${halfCloseTimeoutMs} ms`;
+      this.#service.reset(new PolarityError("CLIENT_GONE", why));
+      this.#client.end();
+      this.#finish(undefined);
+    }
   }
 
   /** The upstream fell silent: what may be asked twice is asked elsewhere, if there is an elsewhere. */

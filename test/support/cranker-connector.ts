@@ -22,6 +22,8 @@ export interface ConnectorSettings {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
+  /** Of messages that it takes; as one in Go it closes with 1009 on more. */
+  readonly messageBytesMax?: number;
   /** How often it looks whether a socket is missing. */
   readonly retryMs?: number;
 }
@@ -70,9 +72,9 @@ export class CrankerPeer {
   }
 
   get #options() {
-    const { route = "web", domain = "*", headers = {}, ca, cert, key } = this.#settings;
+    const { route = "web", domain = "*", headers = {}, ca, cert, key, messageBytesMax } = this.#settings;
     return {
-      maxPayload: 256 * 1024 * 1024,
+      maxPayload: messageBytesMax ?? 256 * 1024 * 1024,
       perMessageDeflate: false,
       headers: { CrankerProtocol: "1.0", Route: route, Domain: domain, ...headers },
       ...(ca === undefined ? {} : { ca }),

@@ -269,7 +269,35 @@ test("the example files are imported as YAML that a node takes", { timeout: 110_
   const open = await run(context, ["segment", "-c", join(folder, "open.ini")]);
   assert.equal(open.code, 1);
   assert.match(open.stderr, /open\.ini:2: tcp:\/\/0\.0\.0\.0:1 is reachable beyond this machine .*--tokens-file/);
-  writeFileSync(join(folder, "odd.ini"), "[my bus.1]\nbind=tcp://127.0.0.1:1\nserver=tcp://127.0.0.1:2\n");
+  writeFileSync(join(folder, "odd.ini"), `[${"b".repeat(300)}]\nbind=tcp://127.0.0.1:1\nserver=tcp://127.0.0.1:2\n`);
   const odd = await run(context, ["segment", "-c", join(folder, "odd.ini")]);
-  assert.match(odd.stderr, /odd\.ini:3: a service's name has no blanks .*"my bus\.1"/);
+  assert.match(odd.stderr, /odd\.ini:3: a service's name has at most 253 bytes/);
+});
+
+test("names with blanks and sections that come twice serve, and records are imported as such", async (context) => {
+  const server = await serve(context, (socket) => socket.on("data", (chunk: Buffer) => socket.end(chunk)));
+  const folder = temporaryFolder(context);
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const segment = `[Cloudbus]\n[Simple  Service]\nbind=tcp://127.0.0.1:0\n[other]\nbind=tcp://127.0.0.1:0\nbackend=srv:_x._tcp.invalid\n`;
+  const merged = `${segment}[simple service]\nbackend=tcp://127.0.0.1:${server}\n`;
+  const running = new PolarityProcess(context, ["segment", "-c", file("segment.ini", merged)]);
+  const [link = ""] = (await running.ready()).links;
+  const text = `[Simple Service]\nbind=tcp://127.0.0.1:0\nbackend=tcp://127.0.0.1:${portOf(link)}\n[SIMPLE SERVICE]\nbackend=tcp://127.0.0.1:${portOf(link)}\n`;
+  const controller = new PolarityProcess(context, ["controller", "-c", file("controller.ini", text)]);
+  const { listeners } = await controller.ready();
+  const client = new WireClient(context, portOf(listeners[0] ?? "")).send("hello");
+  await client.readTo("hello");
+
+  const records =
+    "[a b]\nbind=tcp://127.0.0.1:1\nbackend=srv:_x._tcp.example\nbackend=naptr:example\nbackend=urn:example:x\n";
+  const imported = await run(context, ["config", "import", file("controller-2.ini", records)]);
+  assert.equal(imported.code, 0, imported.stderr);
+  const { links } = parse(imported.stdout) as { links: { dial: { url: string }[] } };
+  assert.deepEqual(
+    links.dial.map(({ url }) => url),
+    ["srv+tcp://_x._tcp.example", "naptr+tcp://example", "naptr+tcp://example.urn"],
+  );
 });

@@ -1,5 +1,6 @@
 /** Cranker connectors that break, misbehave or stall, and clients that go away: who hears of it, and who does not. */
 import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
@@ -215,6 +216,56 @@ test("1.0: what the codes of a close mean before an answer", async (t) => {
     assert.ok(!text.includes("because\n"), "its words are on one line");
     await raw.closed();
   }
+});
+
+for (const version of ["1.0", "3.0"] as const) {
+  test(`${version}: uploads of any size reach a connector that takes messages of 32 KiB, as those in Go do`, async (t) => {
+    const app = await startHttpApp(t, (incoming, response) => {
+      const hash = createHash("sha256");
+      incoming.on("data", (chunk: Buffer) => hash.update(chunk));
+      incoming.on("end", () => response.end(hash.digest("hex")));
+    });
+    const router = await startCrankerRouter(t);
+    const connector = { target: app.url, version, route: "web", messageBytesMax: 32 * 1024 };
+    startCrankerPeer(t, { router: router.link.replace("tcp:", "ws:"), ...connector });
+    await offered(router.node, "web");
+    for (const bytes of [0, 32_767, 32_768, 32_769, 65_536, 65_537, 1_000_000]) {
+      const body = randomBytes(bytes);
+      const answer = await ask(router.port, { path: "/web/up", method: "POST", body });
+      assert.deepEqual(
+        [answer.status, answer.text],
+        [200, createHash("sha256").update(body).digest("hex")],
+        String(bytes),
+      );
+    }
+  });
+}
+
+test("1.0: an answer without a length is whole when its socket closes without a code, and is not when it is lost", async (t) => {
+  const { raw, port } = await startRaw(t, { version: "1.0" });
+  const whole = ask(port, { path: "/web/x" });
+  await raw.message();
+  raw.socket.send("HTTP/1.1 200 OK\ncontent-type:text/plain\n");
+  raw.socket.send(Buffer.from("all of it"));
+  raw.socket.close();
+  assert.equal((await whole).text, "all of it");
+});
+
+test("after the last connector has left, an unknown route is 404 at once, and a known one 503", async (t) => {
+  const router = await startCrankerRouter(t, { waitForOffer: "2s" });
+  const first = await ask(router.port, { path: "/none/x" });
+  assert.deepEqual([first.status, first.headers["x-polarity-error"]], [503, "NO_CONNECTOR"]);
+  const app = await startHttpApp(t, (_request, response) => response.end("ok"));
+  const peer = startCrankerPeer(t, { router: router.link.replace("tcp:", "ws:"), target: app.url, version: "3.0" });
+  await offered(router.node, "web");
+  await peer.deregister();
+  peer.kill();
+  await until("the connector to have left", () =>
+    router.node.view().services.every(({ offers }) => offers.length === 0),
+  );
+  const unknown = await ask(router.port, { path: "/none/x" });
+  assert.deepEqual([unknown.status, unknown.headers["x-polarity-error"]], [404, "NO_ROUTE"]);
+  assert.equal((await ask(router.port, { path: "/web/x" })).status, 503);
 });
 
 test("1.0: a socket that speaks unasked is closed, and an answer that makes no sense is 502", async (t) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { startRawApp } from "../support/apps.ts";
 import { portOf } from "../support/cluster.ts";
@@ -136,6 +136,70 @@ test("a thousand clients at once, each of which checks its answers: the proxy co
     KEYS.slice(0, 4).map((key) => figures[key]),
     [req + ack + nak, req, ack, nak],
   );
+});
+
+test("a client's end ends its session though the server never answers it, and the proxy ends in less than 2 s", async (t) => {
+  const sockets: Socket[] = [];
+  const app = await startRawApp(t, (socket) => {
+    sockets.push(socket);
+    socket.on("data", () => socket.write("ACK 1 x\n"));
+    socket.on("error", () => {});
+  });
+  const proxy = await startProxy(t, app.port, temporaryFolder(t), ["--drain-timeout", "30s"]);
+  const first = new WireClient(t, proxy.port).send("REQ 1 a\n");
+  await first.readTo("ACK 1 x\n");
+  first.halfClose();
+  assert.equal(await first.ended, "end");
+  // Who has been told the end of its input hears of a reset when it says something.
+  await until(
+    "the server's connection to be broken",
+    () => !sockets[0]!.write("ACK 2 late\n") && sockets[0]!.destroyed,
+  );
+
+  const second = new WireClient(t, proxy.port).send("REQ 1 a\n");
+  await second.readTo("ACK 1 x\n");
+  second.halfClose();
+  const asked = performance.now();
+  proxy.process.signal("SIGTERM");
+  assert.deepEqual(await proxy.process.exited, { code: 0, signal: null });
+  assert.ok(performance.now() - asked < 2_000, `${performance.now() - asked} ms`);
+  assert.equal(await second.ended, "end");
+});
+
+test("an answer that goes on after the client's end is heard to its own", async (t) => {
+  const app = await startRawApp(t, (socket) => {
+    socket.resume();
+    socket.on("end", () => {
+      let sent = 0;
+      const timer = setInterval(() => {
+        socket.write(`ACK ${++sent} x\n`);
+        if (sent < 6) return;
+        clearInterval(timer);
+        socket.end();
+      }, 400);
+    });
+  });
+  const proxy = await startProxy(t, app.port, temporaryFolder(t));
+  const client = new WireClient(t, proxy.port).send("REQ 1 a\n").halfClose();
+  assert.equal(await soon("the end", client.ended), "end");
+  assert.equal(client.arrived, "ACK 1 x\nACK 2 x\nACK 3 x\nACK 4 x\nACK 5 x\nACK 6 x\n");
+});
+
+test("figures and health are there for any method", async (t) => {
+  const { port } = await startFooServer(t);
+  const proxy = await startProxy(t, port, temporaryFolder(t));
+  const { http = "" } = (await proxy.process.ready()) as { http?: string };
+  for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
+    for (const path of ["/stats", "/metrics", "/health", "/heartbeat", "/status"]) {
+      const body = method === "POST" || method === "PUT" ? "a".repeat(100_000) : null;
+      const response = await fetch(`${http}${path}`, { method, body });
+      assert.equal(response.status, 200, `${method} ${path}`);
+      assert.ok((await response.text()).startsWith("{"));
+    }
+    assert.equal((await fetch(`${http}/nope`, { method })).status, 404);
+  }
+  const head = await fetch(`${http}/stats`, { method: "HEAD" });
+  assert.deepEqual([head.status, await head.text()], [200, ""]);
 });
 
 test("the server may speak first, answer late, in any order and at once; only the client ends the conversation", async (t) => {
