@@ -111,7 +111,9 @@ export class AppCall {
     if (stream === undefined) return;
     // Whatever is left is dropped; a reset must not be preceded by a clean end.
     if (!stream.writableFinished) stream._final = finishSilently;
-    stream.close(this.#sawEnd && stream.writableFinished ? NO_ERROR : code);
+    const isWhole = this.#sawEnd && stream.writableFinished;
+    if (!isWhole) this.session.tookBack();
+    stream.close(isWhole ? NO_ERROR : code);
     stream.resume();
   }
 

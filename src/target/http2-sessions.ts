@@ -1,5 +1,6 @@
 /**
  * HTTP/2 connections to one app. Requests share them up to as many at once as the app allows; the next one opens another.
+ * Apps close connections on which too many requests are taken back, whoever it was. So one on which many were takes no more.
  *
  * take: O(connections), of which there are few. sweep: the same.
  */
@@ -19,6 +20,10 @@ export interface Http2SessionsOptions {
 
 /** Until the app has said how many it takes. */
 const STREAMS_AT_FIRST = 100;
+/** More of them on one connection may be taken back at once than an app lets pass, even if it lets as many be open. */
+const STREAMS_MAX = 250;
+/** Together with those that may still be on the connection: half of what Node's own server takes at once. */
+const TAKEN_BACK_MAX = 250;
 /** What an answer may have on its way to us; held for as long as its client does not take it. */
 const STREAM_WINDOW_BYTES = 256 * 1024;
 const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
@@ -38,6 +43,7 @@ export class AppSession {
   error: Error | undefined;
   idleSince = 0;
   #streamsMax = STREAMS_AT_FIRST;
+  #takenBack = 0;
 
   constructor({ app, connectTimeoutMs }: Http2SessionsOptions, gone: (session: AppSession) => void) {
     const socket = connectApp(app, connectTimeoutMs);
@@ -58,7 +64,7 @@ export class AppSession {
     const session = this.#session;
     session.on("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     session.on("remoteSettings", ({ maxConcurrentStreams }) => {
-      this.#streamsMax = maxConcurrentStreams ?? Number.POSITIVE_INFINITY;
+      this.#streamsMax = Math.min(STREAMS_MAX, maxConcurrentStreams ?? STREAMS_MAX);
     });
     session.on("goaway", () => {
       this.usable = false;
@@ -81,6 +87,17 @@ export class AppSession {
 
   request(fields: readonly string[], endStream: boolean, waitForTrailers: boolean): ClientHttp2Stream {
     return this.#session.request(fields, { endStream, waitForTrailers });
+  }
+
+  /** Too many requests on it were taken back: it only waits for those that are on it still. */
+  get worn(): boolean {
+    return this.#takenBack >= TAKEN_BACK_MAX;
+  }
+
+  /** A request on it was reset before its end. */
+  tookBack(): void {
+    this.#takenBack++;
+    if (this.worn) this.usable = false;
   }
 
   /** Closes when the requests on it are answered. */
@@ -131,6 +148,7 @@ export class Http2Sessions {
     session.active--;
     session.idleSince = now;
     session.reused = true;
+    if (session.worn && session.active === 0) session.close();
   }
 
   sweep(now: number): void {

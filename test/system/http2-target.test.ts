@@ -296,3 +296,32 @@ test("an app is checked over HTTP/2", async (t) => {
   healthy = true;
   await until("it is up", up);
 });
+
+test("requests that are taken back in a crowd do not make the app close the connection of others", async (t) => {
+  let slow: ServerHttp2Stream | undefined;
+  let waiting = 0;
+  const app = await startHttp2App(t, (stream, headers) => {
+    if (headers[":path"] === "/slow") slow = stream;
+    else if (headers[":path"] === "/hang") waiting++;
+    else stream.end("here");
+  });
+  const router = await startPair(t, target(app.port));
+  const answer = ask(router.port, { path: "/slow" });
+  await until("the neighbour's request", () => slow !== undefined);
+  // More than Node's server takes at once before it closes the connection.
+  const count = 1_200;
+  const sessions = Array.from({ length: 4 }, () => http2Session(t, router.port));
+  for (const session of sessions) {
+    for (let index = 0; index < count / sessions.length; index++) {
+      session.request({ ":path": "/hang" }).on("error", () => {});
+    }
+  }
+  await until("all of them wait", () => waiting === count);
+  for (const session of sessions) session.destroy();
+  await until("all of them are over", () => router.node.view().listeners[0]?.requestsActive === 1);
+  assert.equal((await ask(router.port, { path: "/" })).text, "here");
+  slow!.respond({ ":status": 200 });
+  slow!.end("at last");
+  assert.equal((await answer).text, "at last");
+  assert.equal(router.connector.view().services.length, 1);
+});
