@@ -110,7 +110,8 @@ export class DialGroup {
       if (this.#stopped) return;
       // What was found before is still the best guess.
       const message = `cannot resolve ${place.host}: ${messageOf(error)}`;
-      context.logger[message === this.#failure ? "debug" : "warn"]({ url: address.url }, message);
+      if (message === this.#failure) context.logger.debug({ url: address.url }, message);
+      else context.quiet.log(`unresolved ${place.host}`, "warn", { url: address.url }, message);
       this.#failure = message;
       delayMs = Math.min(resolveEveryMs, this.#delay.afterFailure());
     }

@@ -120,11 +120,13 @@ export class Dialer {
     const wanted = this.#demand.wanted(uses, context.clock.now());
     if (wanted > places.length) {
       const used = uses.map((use) => `${Math.floor((use ?? 0) * 100)}%`).join(", ");
-      context.logger.info({}, `the links to ${this.#report.where} are well used (${used}): another is opened`);
+      const message = `the links to ${this.#report.where} are well used (${used}): another is opened`;
+      context.quiet.log(`more-links ${this.#report.where}`, "info", {}, message);
       this.#addPlace().start();
     } else if (wanted < places.length) {
       const place = places.pop()!;
-      context.logger.info({}, `one link less to ${this.#report.where} is enough again`);
+      const message = `one link less to ${this.#report.where} is enough again`;
+      context.quiet.log(`fewer-links ${this.#report.where}`, "info", {}, message);
       place.stop();
       for (const link of place.links) link.drain();
     }

@@ -147,8 +147,8 @@ class Node implements PolarityNode, ExchangeContext {
       },
     });
     const { hopsMax } = config.limits;
-    const pathOptions = { registry: this.registry, instance, hopsMax, clock, logger };
-    this.#relayOffers = new RelayOffers(this.registry, instance, logger);
+    const pathOptions = { registry: this.registry, instance, hopsMax, clock, logger, quiet };
+    this.#relayOffers = new RelayOffers(this.registry, instance, quiet);
     this.#relayed = new RelayedSessions(this, instance, hopsMax, quiet);
     this.#onwardOffers = new OnwardOffers(pathOptions);
     this.#dialled = new DialledStreams(this, this.#relayOffers);

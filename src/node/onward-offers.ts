@@ -9,7 +9,8 @@
  */
 import { hash } from "node:crypto";
 import { guarded } from "../base/internal-error.ts";
-import type { Clock, Logger } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import { PATHS_FEATURE } from "../link/features.ts";
 import type { Link } from "../link/link.ts";
 import type { Announcement, OnwardPath } from "../registry/announcement.ts";
@@ -20,7 +21,7 @@ import { isBusy } from "./cranker-offers.ts";
 export interface OnwardOffersOptions {
   readonly registry: Registry;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly quiet: QuietLog;
   /** Links on the way from here to an app, at most. */
   readonly hopsMax: number;
 }
@@ -171,7 +172,9 @@ class OnwardPeer {
     if (this.#count < OFFERS_MAX) return true;
     if (!this.#full) {
       const { id, node } = this.#link;
-      this.#options.logger.warn(
+      this.#options.quiet.log(
+        `told-no-more ${node}`,
+        "warn",
         { link: id, node },
         `node "${node}" is told of ${OFFERS_MAX} offers of other nodes, and of no more`,
       );

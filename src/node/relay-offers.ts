@@ -5,7 +5,7 @@
  * here; whether the router finds anybody shows when it is asked. A wish or a link: O(links) or O(wishes).
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
-import type { Logger } from "../base/clock.ts";
+import type { QuietLog } from "../base/quiet-log.ts";
 import type { PolarityError } from "../base/errors.ts";
 import type { StreamProtocol, StreamRequest, Upstream } from "../base/upstream.ts";
 import { COST_MAX, HOPS_MAX } from "../link/link-limits.ts";
@@ -24,6 +24,9 @@ const RELAY_COST = COST_MAX * (HOPS_MAX + 2);
 /** Sessions try no more offers than this, so a wait is shared out among no more. */
 const WAIT_SHARES_MAX = 4;
 
+/** Routers of which it is remembered that they do not relay, so that it is said once of each. */
+const SAID_MAX = 100;
+
 export class RelayOffers {
   readonly #registry: Registry;
   readonly #wishes = new Map<string, { readonly wish: RelayWish; count: number }>();
@@ -31,14 +34,14 @@ export class RelayOffers {
 
   /** Names of nodes that were said not to relay; said once, however often they are joined. */
   readonly #saidNotToRelay = new Set<string>();
-  readonly #logger: Logger;
+  readonly #quiet: QuietLog;
   /** Of this node. */
   readonly instance: string;
 
-  constructor(registry: Registry, instance: string, logger: Logger) {
+  constructor(registry: Registry, instance: string, quiet: QuietLog) {
     this.#registry = registry;
     this.instance = instance;
-    this.#logger = logger;
+    this.#quiet = quiet;
   }
 
   /** Routers that the configuration names; those that are not there yet may be in a moment. */
@@ -102,8 +105,12 @@ export class RelayOffers {
 
   #doesNotRelay({ id, node }: Link): void {
     if (this.#wishes.size === 0 || this.#saidNotToRelay.has(node)) return;
+    // Names are the router's own choice.
+    if (this.#saidNotToRelay.size >= SAID_MAX) this.#saidNotToRelay.clear();
     this.#saidNotToRelay.add(node);
-    this.#logger.warn(
+    this.#quiet.log(
+      "does-not-relay",
+      "warn",
       { link: id, node },
       `node "${node}" does not relay: only its own services are reached through it`,
     );
