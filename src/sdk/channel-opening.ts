@@ -92,6 +92,7 @@ function exchangeChannel(
         const late = setTimeout(() => request.destroy(), CLOSE_GRACE_MS);
         request.once("close", () => clearTimeout(late));
       },
+      fail: () => request.destroy(),
     },
     "client",
     false,

@@ -3,9 +3,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { WebSocketServer } from "ws";
 import { type ChannelAcceptor, type ChannelInfo, PortChannel } from "./channel.ts";
 import { webSocketChannel } from "./channel-websocket.ts";
+import { failResponse } from "./http-serving.ts";
 import { StreamDuplex } from "./stream-duplex.ts";
 import type { HandlerFailed } from "./stream-taker.ts";
 
+const INTERNAL_ERROR = 1011;
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface ChannelRequests {
@@ -15,21 +17,20 @@ export interface ChannelRequests {
 
 export function channelRequests(acceptor: ChannelAcceptor, failed: HandlerFailed): ChannelRequests {
   const webSockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX });
-  const accept = (channel: PortChannel, request: IncomingMessage, broken: () => void): void => {
-    const info = infoOf(request);
+  const accept = (channel: PortChannel, request: IncomingMessage, fail: () => void): void => {
     try {
-      channel.use(acceptor, info);
+      channel.use(acceptor, infoOf(request), failed);
     } catch (error) {
-      broken();
       failed(error);
+      fail();
     }
   };
   const server = createServer((request, response) => {
-    accept(responseChannel(request, response), request, () => request.socket.destroy());
+    accept(responseChannel(request, response), request, () => failResponse(response));
   });
   server.on("upgrade", (request, socket, head) => {
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      accept(webSocketChannel(webSocket, "server"), request, () => webSocket.terminate());
+      accept(webSocketChannel(webSocket, "server"), request, () => webSocket.close(INTERNAL_ERROR));
     });
   });
   return {
@@ -52,6 +53,7 @@ function responseChannel(request: IncomingMessage, response: ServerResponse): Po
         if (body !== undefined && body.length > 0) response.write(body);
       },
       close: () => response.end(),
+      fail: () => failResponse(response),
     },
     "server",
     false,

@@ -11,6 +11,7 @@ export function webSocketChannel(webSocket: WebSocket, side: ChannelSide): PortC
         if (body !== undefined) webSocket.send(body, ignoreOutcome);
       },
       close: () => webSocket.close(NORMAL_CLOSURE),
+      fail: () => webSocket.close(INTERNAL_ERROR),
     },
     side,
     true,
@@ -26,6 +27,7 @@ export function webSocketChannel(webSocket: WebSocket, side: ChannelSide): PortC
 }
 
 const NORMAL_CLOSURE = 1000;
+const INTERNAL_ERROR = 1011;
 
 /** By the close codes of RFC 6455 §7.4.1. Undefined for 1006, which is no code: the connection went without one. */
 function statusOf(code: number): CloseStatus | undefined {

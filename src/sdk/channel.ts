@@ -5,6 +5,7 @@
  */
 import type { PolarityError } from "../base/errors.ts";
 import type { ServiceStream, StreamInfo } from "./stream-duplex.ts";
+import { isThenable } from "./stream-taker.ts";
 
 /**
  * How a channel ended.
@@ -101,6 +102,8 @@ export interface ChannelPort {
   send(data: Exclude<ChannelData, ChannelBody>, first: boolean): void;
   /** Ends it once what was sent has left. */
   close(): void;
+  /** Ends it at once, since the handler failed. */
+  fail(): void;
 }
 
 export class PortChannel implements Channel {
@@ -109,9 +112,10 @@ export class PortChannel implements Channel {
   readonly #port: ChannelPort;
   #handler: ChannelHandler | undefined;
   /** What happened before there was a handler to hear of it. */
-  #early: (() => void)[] = [];
+  #early: (() => unknown)[] = [];
   #open = true;
   #sent = false;
+  #failed: ((error: unknown) => void) | undefined;
 
   constructor(port: ChannelPort, side: ChannelSide, isWebSocket: boolean) {
     this.#port = port;
@@ -141,9 +145,16 @@ export class PortChannel implements Channel {
 
   // ── for the port ──
 
-  use(acceptor: ChannelAcceptor, info: ChannelInfo): void {
-    this.#handler = acceptor(this, info) ?? {};
-    for (const tell of this.#early.splice(0)) tell();
+  /** With `failed`, what the handler throws, or rejects with, goes there and ends the channel. */
+  use(acceptor: ChannelAcceptor, info: ChannelInfo, failed?: (error: unknown) => void): void {
+    this.#failed = failed;
+    const handler: unknown = acceptor(this, info);
+    if (isThenable(handler)) {
+      handler.then(undefined, () => {});
+      throw new TypeError("what takes a channel says at once who hears of it, not by a promise");
+    }
+    this.#handler = (handler as ChannelHandler | undefined) ?? {};
+    for (const tell of this.#early.splice(0)) this.#call(tell);
   }
 
   responded(status: number, headers: Readonly<Record<string, string | readonly string[] | undefined>>): void {
@@ -165,9 +176,28 @@ export class PortChannel implements Channel {
     this.ended(statusOf(error));
   }
 
-  #tell(what: () => void): void {
+  #tell(what: () => unknown): void {
     if (this.#handler === undefined) this.#early.push(what);
-    else what();
+    else this.#call(what);
+  }
+
+  #call(what: () => unknown): void {
+    if (this.#failed === undefined) {
+      what();
+      return;
+    }
+    try {
+      const done = what();
+      if (isThenable(done)) done.then(undefined, (error: unknown) => this.#fail(error));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failed?.(error);
+    this.#port.fail();
+    this.ended("unknown");
   }
 }
 
@@ -177,6 +207,7 @@ export function streamChannel(
   side: ChannelSide,
   acceptor: ChannelAcceptor,
   info: ChannelInfo,
+  failed?: (error: unknown) => void,
 ): Channel {
   let failure: Error | undefined;
   const channel = new PortChannel(
@@ -188,6 +219,7 @@ export function streamChannel(
         stream.resume();
         stream.end();
       },
+      fail: () => stream.destroy(),
     },
     side,
     false,
@@ -201,7 +233,9 @@ export function streamChannel(
     failure = error;
   });
   stream.on("close", () => (failure === undefined ? channel.ended() : channel.broken(failure)));
-  channel.use(acceptor, info);
+  channel.use(acceptor, info, failed);
+  // It may have broken or ended between the dial and now, and would not say so again.
+  if (stream.destroyed) queueMicrotask(() => channel.broken(stream.errored ?? undefined));
   return channel;
 }
 

@@ -1,4 +1,5 @@
 /** What a service's handlers do wrong: told to the program, and logged at most once in 10 s, as clients can cause it at will. */
+import { inspect } from "node:util";
 import { type Logger, silentLogger, systemClock } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { QuietLog } from "../base/quiet-log.ts";
@@ -37,5 +38,5 @@ export class HandlerFailures {
 
 const STANDARD_ERROR: Logger = {
   ...silentLogger,
-  error: ({ error }, message) => console.error(`polarity: ${message}`, error),
+  error: ({ error }, message) => console.error(`polarity: ${message}\n${inspect(error)}`),
 };

@@ -7,7 +7,7 @@ import { fetchListener, type FetchHandler } from "./fetch-handler.ts";
 import { httpTaker } from "./http-serving.ts";
 import { invalid, isObject, shown } from "./node-input.ts";
 import type { ServiceStream, StreamInfo } from "./stream-duplex.ts";
-import { type HandlerFailed, isGone, type StreamTaker } from "./stream-taker.ts";
+import { type HandlerFailed, isGone, isThenable, type StreamTaker } from "./stream-taker.ts";
 
 /** Serves one stream of bytes. What it throws, or rejects with, resets the stream. */
 export type StreamHandler = (stream: ServiceStream, info: StreamInfo) => void | Promise<void>;
@@ -100,7 +100,7 @@ function channelTaker(acceptor: ChannelAcceptor, failed: HandlerFailed): StreamT
   const channels = channelRequests(acceptor, failed);
   const requests = httpTaker(channels.server, failed);
   const streams = streamTaker((stream, info) => {
-    streamChannel(stream, "server", acceptor, info);
+    streamChannel(stream, "server", acceptor, info, failed);
   }, failed);
   return {
     protocol: "http/1.1",
@@ -112,8 +112,4 @@ function channelTaker(acceptor: ChannelAcceptor, failed: HandlerFailed): StreamT
       requests.close();
     },
   };
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === "function";
 }

@@ -39,3 +39,7 @@ export function isGone(stream: StreamDuplex, error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return error.name === "AbortError" || GONE_CODES.has((error as { readonly code?: unknown }).code);
 }
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === "function";
+}
