@@ -2,23 +2,24 @@
  * The nodes of a mixed load, and every way that leads through them: links of each transport, an app of the router's own, a
  * chain of routers, a node that forwards, and cranker connectors of both versions.
  */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { PolarityNode } from "../../src/node/node.ts";
-import { portOf, type RawConfig, startNode } from "./cluster.ts";
+import { portOf, type RawConfig, startNode as startHere } from "./cluster.ts";
 import { startCrankerPeer } from "./cranker-connector.ts";
 import { startLoadApps } from "./load-apps.ts";
 import type { LoadPlace } from "./load-clients.ts";
 import type { AppKind, ClientKind, ConnectionPlan, WayChoice } from "./load-plan.ts";
 import { testCertificates } from "./link-media.ts";
+import { type Addresses, PolarityProcess } from "./polarity-process.ts";
 import { temporaryFolder } from "./servers.ts";
 import { replaceFiles } from "./tls-files.ts";
 
 export interface LoadWorld {
   readonly ways: readonly WayChoice[];
-  readonly nodes: readonly PolarityNode[];
   place(plan: Pick<ConnectionPlan, "way" | "client" | "app">): LoadPlace;
-  /** What still counts as open at any node; nothing, once a load is over and its clients have gone. */
+  /** What still counts as open at any node, and what failed in its own process; nothing, once a load is over and its clients have gone. */
   left(): string[];
 }
 
@@ -37,8 +38,23 @@ interface Entry {
   readonly apps: readonly AppKind[];
 }
 
-export async function startLoadWorld(t: TestContext): Promise<LoadWorld> {
+/** `where`: the nodes are this process's, or each has its own and shows nothing of itself. */
+export async function startLoadWorld(t: TestContext, where: "here" | "apart"): Promise<LoadWorld> {
   const folder = temporaryFolder(t);
+  const nodes: PolarityNode[] = [];
+  const processes: PolarityProcess[] = [];
+  const startNode = async (config: RawConfig & { readonly node: { readonly name: string } }): Promise<Addresses> => {
+    if (where === "here") {
+      const node = await startHere(t, config);
+      nodes.push(node);
+      return node.addresses;
+    }
+    const path = join(folder, `${config.node.name}.yaml`);
+    writeFileSync(path, JSON.stringify(config));
+    const process = new PolarityProcess(t, ["run", "--config", path]);
+    processes.push(process);
+    return process.ready();
+  };
   const { authority, server: certificate } = await testCertificates();
   const files = { cert: join(folder, "edge.crt"), key: join(folder, "edge.key") };
   replaceFiles(files, certificate);
@@ -59,12 +75,12 @@ export async function startLoadWorld(t: TestContext): Promise<LoadWorld> {
   const socket = join(folder, "clients.sock");
   const onSocket: Listeners[number] = { url: `unix://${socket}`, service: "tcp-raw" };
 
-  const outer = await startNode(t, {
+  const outer = await startNode({
     node: { name: "outer" },
     links: { accept: [{ url: "tcp://127.0.0.1:0" }] },
     listeners: [...http, ...linked.map(raw)],
   });
-  const edge = await startNode(t, {
+  const edge = await startNode({
     node: { name: "edge" },
     links: {
       accept: [
@@ -72,32 +88,29 @@ export async function startLoadWorld(t: TestContext): Promise<LoadWorld> {
         { url: "tcp://127.0.0.1:0", cranker: true, tls: files },
         { url: `unix://${join(folder, "link.sock")}` },
       ],
-      dial: [{ url: outer.addresses.links[0] ?? "", relay: true }],
+      dial: [{ url: outer.links[0] ?? "", relay: true }],
     },
     listeners: [...http, ...linked.map(raw), onSocket],
     services: services("own"),
   });
-  const [plain = 0, secure = 0] = edge.addresses.links.map(portOf);
+  const [plain = 0, secure = 0] = edge.links.map(portOf);
   const links: Readonly<Record<(typeof TRANSPORTS)[number], string>> = {
     tcp: `tcp://127.0.0.1:${plain}`,
     ws: `ws://127.0.0.1:${plain}`,
     tls: `tls://127.0.0.1:${secure}`,
     wss: `wss://127.0.0.1:${secure}`,
-    unix: edge.addresses.links[2] ?? "",
+    unix: edge.links[2] ?? "",
   };
-  const connectors: PolarityNode[] = [];
   for (const name of TRANSPORTS) {
     const trust = name === "tls" || name === "wss" ? { tls: { ca: authorityFile } } : {};
-    connectors.push(
-      await startNode(t, {
-        node: { name: `shed-${name}` },
-        links: { dial: [{ url: links[name], ...trust }] },
-        services: services(name),
-      }),
-    );
+    await startNode({
+      node: { name: `shed-${name}` },
+      links: { dial: [{ url: links[name], ...trust }] },
+      services: services(name),
+    });
   }
   const forwarded = ["tcp-h1", "wss-h2", "own-h1"];
-  const forward = await startNode(t, {
+  const forward = await startNode({
     node: { name: "forward" },
     links: { dial: [{ url: links.tcp }] },
     listeners: [...forwarded.map((service) => ({ url: HTTP_URL, service })), raw("tcp"), raw("ws")],
@@ -115,7 +128,7 @@ export async function startLoadWorld(t: TestContext): Promise<LoadWorld> {
     ["", edge],
     ["outer ", outer],
   ] as const) {
-    const [plainHttp = 0, secureHttp = 0, ...raws] = node.addresses.listeners.map(portOf);
+    const [plainHttp = 0, secureHttp = 0, ...raws] = node.listeners.map(portOf);
     for (const [at, name] of linked.entries()) {
       entries.set(`${prefix}${name}`, { http: plainHttp, https: secureHttp, raw: raws[at], prefix: name, apps: APPS });
     }
@@ -130,7 +143,7 @@ export async function startLoadWorld(t: TestContext): Promise<LoadWorld> {
     }
   }
   entries.set("own socket", { http: undefined, https: undefined, raw: socket, prefix: "tcp", apps: [] });
-  const forwards = forward.addresses.listeners.map(portOf);
+  const forwards = forward.listeners.map(portOf);
   for (const [at, service] of forwarded.entries()) {
     const [prefix = "", app] = service.split("-");
     entries.set(`forward ${prefix}`, {
@@ -142,19 +155,26 @@ export async function startLoadWorld(t: TestContext): Promise<LoadWorld> {
     });
   }
   entries.set("forward raw", { http: undefined, https: undefined, raw: forwards[3], prefix: "tcp", apps: [] });
-  return new World(entries, authority.cert, [outer, edge, forward, ...connectors]);
+  return new World(entries, authority.cert, nodes, processes);
 }
 
 class World implements LoadWorld {
   readonly ways: readonly WayChoice[];
-  readonly nodes: readonly PolarityNode[];
+  readonly #nodes: readonly PolarityNode[];
+  readonly #processes: readonly PolarityProcess[];
   readonly #entries: ReadonlyMap<string, Entry>;
   readonly #ca: string;
 
-  constructor(entries: ReadonlyMap<string, Entry>, ca: string, nodes: readonly PolarityNode[]) {
+  constructor(
+    entries: ReadonlyMap<string, Entry>,
+    ca: string,
+    nodes: readonly PolarityNode[],
+    processes: readonly PolarityProcess[],
+  ) {
     this.#entries = entries;
     this.#ca = ca;
-    this.nodes = nodes;
+    this.#nodes = nodes;
+    this.#processes = processes;
     this.ways = [...entries].map(([name, { http, https, raw, apps, prefix }]) => {
       const clients: ClientKind[] = [];
       if (http !== undefined) clients.push("h1", "h2");
@@ -172,7 +192,10 @@ class World implements LoadWorld {
   }
 
   left(): string[] {
-    return this.nodes.flatMap((node) => {
+    const failed = this.#processes.flatMap(({ stderr }) =>
+      stderr.split("\n").filter((line) => line.includes("INTERNAL")),
+    );
+    const open = this.#nodes.flatMap((node) => {
       const { listeners, services, links, node: self } = node.view();
       const gauges = [
         ...listeners.map(
@@ -183,5 +206,6 @@ class World implements LoadWorld {
       ];
       return gauges.filter(([, count]) => count !== 0).map(([what, count]) => `${self.name}: ${what}: ${count}`);
     });
+    return [...open, ...failed];
   }
 }

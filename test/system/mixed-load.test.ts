@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { internalErrorCounts } from "../../src/base/internal-error.ts";
 import { runLoad, worldReady } from "../support/load-run.ts";
 import { startLoadWorld } from "../support/load-world.ts";
@@ -18,11 +18,11 @@ const {
   POLARITY_TEST_FULL: full,
 } = process.env;
 const FIXED_SEED = 20_261_129;
-const forMs = 1000 * Number(seconds ?? (full === "1" ? 30 : 4));
+const forMs = 1000 * Number(seconds ?? (full === "1" ? 20 : 4));
 const seeds = asked === undefined ? [FIXED_SEED, randomInt(2 ** 31)] : [Number(asked)];
 
-test(`a mixed load of everything by every way: nothing waits, with seeds ${seeds.join(" and ")}`, async (t) => {
-  const world = await startLoadWorld(t);
+async function holds(t: TestContext, where: "here" | "apart"): Promise<void> {
+  const world = await startLoadWorld(t, where);
   await worldReady(world);
   const ways = only === undefined ? world.ways : world.ways.filter(({ name }) => only.split(",").includes(name));
   for (const seed of seeds) {
@@ -43,5 +43,13 @@ test(`a mixed load of everything by every way: nothing waits, with seeds ${seeds
     await until("everything is given back", () => (left = world.left()).length === 0, 10_000).catch(() => {});
     assert.deepEqual(left, [], `left open after seed ${seed}`);
   }
+}
+
+test(`a mixed load of everything by every way: nothing waits, with seeds ${seeds.join(" and ")}`, async (t) => {
+  await holds(t, "here");
   assert.deepEqual(internalErrorCounts(), {});
 });
+
+if (full === "1") {
+  test(`the same where each node is a process, with seeds ${seeds.join(" and ")}`, (t) => holds(t, "apart"));
+}
