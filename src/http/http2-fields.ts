@@ -159,7 +159,7 @@ export function responseFields(head: ResponseHead, via: string, requestId = "", 
   }
   if (via !== "") fields.push("via", `1.${head.versionMinor} ${viaName(via)}`);
   if (requestId !== "" && !head.informational) fields.push("x-request-id", requestId);
-  if (extraLines !== "" && status >= 200) pushLines(fields, extraLines);
+  if (extraLines !== "" && (status >= 200 || websocket)) pushLines(fields, extraLines);
   return fields;
 }
 

@@ -221,6 +221,13 @@ test("a body that its app ends by closing needs chunks, for clients that know th
   for (const status of [100, 204, 304]) assert.equal(needsChunks(parsed([`HTTP/1.1 ${status} X`], "GET"), 1), false);
 });
 
+test("lines of one answer do not get into another", () => {
+  const head = parsed(["HTTP/1.1 200 OK", "Content-Length: 3"], "GET");
+  for (const extraLines of ["Date: a\r\n", "", "Date: b\r\n", "Date: b\r\nX: y\r\n", ""]) {
+    assert.ok(forwarded(head, { ...KEEP, extraLines }).endsWith(`\r\nVia: 1.1 edge-1\r\n${extraLines}\r\n`));
+  }
+});
+
 test("several names in one process do not mix", () => {
   const head = parsed(["HTTP/1.1 200 OK", "Content-Length: 3"], "GET");
   for (const via of ["a", "b", "a"]) {

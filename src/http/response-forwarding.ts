@@ -88,19 +88,22 @@ export function responseEnding(head: ResponseHead, options: ResponseForwardingOp
     if (closeConnection || endsByClose(head, clientVersionMinor)) connection = "Connection: close\r\n";
     else if (clientVersionMinor === 0) connection = "Connection: keep-alive\r\n";
   }
-  if (connection === "" && requestId === "" && extraLines === "") return viaEnding(via, head.versionMinor);
+  if (connection === "" && requestId === "") return usualEnding(via, extraLines, head.versionMinor);
   const id = requestId === "" ? "" : `X-Request-Id: ${requestId}\r\n`;
   return `Via: 1.${head.versionMinor} ${viaName(via)}\r\n${connection}${id}${extraLines}\r\n`;
 }
 
 let lastVia = "";
-let lastViaEndings: readonly [string, string] = ["", ""];
+let lastExtraLines = "";
+let lastEndings: readonly [string, string] = ["", ""];
 
-/** One name serves a whole node, so the usual endings are made once. */
-function viaEnding(via: string, versionMinor: 0 | 1): string {
-  if (via !== lastVia) {
+/** One name serves a whole node, and a date a whole second, so the usual endings are made once. */
+function usualEnding(via: string, extraLines: string, versionMinor: 0 | 1): string {
+  if (via !== lastVia || extraLines !== lastExtraLines) {
     lastVia = via;
-    lastViaEndings = [`Via: 1.0 ${viaName(via)}\r\n\r\n`, `Via: 1.1 ${viaName(via)}\r\n\r\n`];
+    lastExtraLines = extraLines;
+    const name = viaName(via);
+    lastEndings = [`Via: 1.0 ${name}\r\n${extraLines}\r\n`, `Via: 1.1 ${name}\r\n${extraLines}\r\n`];
   }
-  return lastViaEndings[versionMinor];
+  return lastEndings[versionMinor];
 }
