@@ -85,7 +85,13 @@ export class StreamDuplex extends SocketDuplex implements ServiceStream {
       },
       reset: (error) => this.#resetByPeer(error),
       drain: () => this.#proceed(),
-      opened: () => this.#opened(),
+      opened: () => {
+        try {
+          this.#opened();
+        } catch (error) {
+          heard(error);
+        }
+      },
     };
     if (stream !== undefined) stream.sink = this.sink;
   }
@@ -169,7 +175,12 @@ export class StreamDuplex extends SocketDuplex implements ServiceStream {
     if (this.destroyed) return;
     this.touchTimer();
     this.bytesRead += chunk.length;
-    const stays = this.push(Buffer.from(chunk));
+    let stays = true;
+    try {
+      stays = this.push(Buffer.from(chunk));
+    } catch (error) {
+      heard(error);
+    }
     const stream = this.#stream;
     if (stream === undefined) return;
     if (stays) stream.consumed(chunk.length);
@@ -224,4 +235,11 @@ class LingerSink extends DiscardSink {
   override reset(): void {
     clearTimeout(this.#late);
   }
+}
+
+/** What a listener of the program throws is the program's to hear, as with any socket, and no failure of the link's work. */
+function heard(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }
