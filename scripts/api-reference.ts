@@ -79,7 +79,10 @@ function declarationsOf(source: string, name: string): Declaration[] {
   });
 }
 
-/** Where the statement ends: at a semicolon, or a closing brace at a line's start, outside of all brackets and comments. */
+/**
+ * Where the statement ends, outside of all brackets and comments: at a semicolon, or, unless a type goes on behind it, at a
+ * closing brace at a line's start.
+ */
 function endOf(source: string, start: number): number {
   let depth = 0;
   for (let at = start; at < source.length; at++) {
@@ -96,7 +99,9 @@ function endOf(source: string, start: number): number {
     else if ("})]".includes(character)) depth--;
     if (depth > 0) continue;
     if (character === ";") return at + 1;
-    if (character === "}" && source[at - 1] === "\n") return source[at + 1] === ";" ? at + 2 : at + 1;
+    if (character === "}" && source[at - 1] === "\n" && !/^ [|&]/.test(source.slice(at + 1, at + 3))) {
+      return source[at + 1] === ";" ? at + 2 : at + 1;
+    }
   }
   return source.length;
 }

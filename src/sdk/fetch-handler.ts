@@ -1,5 +1,5 @@
 /** Serving with a function from `Request` to `Response`, both streamed, on Node's own HTTP server. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import { Readable } from "node:stream";
 import { inspect } from "node:util";
 import { PolarityError } from "../base/errors.ts";
@@ -42,7 +42,9 @@ async function send(response: unknown, outgoing: ServerResponse, headOnly: boole
   }
   const fields: string[] = [];
   for (const [name, value] of response.headers) fields.push(name, value);
-  outgoing.writeHead(response.status, response.statusText, fields);
+  // Most Responses have no text beside their status; HTTP/1.1 has one for each.
+  const reason = response.statusText || STATUS_CODES[response.status] || "";
+  outgoing.writeHead(response.status, reason, fields);
   const reader = response.body?.getReader();
   if (reader === undefined || headOnly) {
     await reader?.cancel();

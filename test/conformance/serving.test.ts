@@ -13,7 +13,9 @@ import { ETAG, servedApps } from "./serving/served-apps.ts";
 
 /** How often each app noticed that its client had gone. */
 const gone = new Map<string, number>();
-const apps = await servedApps((name) => gone.set(name, (gone.get(name) ?? 0) + 1));
+const begun = new Map<string, number>();
+const count = (counts: Map<string, number>, name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
+const apps = await servedApps({ gone: (name) => count(gone, name), begun: (name) => count(begun, name) });
 const WAYS = [
   "an HTTP/1.1 listener",
   "an h2 listener",
@@ -21,6 +23,7 @@ const WAYS = [
   "dialer.fetch",
   "dialer.agent",
   "undici",
+  "undici's Agent",
 ] as const;
 
 const ask = async (way: Way, method: string, path: string, rest: Partial<Asked> = {}): Promise<Answer> =>
@@ -35,7 +38,7 @@ async function textOf({ body }: Answer): Promise<string> {
   return await soon("the end of an answer", read());
 }
 
-type Case = (way: Way, left: () => number) => Promise<void>;
+type Case = (way: Way, left: () => number, begun: () => number) => Promise<void>;
 
 const cases: Readonly<Record<string, Case>> = {
   get: async (way) => {
@@ -84,8 +87,9 @@ const cases: Readonly<Record<string, Case>> = {
     await chunks.next().catch(() => {});
     await until("the app's notice of a client that left", () => left() > before);
   },
-  "aborted upload": async (way, left) => {
+  "aborted upload": async (way, left, begun) => {
     const before = left();
+    const begunBefore = begun();
     const abort = new AbortController();
     const body = new PassThrough();
     const headers = { "content-type": "application/octet-stream" };
@@ -93,10 +97,7 @@ const cases: Readonly<Record<string, Case>> = {
     body.write("half");
     body.on("error", () => {});
     const refused = assert.rejects(asked);
-    // The app has no way to say that it has begun; one way or the other the client's going must end it.
-    await new Promise((resolve) => {
-      setTimeout(resolve, 30);
-    });
+    await until("an upload at the app", () => begun() > begunBefore);
     abort.abort();
     await soon("the client's own error", refused);
     await until("the app's notice of a client that left", () => left() > before);
@@ -186,9 +187,12 @@ describe("what programs serve", () => {
             for (const [what, run] of Object.entries(cases)) {
               if (what in leftOut) continue;
               // Each is worth knowing, not the first alone.
-              await run(way, () => gone.get(name) ?? 0).catch((error: unknown) =>
-                faults.push(`${what}: ${String(error)}`),
+              const outcome = run(
+                way,
+                () => gone.get(name) ?? 0,
+                () => begun.get(name) ?? 0,
               );
+              await outcome.catch((error: unknown) => faults.push(`${what}: ${String(error)}`));
             }
             assert.deepEqual(faults, []);
           });

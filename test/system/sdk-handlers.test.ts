@@ -1,12 +1,13 @@
 /** What programs serve, reached through an HTTP listener of a router; and what becomes of handlers that fail. */
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from "node:http";
+import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { text } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
 import type { PolarityError, ProgramNode, ServiceHandler } from "../../src/index.ts";
-import { until } from "../support/patience.ts";
-import { startLinkRouter, startMachine } from "../support/programs.ts";
+import { soon, until } from "../support/patience.ts";
+import { startLinkRouter, startMachine, startProgramNode } from "../support/programs.ts";
 
 async function startSides(
   context: TestContext,
@@ -129,4 +130,32 @@ test("a client that goes away in the middle fails no handler, and a handler that
   }
   assert.equal(failures.length, failing.length);
   await until("no stream left", () => machine.view().totals.streamsOpen === 0);
+});
+
+test("offered as bytes, handlers answer a client that half-closes behind its request, and keep connections", async (t) => {
+  const machine = await startProgramNode(t, {
+    node: { name: "phone0" },
+    listeners: [{ url: "tcp://127.0.0.1:0", service: "bytes" }],
+  });
+  const { port } = new URL(machine.addresses.listeners[0] ?? "");
+  const request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nsent";
+  const handlers: readonly ServiceHandler[] = [
+    { fetch: async (asked) => new Response(`got ${await asked.text()}`) },
+    {
+      http: async (asked, response) => {
+        const body = await text(asked);
+        await delay(5);
+        response.end(`got ${body}`);
+      },
+    },
+  ];
+  for (const handler of handlers) {
+    machine.serve("bytes", handler, { protocol: "tcp" });
+    const socket = connect({ port: Number(port), host: "127.0.0.1", allowHalfOpen: true });
+    socket.end(request + request);
+    const answers = await soon("both answers and the end", text(socket));
+    assert.equal(answers.match(/HTTP\/1\.1 200 OK/g)?.length, 2, answers);
+    assert.equal(answers.match(/got sent/g)?.length, 2, answers);
+  }
+  await until("no session left", () => machine.view().totals.requestsActive === 0);
 });

@@ -3,8 +3,7 @@ import { once } from "node:events";
 import { type Agent, type IncomingMessage, request as httpRequest } from "node:http";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { Readable } from "node:stream";
-import { request as undiciRequest } from "undici";
-import type { Dispatcher } from "undici";
+import { Agent as UndiciAgent, type Dispatcher, request as undiciRequest } from "undici";
 import { WebSocket } from "ws";
 import type { Dialer } from "../../../src/index.ts";
 
@@ -56,6 +55,7 @@ export function clientWays({ dialer, router, own, machine, service }: Places): {
   session.on("error", () => {});
   const agent = dialer.agent();
   const dispatcher = dialer.dispatcher() as unknown as Dispatcher;
+  const undiciAgent = new UndiciAgent({ connect: dialer.connector(), pipelining: 0 });
   const ways: readonly Way[] = [
     overListener("an HTTP/1.1 listener", router),
     {
@@ -80,8 +80,17 @@ export function clientWays({ dialer, router, own, machine, service }: Places): {
       ask: (asked, signal) => askUndici(dispatcher, named, asked, signal),
       webSocket: "ws takes no dispatcher; test/system/sdk-http has the global WebSocket",
     },
+    {
+      name: "undici's Agent",
+      ask: (asked, signal) => askUndici(undiciAgent, named, asked, signal),
+      webSocket: "as undici",
+    },
   ];
-  return { ways, close: () => session.destroy() };
+  const close = (): void => {
+    session.destroy();
+    void undiciAgent.destroy();
+  };
+  return { ways, close };
 }
 
 async function askNode(origin: string, asked: Asked, signal: AbortSignal, agent: Agent | undefined): Promise<Answer> {

@@ -20,18 +20,32 @@ export interface ServedApp {
   readonly leftOut: Readonly<Record<string, string>>;
 }
 
-type Gone = () => void;
+interface Gone {
+  (): void;
+  /** An upload has reached the app. */
+  readonly begun: () => void;
+}
 
 export const ETAG = '"one"';
 const EVENT = "data: 1\n\n";
 
-/** `gone` is called with an app's name when it notices that its client has gone. */
-export async function servedApps(gone: (name: string) => void): Promise<readonly ServedApp[]> {
+/** What is told, by the app's name: that it notices that its client has gone, and that an upload has reached it. */
+export interface Notices {
+  readonly gone: (name: string) => void;
+  readonly begun: (name: string) => void;
+}
+
+export async function servedApps({ gone, begun }: Notices): Promise<readonly ServedApp[]> {
   const app = async (
     name: string,
     make: (gone: Gone) => ServiceHandler | Promise<ServiceHandler>,
     rest: Partial<ServedApp> = {},
-  ): Promise<ServedApp> => ({ name, handler: await make(() => gone(name)), leftOut: {}, ...rest });
+  ): Promise<ServedApp> => ({
+    name,
+    handler: await make(Object.assign(() => gone(name), { begun: () => begun(name) })),
+    leftOut: {},
+    ...rest,
+  });
   return await Promise.all([
     app("a fetch handler", (left) => ({ fetch: (request) => answered(request, left) }), { leftOut: NO_UPGRADE }),
     app("an http.Server", (left) => withWebSockets(createServer(plainListener(left)))),
@@ -69,6 +83,7 @@ async function answered(request: Request, gone: Gone): Promise<Response> {
         { headers: { "Content-Type": "text/event-stream" } },
       );
     case "POST /upload":
+      gone.begun();
       request.signal.addEventListener("abort", gone);
       return new Response(await request.text());
     case "GET /tagged":
@@ -100,6 +115,7 @@ function plainListener(gone: Gone): (request: IncomingMessage, response: ServerR
         events(response, gone);
         return;
       case "POST /upload":
+        gone.begun();
         onGone(response, gone);
         response.end(await text(request));
         return;
@@ -149,6 +165,7 @@ function expressApp(gone: Gone): express.Express {
   app.get("/events", (_request, response) => events(response, gone));
   // oxlint-disable-next-line oxc/no-async-endpoint-handlers -- Express 5 hears of rejections, which is what is tested
   app.post("/upload", async (request, response) => {
+    gone.begun();
     onGone(response, gone);
     response.end(await text(request));
   });
@@ -176,6 +193,7 @@ async function fastifyServer(gone: Gone): Promise<ReturnType<typeof createServer
     events(reply.raw, gone);
   });
   app.post("/upload", async (request, reply) => {
+    gone.begun();
     onGone(reply.raw, gone);
     return await text(request.body as Readable);
   });
@@ -245,6 +263,7 @@ function conversed(channel: Channel, { request }: ChannelInfo, gone: Gone): Chan
       channel.send({ headers: { "Content-Type": "text/event-stream" }, body: EVENT });
       return { onClose: gone };
     case "POST /upload":
+      gone.begun();
       return { onClose: gone };
     case "GET /tagged":
       return request?.headers["if-none-match"] === ETAG
@@ -302,6 +321,7 @@ async function written(
       stream.write(`HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n${EVENT}`);
       return;
     case "POST /upload":
+      gone.begun();
       stream.on("error", gone).resume();
       return;
     case "GET /tagged":
