@@ -24,6 +24,8 @@ import type { AdminSource } from "./source.ts";
 export interface AdminOptions {
   /** `http://HOST:PORT` or `unix:///path` or `unix:@name`. */
   readonly address: ListenerAddress;
+  /** Of a unix socket; left out, only this user may connect. */
+  readonly socketMode?: number | undefined;
   /** The bearer token; without one the server listens only where nobody but this machine can reach it. */
   readonly token: () => string | undefined;
   readonly source: AdminSource;
@@ -67,7 +69,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   guard(app, () => ({ token: options.token()?.trim(), host }));
   addRoutes(app, source, logger);
   await app.ready();
-  const bound = await listenOn(server, address);
+  const bound = await listenOn(server, address, options.socketMode);
 
   let closing: Promise<void> | undefined;
   return { address: bound, close: () => (closing ??= closeAll(server, app)) };

@@ -1,21 +1,23 @@
 /** Binds a server to an address, and says in words why it cannot. */
-import { chmodSync, unlinkSync } from "node:fs";
+import { unlinkSync } from "node:fs";
 import { connect } from "node:net";
-import type { ListenOptions, Server } from "node:net";
-import { formatPlace } from "../base/address.ts";
+import type { Server } from "node:net";
+import { formatPlace, isAbstract, type Place } from "../base/address.ts";
 import type { ListenerAddress } from "../base/address.ts";
 import { PolarityError } from "../base/errors.ts";
+import { listenWithMode } from "../socket/socket-mode.ts";
 import { listenReason } from "../socket/system-reason.ts";
 
-/** The address as bound: port 0 has become a real one. */
-export async function listenOn(server: Server, address: ListenerAddress): Promise<string> {
+/** The address as bound: port 0 has become a real one. Of a path only this user may connect, unless `socketMode` says otherwise. */
+export async function listenOn(server: Server, address: ListenerAddress, socketMode = 0o600): Promise<string> {
   const { place, url } = address;
   try {
     if (place.kind === "unix") {
-      await listenOnPath(server, place.path);
+      await listenOnPath(server, place, socketMode);
       return url;
     }
-    await listen(server, place.host === "" ? { port: place.port } : { port: place.port, host: place.host });
+    const at = place.host === "" ? { port: place.port } : { port: place.port, host: place.host };
+    await listen(server, (done) => server.listen(at, done));
   } catch (error) {
     throw new PolarityError("ADDRESS_IN_USE", `cannot listen on ${url}: ${listenReason(error, place)}`, error);
   }
@@ -24,23 +26,24 @@ export async function listenOn(server: Server, address: ListenerAddress): Promis
   return `${address.scheme}://${formatPlace({ ...place, port })}`;
 }
 
-/** Only this user may connect, except to an abstract socket, which has no permissions. A socket file that a killed process left behind is removed. */
-async function listenOnPath(server: Server, path: string): Promise<void> {
-  const abstract = path.startsWith("\0");
+/** An abstract socket has no permissions. A socket file that a killed process left behind is removed. */
+async function listenOnPath(server: Server, place: Place & { readonly kind: "unix" }, mode: number): Promise<void> {
+  const { path } = place;
+  const begin = (): Promise<void> =>
+    listen(server, (done) => listenWithMode(place, mode, () => server.listen({ path }, done)));
   try {
-    await listen(server, { path });
+    await begin();
   } catch (error) {
-    if (abstract || codeOf(error) !== "EADDRINUSE" || (await answers(path))) throw error;
+    if (isAbstract(place) || codeOf(error) !== "EADDRINUSE" || (await answers(path))) throw error;
     unlinkSync(path);
-    await listen(server, { path });
+    await begin();
   }
-  if (!abstract) chmodSync(path, 0o600);
 }
 
-function listen(server: Server, options: ListenOptions): Promise<void> {
+function listen(server: Server, begin: (done: () => void) => void): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(options, () => {
+  begin(() => {
     server.off("error", reject);
     resolve();
   });

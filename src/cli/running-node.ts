@@ -58,6 +58,7 @@ export class RunningNode implements AdminSource {
         // Before the node, so that whoever watches its health sees it start.
         this.#admin = await startAdmin({
           address: admin.address,
+          socketMode: admin.socketMode,
           token: () => this.#loaded.config.admin?.token?.text,
           source: this,
           logger,

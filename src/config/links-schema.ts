@@ -11,6 +11,7 @@ import { clientTlsSection, isTlsSet } from "./client-tls-schema.ts";
 import type { ReadFile } from "./fields.ts";
 import { choice, duration, file, flag, integer, list, maybe, parsed, secretFile, section, text } from "./fields.ts";
 import { LoadedText } from "./loaded-text.ts";
+import { socketModeField, socketModeProblem } from "./socket-mode.ts";
 import { parseTokens } from "./tokens-file.ts";
 
 export function linksSection(read: ReadFile) {
@@ -54,6 +55,7 @@ function acceptSection(read: ReadFile) {
       ofThisSystem(parseLinkListenerAddress),
       "Where to listen: `tcp://HOST:PORT`, `:PORT`, `PORT` of 127.0.0.1, `unix:///path` or `unix:@name`. One tcp port takes raw, websocket and TLS links.",
     ),
+    socketMode: socketModeField("what the umask of the process allows"),
     tls: maybe(tls).describe("Makes the port take TLS links."),
     auth: maybe(auth).describe("Who may join."),
     insecure: flag(false, "Accept anybody, even beyond this machine."),
@@ -72,7 +74,7 @@ function acceptSection(read: ReadFile) {
       ),
       "Other routers that are worth joining, told to who joins here.",
     ).refine((routers) => routers.length <= ROUTERS_MAX, { error: `expected at most ${ROUTERS_MAX} routers` }),
-  }).transform(({ url, tls: certificates, auth: known, insecure, relay, routers, cranker }, context) => {
+  }).transform(({ url, socketMode, tls: certificates, auth: known, insecure, ...rest }, context) => {
     const open = known === undefined && certificates?.clientCa === undefined;
     if (open && !insecure && !isLocalPlace(url.place)) {
       context.issues.push({
@@ -83,7 +85,11 @@ function acceptSection(read: ReadFile) {
           "set auth.tokensFile (--tokens-file), tls.clientCa (--client-ca), or insecure: true (--insecure)",
       });
     }
-    return { address: url, tls: certificates, tokens: known?.tokensFile, insecure, relay, routers, cranker };
+    const useless = socketModeProblem(socketMode, url.place, url.url);
+    if (useless !== undefined) {
+      context.issues.push({ code: "custom", input: undefined, path: ["socketMode"], message: useless });
+    }
+    return { address: url, socketMode, tls: certificates, tokens: known?.tokensFile, insecure, ...rest };
   });
 }
 

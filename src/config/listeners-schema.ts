@@ -24,6 +24,7 @@ import { analyzeField } from "./analyze-schema.ts";
 import { fanOutKeys, fanOutPolicy, fanOutProblem, MODES } from "./fan-out-schema.ts";
 import { rateSection } from "./rate-schema.ts";
 import type { ReadFile } from "./fields.ts";
+import { socketModeField, socketModeProblem } from "./socket-mode.ts";
 import { hstsSection, listenerTlsSection } from "./listener-tls-schema.ts";
 import { routesByHost, routeSection } from "./routes-schema.ts";
 import { DEFAULT_LISTENER_UDP, listenerUdpSection } from "./udp-schema.ts";
@@ -39,6 +40,7 @@ function listenerSection(read: ReadFile) {
       ofThisSystem(parseListenerAddress),
       "Where to listen: `http://`, `https://`, `tcp://`, `tls://` or `udp://HOST:PORT`, `unix:///path`, `unix:@name`; a port alone is http on 127.0.0.1, `:PORT` on every interface.",
     ),
+    socketMode: socketModeField("what the umask of the process allows"),
     tls: maybe(listenerTlsSection(read)).describe("For `https://`: the certificates, and whom it asks for one."),
     hsts: maybe(hstsSection()).describe(
       "For `https://`: tells browsers to use nothing else (Strict-Transport-Security). A duration such as `365d`, or keys.",
@@ -131,6 +133,8 @@ function listenerSection(read: ReadFile) {
     if (rest.analyze !== undefined && (url.protocol === "http/1.1" || url.protocol === "udp"))
       problem(["analyze"], `analyze needs a tcp://, tls:// or unix:// listener, not ${url.url}`);
     if (rest.node !== undefined && service === undefined) problem(["node"], "node needs a service");
+    const uselessSocketMode = socketModeProblem(rest.socketMode, url.place, url.url);
+    if (uselessSocketMode !== undefined) problem(["socketMode"], uselessSocketMode);
     const useless = url.protocol === "http/1.1" ? undefined : EXCHANGE_KEYS.find((key) => wishes[key] !== undefined);
     if (useless !== undefined) problem([useless], `${useless} needs an http:// or https:// listener, not ${url.url}`);
     const uselessOfMode = fanOutProblem(fanOutWishes);

@@ -16,6 +16,7 @@ import { HOPS_MAX } from "../link/link-limits.ts";
 import { linksSection } from "./links-schema.ts";
 import { listenersSection } from "./listeners-schema.ts";
 import { resolverSection } from "./resolver-schema.ts";
+import { socketModeField, socketModeProblem } from "./socket-mode.ts";
 import { servicesSection } from "./services-schema.ts";
 import { listeningPlaces, placeCollisions } from "./places.ts";
 import { datagramMismatches } from "./udp-schema.ts";
@@ -95,15 +96,20 @@ function adminSection(read: ReadFile) {
       checkAdminAddress,
       "Where the admin API listens: `http://HOST:PORT`, `unix:///path` or `unix:@name`.",
     ),
+    socketMode: socketModeField('`"0600"`, this user only'),
     tokenFile: maybe(
       secretFile(read, "A file that holds the bearer token of the admin API. Needed beyond this machine."),
     ),
-  }).transform(({ url, tokenFile }, context) => {
+  }).transform(({ url, socketMode, tokenFile }, context) => {
+    const useless = socketModeProblem(socketMode, url.place, url.url);
+    if (useless !== undefined) {
+      context.issues.push({ code: "custom", input: undefined, path: ["socketMode"], message: useless });
+    }
     if (tokenFile === undefined && !isLocalPlace(url.place)) {
       const message = `${url.url} is reachable beyond this machine: set tokenFile`;
       context.issues.push({ code: "custom", input: undefined, message });
     }
-    return { address: url, token: tokenFile };
+    return { address: url, socketMode, token: tokenFile };
   });
 }
 

@@ -6,11 +6,10 @@
  * crowd out. Links outlive the acceptor: closing it only stops new ones.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { chmodSync } from "node:fs";
 import type { TLSSocket } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 
-import { formatPlace, formatUnixUrl, isAbstract, isLocalPlace, type Place } from "../base/address.ts";
+import { formatPlace, formatUnixUrl, isLocalPlace, type Place } from "../base/address.ts";
 import { PolarityError } from "../base/errors.ts";
 import { ANONYMOUS_IDENTITY } from "../base/identity.ts";
 import { certificateIdentity, checkCertified } from "./certificate-identity.ts";
@@ -20,6 +19,7 @@ import type { LinkContext, LinkOwner } from "./link-context.ts";
 import type { Link } from "./link.ts";
 import { payerOf } from "./link-holders.ts";
 import { accept } from "../socket/shared-read.ts";
+import { listenWithMode } from "../socket/socket-mode.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
 import { listenReason } from "../socket/system-reason.ts";
@@ -44,7 +44,7 @@ export interface AcceptorOptions {
   /** URLs of other routers worth joining; read for each that joins. */
   readonly routers?: () => readonly string[];
   /** Permission bits of a unix socket; undefined leaves them to the umask. */
-  readonly unixMode?: number | undefined;
+  readonly socketMode?: number | undefined;
   /** What else may come over websockets on this port. */
   readonly upgrades?: UpgradeTaker | undefined;
   readonly context: LinkContext;
@@ -181,7 +181,7 @@ export class Acceptor implements LinkOwner {
   // ── arrivals ──
 
   async #listen(): Promise<void> {
-    const { place, unixMode } = this.#options;
+    const { place, socketMode } = this.#options;
     if (place.kind === "unix") await removeStaleSocket(place.path);
     const target =
       place.kind === "unix"
@@ -192,14 +192,13 @@ export class Acceptor implements LinkOwner {
     const server = this.#server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(place, error)));
-      server.listen(target, resolve);
+      listenWithMode(place, socketMode, () => server.listen(target, resolve));
     });
     server.removeAllListeners("error");
     server.on("error", (error) => {
       const message = `a connection to ${this.#url} could not be accepted: ${error.message}`;
       this.#context.quiet.log(`not-accepted ${this.#url}`, "warn", {}, message);
     });
-    if (place.kind === "unix" && unixMode !== undefined && !isAbstract(place)) chmodSync(place.path, unixMode);
     const bound = server.address();
     this.#url =
       typeof bound === "object" && bound !== null

@@ -12,6 +12,7 @@ import { sweepOne } from "../base/internal-error.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { ForwardingContext } from "../http/request-forwarding.ts";
 import type { RequestIdentity } from "../http/request-identity.ts";
+import { changeSocketMode } from "../socket/socket-mode.ts";
 import type { Certificate } from "../socket/certificate.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
 import type { ExchangeContext } from "../session/exchange-contract.ts";
@@ -33,6 +34,8 @@ import { TlsHandshakes, type TlsHandshakesHost } from "./tls-handshakes.ts";
 
 export interface Http1ListenerOptions {
   readonly address: ListenerAddress;
+  /** Permissions of a unix socket; undefined leaves them to the umask. */
+  readonly socketMode: number | undefined;
   readonly routes: RouteTable;
   /** Names requests; undefined: they keep the names that they brought. */
   readonly identity: RequestIdentity | undefined;
@@ -85,13 +88,15 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
   }
 
   async start(): Promise<void> {
-    this.#server = await listenAt(this.#options.address.place, (socket) => this.#admission.arrived(socket));
+    const { address, socketMode } = this.#options;
+    this.#server = await listenAt(address.place, (socket) => this.#admission.arrived(socket), socketMode);
     this.#setRecords(this.#options);
   }
 
   /** Takes new settings; the address stays. Requests under way keep the old ones. */
   update(options: Http1ListenerOptions): void {
     this.#options = options;
+    changeSocketMode(options.address.place, options.socketMode);
     // Whoever is shaking hands when TLS goes does so in vain.
     if (options.tls === undefined) {
       this.#tls?.close();

@@ -4,6 +4,7 @@ import { formatPlace, type Place } from "../base/address.ts";
 import { PolarityError } from "../base/errors.ts";
 import { accept, acceptWithSharedRead } from "../socket/shared-read.ts";
 import { listenReason } from "../socket/system-reason.ts";
+import { listenWithMode } from "../socket/socket-mode.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 
 export interface ServerSocket {
@@ -15,8 +16,12 @@ export interface ServerSocket {
   close(): Promise<void>;
 }
 
-/** Listens at `place`. Throws ADDRESS_IN_USE with the reason when it cannot. */
-export async function listenAt(place: Place, accepted: (socket: Socket) => void): Promise<ServerSocket> {
+/** Listens at `place`, at a path with permissions if any are given. Throws ADDRESS_IN_USE with the reason when it cannot. */
+export async function listenAt(
+  place: Place,
+  accepted: (socket: Socket) => void,
+  socketMode?: number,
+): Promise<ServerSocket> {
   const server = createServer({ allowHalfOpen: true });
   if (place.kind === "unix") await removeStaleSocket(place.path);
   await new Promise<void>((resolve, reject) => {
@@ -37,7 +42,7 @@ export async function listenAt(place: Place, accepted: (socket: Socket) => void)
       if (!acceptWithSharedRead(server, accepted)) server.on("connection", (socket) => accept(socket, accepted));
       resolve();
     };
-    if (place.kind === "unix") server.listen(place.path, listening);
+    if (place.kind === "unix") listenWithMode(place, socketMode, () => server.listen(place.path, listening));
     else
       server.listen({ port: place.port, backlog: 4096, ...(place.host === "" ? {} : { host: place.host }) }, listening);
   });

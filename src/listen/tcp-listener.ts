@@ -17,6 +17,7 @@ import { QUIET_PROBE_MS, resetSocket, SocketStream } from "../socket/socket-stre
 import { type AccessLog, writeStreamRecord } from "./access-log.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { type ActiveSession, activeSession, type Listener, type ListenerContext } from "./listener.ts";
+import { changeSocketMode } from "../socket/socket-mode.ts";
 import type { NameRoutes } from "./name-routes.ts";
 import { type RateOptions, RequestRates } from "./request-rates.ts";
 import { type ClientAddress, listenAt, type ServerSocket } from "./server-socket.ts";
@@ -24,6 +25,8 @@ import { refuseName, TlsHellos } from "./tls-hellos.ts";
 
 export interface TcpListenerOptions {
   readonly address: ListenerAddress;
+  /** Permissions of a unix socket; undefined leaves them to the umask. */
+  readonly socketMode: number | undefined;
   /** Of a tls listener it is what `names` says. */
   readonly service: string;
   /** Of a tls listener. */
@@ -73,12 +76,14 @@ export class TcpListener implements Listener {
   }
 
   async start(): Promise<void> {
-    this.#server = await listenAt(this.#options.address.place, (socket) => this.#admission.arrived(socket));
+    const { address, socketMode } = this.#options;
+    this.#server = await listenAt(address.place, (socket) => this.#admission.arrived(socket), socketMode);
   }
 
   /** Takes new settings; the address stays. Sessions under way keep the old ones. */
   update(options: TcpListenerOptions): void {
     this.#options = options;
+    changeSocketMode(options.address.place, options.socketMode);
     this.#admission.update(options.admission);
     this.#setRates(options);
   }

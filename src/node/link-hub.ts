@@ -338,6 +338,7 @@ export class LinkHub implements LinkEvents {
     const cranker = this.#createCranker(config);
     const acceptor = await Acceptor.listen({
       place: config.address.place,
+      socketMode: config.socketMode,
       ...acceptCredentials(config),
       insecure: config.insecure,
       features: this.#features(config.relay, true),

@@ -184,6 +184,7 @@ export class ListenerSet {
     const { limits } = config;
     return {
       address: config.address,
+      socketMode: config.socketMode,
       routes: this.#routes(config),
       identity: identityOf(config),
       accessLog: this.#extras.accessLogs.of(config),
@@ -211,6 +212,7 @@ export class ListenerSet {
   #tcpOptions(config: ListenerConfig): TcpListenerOptions {
     return {
       address: config.address,
+      socketMode: config.socketMode,
       service: config.service ?? "*",
       names: namesOf(config),
       helloTimeoutMs: config.limits.headTimeoutMs,

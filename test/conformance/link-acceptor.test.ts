@@ -226,7 +226,7 @@ describe("an acceptor", { concurrency: false }, () => {
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const path = join(folder, "link.sock");
     const place: Place = { kind: "unix", path };
-    const first = await listen(t, { place, unixMode: 0o600 });
+    const first = await listen(t, { place, socketMode: 0o600 });
     assert.equal(statSync(path).mode & 0o777, 0o600);
     await assert.rejects(listen(t, { place }), { code: "ADDRESS_IN_USE", message: /another process answers there/ });
     await first.acceptor.close();

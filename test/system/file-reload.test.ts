@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connect } from "node:tls";
@@ -226,4 +226,27 @@ test("listeners whose ports the system chose keep them over reloads", async (t) 
   await node.reload(configOf({ node: { name: "edge" }, listeners: [other, web] }));
   assert.equal(node.addresses.listeners[0], before[1]);
   assert.notEqual(node.addresses.listeners[1], before[1]);
+});
+
+test("permissions of unix sockets are what the configuration says, also after a reload", async (t) => {
+  const folder = temporaryFolder(t);
+  const [clients, links, admin] = ["clients", "links", "admin"].map((name) => join(folder, name));
+  const config = (mode: string) => `
+node: { name: edge }
+links: { accept: [{ url: "unix://${links}", socketMode: 0600 }] }
+listeners: [{ url: "unix://${clients}", service: db, socketMode: ${mode} }]
+admin: { url: "unix://${admin}", socketMode: "0666" }
+`;
+  writeFileSync(join(folder, "polarity.yaml"), config('"0660"'));
+  const node = new PolarityProcess(t, ["run"], { cwd: folder });
+  await node.ready();
+  const modes = () => [clients, links, admin].map((path) => (statSync(path!).mode & 0o777).toString(8));
+  assert.deepEqual(modes(), ["660", "600", "666"]);
+  writeFileSync(join(folder, "polarity.yaml"), config("0o777"));
+  const wrong = await run(t, ["validate"], { cwd: folder });
+  assert.match(wrong.stderr, /polarity\.yaml:4:\d+: listeners\[0\]\.socketMode: expected permissions such as 0660/);
+  writeFileSync(join(folder, "polarity.yaml"), config("0640"));
+  node.signal("SIGHUP");
+  await node.until("reloaded", has(node, /configuration reloaded/));
+  assert.deepEqual(modes(), ["640", "600", "666"]);
 });
