@@ -34,7 +34,8 @@ export class FileWatch {
 
   stop(): void {
     clearTimeout(this.#timer);
-    this.#files.clear();
+    // What is being looked at is told to nobody.
+    this.#files = new Map();
   }
 
   #poll(): void {

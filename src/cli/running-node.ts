@@ -89,6 +89,7 @@ export class RunningNode implements AdminSource {
 
   /** The admin API stays to the end, so that whoever asks learns that the node drains. */
   finish(): Promise<{ readonly cutOff: number }> {
+    this.#files.stop();
     return this.#node.drain();
   }
 

@@ -1,4 +1,6 @@
 /** Every link of the node: accepts and dials them, and keeps the registry true to what they offer. */
+import { isDeepStrictEqual } from "node:util";
+import type { Place } from "../base/address.ts";
 import type { Clock, Logger } from "../base/clock.ts";
 import type { ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
@@ -142,10 +144,13 @@ export class LinkHub implements LinkEvents {
     const accept = new Map(links.accept.map((config) => [shapeKey({ ...config, routers: [] }), config]));
     const dial = new Map(links.dial.map((config, index) => [`${index} ${shapeKey({ ...config, cost: 0 })}`, config]));
     this.#options.relayOffers.routersWanted = dial.size;
-    for (const [key, { acceptor, cranker, config }] of this.#acceptors) {
+    const freed: AcceptorEntry[] = [];
+    for (const [key, entry] of this.#acceptors) {
+      const { acceptor, cranker, config } = entry;
       const next = accept.get(key);
       if (next !== undefined && !endsCrankers(config, next)) continue;
       this.#acceptors.delete(key);
+      freed.push(entry);
       await acceptor.close();
       if (cranker !== undefined) void cranker.drain().then(() => this.#crankers.delete(cranker));
       for (const link of acceptor.links) link.drain();
@@ -154,7 +159,7 @@ export class LinkHub implements LinkEvents {
       const present = this.#acceptors.get(key);
       if (present !== undefined) update(present, config);
       else {
-        const entry = await this.#listen(config);
+        const entry = await this.#listen(config, placeFor(config, freed));
         this.#acceptors.set(key, entry);
         if (entry.cranker !== undefined) this.#crankers.add(entry.cranker);
       }
@@ -334,10 +339,10 @@ export class LinkHub implements LinkEvents {
     });
   }
 
-  async #listen(config: LinkAcceptConfig): Promise<AcceptorEntry> {
+  async #listen(config: LinkAcceptConfig, place: Place): Promise<AcceptorEntry> {
     const cranker = this.#createCranker(config);
     const acceptor = await Acceptor.listen({
-      place: config.address.place,
+      place,
       socketMode: config.socketMode,
       ...acceptCredentials(config),
       insecure: config.insecure,
@@ -370,6 +375,14 @@ export class LinkHub implements LinkEvents {
       failed: (error) => this.#options.observed?.dialFailed(config.address.url, error),
     });
   }
+}
+
+/** Where the system chose the port, it stays what it was before the settings changed. */
+function placeFor({ address: { place } }: LinkAcceptConfig, freed: AcceptorEntry[]): Place {
+  if (place.kind !== "tcp" || place.port !== 0) return place;
+  const same = freed.findIndex(({ config }) => isDeepStrictEqual(config.address.place, place));
+  const [before] = same < 0 ? [] : freed.splice(same, 1);
+  return before === undefined ? place : { ...place, port: Number(new URL(before.acceptor.url).port) };
 }
 
 function routerUrls({ routers }: LinkAcceptConfig): readonly string[] {

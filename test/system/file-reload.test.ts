@@ -212,18 +212,17 @@ test("listeners whose ports the system chose keep them over reloads", async (t) 
   const other = { url: "http://127.0.0.1:0", service: "other" };
   const raw = { url: "tcp://127.0.0.1:0", service: "raw" };
   const datagrams = { url: "udp://127.0.0.1:0", service: "dns" };
-  const node = await startNode(t, { node: { name: "edge" }, listeners: [web, other, raw, datagrams] });
-  const before = node.addresses.listeners;
-  await node.reload(
-    configOf({ node: { name: "edge" }, listeners: [{ ...web, waitForOffer: "1s" }, other, raw, datagrams] }),
-  );
-  assert.deepEqual(node.addresses.listeners, before);
+  const accept = { url: "tcp://127.0.0.1:0" };
+  const edge = { node: { name: "edge" }, links: { accept: [accept] } };
+  const node = await startNode(t, { ...edge, listeners: [web, other, raw, datagrams] });
+  const { listeners: before, links } = node.addresses;
+  await node.reload(configOf({ ...edge, listeners: [{ ...web, waitForOffer: "1s" }, other, raw, datagrams] }));
+  assert.deepEqual(node.addresses, { listeners: before, links });
   // Whoever is left is who it was, wherever it stands now.
-  await node.reload(
-    configOf({ node: { name: "edge" }, listeners: [datagrams, { ...other, waitForOffer: "1s" }, raw] }),
-  );
-  assert.deepEqual(node.addresses.listeners, [before[3], before[1], before[2]]);
-  await node.reload(configOf({ node: { name: "edge" }, listeners: [other, web] }));
+  const changed = { ...edge, links: { accept: [{ ...accept, relay: false }] } };
+  await node.reload(configOf({ ...changed, listeners: [datagrams, { ...other, waitForOffer: "1s" }, raw] }));
+  assert.deepEqual(node.addresses, { listeners: [before[3], before[1], before[2]], links });
+  await node.reload(configOf({ ...edge, listeners: [other, web] }));
   assert.equal(node.addresses.listeners[0], before[1]);
   assert.notEqual(node.addresses.listeners[1], before[1]);
 });
