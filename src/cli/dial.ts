@@ -16,8 +16,10 @@ import { packageVersion } from "../sdk/version.ts";
 export async function runDial({ service, node: nodeName }: ServiceReference, flags: WaitFlags): Promise<number> {
   const waitMs = parseDuration(flags.wait);
   if (waitMs === undefined) throw new PolarityError("USAGE", "--wait: expected a duration such as 5s, 250ms or 1m");
-  const config = dialConfig({ logLevel: "warn", ...flags });
+  const warnings: string[] = [];
+  const config = dialConfig({ logLevel: "warn", ...flags }, warnings);
   const logger = await createLogger(config.log, config.node.name);
+  for (const warning of warnings) logger.warn({}, warning);
   const { createNode } = await import("../node/node.ts");
   const routers = new RouterFailures(config.links.dial.map(({ address }) => address.url));
   const node = createNode(config, { logger, clock: systemClock, version: packageVersion(), observer: routers });

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { parseLinkListenerAddress } from "../base/address.ts";
 import {
@@ -147,6 +150,20 @@ test("problems are reported under the flag that brought them", () => {
     ],
   ];
   for (const [build, code, message] of cases) assert.throws(build, { code, message });
+});
+
+test("a secret that everybody can read is warned about, once", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "polarity-flags-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const tokenFile = join(folder, "token");
+  writeFileSync(tokenFile, "s3cret", { mode: 0o644 });
+  const warnings: string[] = [];
+  connectConfig(
+    [parseTargetArgument("3000")],
+    { tokenFile, router: ["a:1", "b:1"].map(parseRouterArgument) },
+    warnings,
+  );
+  assert.deepEqual(warnings, [`${tokenFile} can be read by every user of this machine`]);
 });
 
 test("--cranker lets every link listener take cranker connectors", () => {

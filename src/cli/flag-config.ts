@@ -16,7 +16,8 @@ import type { ConnectFlags, DialFlags, ForwardFlags, NodeFlags, RouterFlags } fr
 const DEFAULT_LINK = "tcp://127.0.0.1:8000";
 const DEFAULT_LISTENER = "http://127.0.0.1:8001";
 
-export function routerConfig(flags: RouterFlags): NodeConfig {
+/** `warnings` gets what an operator may not have meant; so it is with the others. */
+export function routerConfig(flags: RouterFlags, warnings: string[] = []): NodeConfig {
   if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined)) {
     throw new PolarityError("USAGE", "--tls-cert and --tls-key need each other");
   }
@@ -28,25 +29,32 @@ export function routerConfig(flags: RouterFlags): NodeConfig {
   const auth = flags.tokensFile === undefined ? undefined : { tokensFile: flags.tokensFile };
   const relay = flags.relay !== false;
   const links = given(flags.link)?.map(({ url }) => url) ?? [DEFAULT_LINK];
-  return resolveFlags({
-    ...nodeSections(flags),
-    links: {
-      accept: links.map((url) => ({
-        url,
-        tls,
-        auth,
-        insecure: flags.insecure === true,
-        relay,
-        cranker: flags.cranker === true,
-      })),
-      // A router that names no other is not dialled.
-      dial: given(flags.router) === undefined ? [] : dialsOf(flags).map((dial) => ({ ...dial, relay })),
+  return resolveFlags(
+    {
+      ...nodeSections(flags),
+      links: {
+        accept: links.map((url) => ({
+          url,
+          tls,
+          auth,
+          insecure: flags.insecure === true,
+          relay,
+          cranker: flags.cranker === true,
+        })),
+        // A router that names no other is not dialled.
+        dial: given(flags.router) === undefined ? [] : dialsOf(flags).map((dial) => ({ ...dial, relay })),
+      },
+      listeners: analyzed(flags.analyze, listenersOf(given(flags.listen))),
     },
-    listeners: analyzed(flags.analyze, listenersOf(given(flags.listen))),
-  });
+    warnings,
+  );
 }
 
-export function connectConfig(targets: readonly TargetArgument[], flags: ConnectFlags): NodeConfig {
+export function connectConfig(
+  targets: readonly TargetArgument[],
+  flags: ConnectFlags,
+  warnings: string[] = [],
+): NodeConfig {
   const named = new Set<string>();
   for (const { service } of targets) {
     if (named.has(service)) {
@@ -56,23 +64,33 @@ export function connectConfig(targets: readonly TargetArgument[], flags: Connect
   }
   const list = targets.map(({ service, address }) => ({ service, target: address.url, weight: flags.weight }));
   const services = analyzed(flags.analyze, list).map(({ service, ...settings }) => [service, settings] as const);
-  return resolveFlags({
-    ...nodeSections(flags),
-    links: { dial: dialsOf(flags) },
-    services: Object.fromEntries(services),
-  });
+  return resolveFlags(
+    {
+      ...nodeSections(flags),
+      links: { dial: dialsOf(flags) },
+      services: Object.fromEntries(services),
+    },
+    warnings,
+  );
 }
 
-export function forwardConfig(listeners: readonly ListenArgument[], flags: ForwardFlags): NodeConfig {
-  return resolveFlags({
-    ...nodeSections(flags),
-    links: { dial: dialsOf(flags) },
-    listeners: analyzed(flags.analyze, listenersOf(listeners)),
-  });
+export function forwardConfig(
+  listeners: readonly ListenArgument[],
+  flags: ForwardFlags,
+  warnings: string[] = [],
+): NodeConfig {
+  return resolveFlags(
+    {
+      ...nodeSections(flags),
+      links: { dial: dialsOf(flags) },
+      listeners: analyzed(flags.analyze, listenersOf(listeners)),
+    },
+    warnings,
+  );
 }
 
-export function dialConfig(flags: DialFlags): NodeConfig {
-  return resolveFlags({ ...nodeSections(flags), links: { dial: dialsOf(flags) } });
+export function dialConfig(flags: DialFlags, warnings: string[] = []): NodeConfig {
+  return resolveFlags({ ...nodeSections(flags), links: { dial: dialsOf(flags) } }, warnings);
 }
 
 /** `listen` and `forward`: URLs. */
@@ -83,14 +101,18 @@ export function fooProxyConfig(
     forward,
     recoveryPath,
   }: { readonly listen: string; readonly forward: string; readonly recoveryPath: string },
+  warnings: string[] = [],
 ): NodeConfig {
-  return resolveFlags({
-    ...nodeSections(flags),
-    services: { foo: { target: forward } },
-    // Clients end conversations, whether the server answers that or not.
-    listeners: [{ url: listen, service: "foo", analyze: "foo", limits: { halfCloseTimeout: "1s" } }],
-    analysis: { recoveryPath },
-  });
+  return resolveFlags(
+    {
+      ...nodeSections(flags),
+      services: { foo: { target: forward } },
+      // Clients end conversations, whether the server answers that or not.
+      listeners: [{ url: listen, service: "foo", analyze: "foo", limits: { halfCloseTimeout: "1s" } }],
+      analysis: { recoveryPath },
+    },
+    warnings,
+  );
 }
 
 /** What flags and the environment change in a configuration file: they come before it. */
@@ -155,9 +177,13 @@ function analyzed<Place extends { readonly service: string | undefined }>(
   }));
 }
 
-function resolveFlags(raw: Record<string, unknown>): NodeConfig {
+function resolveFlags(raw: Record<string, unknown>, warnings: string[]): NodeConfig {
   const resolution = resolveConfig(raw, { folder: process.cwd(), defaultName: defaultNodeName() });
-  if (resolution.kind === "resolved") return resolution.config;
+  if (resolution.kind === "resolved") {
+    // Files that serve several links are told of once.
+    warnings.push(...new Set(resolution.warnings));
+    return resolution.config;
+  }
   const lines = resolution.problems.map(({ path, message }) => `${flagOf(path)}: ${message}`);
   // Files that serve several links are reported once.
   throw new PolarityError("CONFIG_INVALID", [...new Set(lines)].join("\n"));

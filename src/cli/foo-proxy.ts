@@ -27,7 +27,9 @@ export function runFooProxy(flags: FooProxyFlags, environment: Environment): Pro
   const face = httpAddress(from(flags.http, "HTTP_ADDRESS", DEFAULTS.http));
   const recoveryPath = from(flags.recoveryPath, "RECOVERY_PATH", DEFAULTS.recoveryPath);
   const load = () =>
-    loadedFlags(() => fooProxyConfig(flags, { listen: listen.url, forward: forward.url, recoveryPath }));
+    loadedFlags((warnings) =>
+      fooProxyConfig(flags, { listen: listen.url, forward: forward.url, recoveryPath }, warnings),
+    );
   const loaded = load();
   return runNode({ loaded, load, fromFlags: true, face: new FooFace(face, forward, loaded.config) });
 }

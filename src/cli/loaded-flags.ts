@@ -5,7 +5,10 @@ import type { NodeConfig } from "../config/node-config.ts";
 /** What stands for the file, for people. */
 const FLAGS = "the files that its flags name";
 
-export function loadedFlags(resolve: () => NodeConfig): LoadedConfig {
-  const reread = (): LoadedConfig => ({ config: resolve(), file: FLAGS, warnings: [], reread });
+export function loadedFlags(resolve: (warnings: string[]) => NodeConfig): LoadedConfig {
+  const reread = (): LoadedConfig => {
+    const warnings: string[] = [];
+    return { config: resolve(warnings), file: FLAGS, warnings, reread };
+  };
   return reread();
 }

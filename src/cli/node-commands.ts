@@ -16,18 +16,18 @@ export async function runFromFile(flags: NodeFlags & FileFlags): Promise<number>
 }
 
 export function runRouter(flags: RouterFlags): Promise<number> {
-  return runFromFlags(() => routerConfig(flags));
+  return runFromFlags((warnings) => routerConfig(flags, warnings));
 }
 
 export function runConnect(targets: readonly TargetArgument[], flags: ConnectFlags): Promise<number> {
-  return runFromFlags(() => connectConfig(targets, flags));
+  return runFromFlags((warnings) => connectConfig(targets, flags, warnings));
 }
 
 export function runForward(listeners: readonly ListenArgument[], flags: ForwardFlags): Promise<number> {
-  return runFromFlags(() => forwardConfig(listeners, flags));
+  return runFromFlags((warnings) => forwardConfig(listeners, flags, warnings));
 }
 
-function runFromFlags(resolve: () => NodeConfig): Promise<number> {
+function runFromFlags(resolve: (warnings: string[]) => NodeConfig): Promise<number> {
   return run(() => loadedFlags(resolve), true);
 }
 
