@@ -3,7 +3,6 @@
 import { spawn } from "child_process";
 import { existsSync } from "fs";
 import { dirname, join } from "path";
-import inspector from "inspector";
 import module from "module";
 import { fileURLToPath, pathToFileURL } from "url";
 
@@ -38,12 +37,22 @@ function takeSignalOfDebugger() {
       .includes("--inspect")
   )
     return;
-  closeDebugger();
-  setTimeout(closeDebugger, 0);
+  // A Node.js that was built without it needs no closing.
+  import("inspector").then(closeDebugger, () => {});
 }
 
-function closeDebugger() {
-  if (inspector.url() !== undefined) inspector.close();
+/** Node.js opens it in the middle of other work, and a second time when it next waits for events: so it is looked for a few times. */
+function closeDebugger(inspector) {
+  const close = () => {
+    if (inspector.url() !== undefined) inspector.close();
+  };
+  close();
+  for (const ms of [0, 100, 1000]) {
+    setTimeout(() => {
+      close();
+      setImmediate(close).unref();
+    }, ms).unref();
+  }
 }
 
 async function start() {
