@@ -32,6 +32,7 @@ const LONG_FILES: ReadonlyMap<string, string> = new Map([
   ["src/link/joined-link.ts", "handshake, control messages and streams of one link share its state"],
   ["src/session/http-exchange.ts", "one state machine; what a route may ask besides stands in files of its own"],
   ["src/mux/mux-session.ts", "one state machine: what arrives, what leaves, and what both change"],
+  ["src/registry/registry.ts", "one table of services, and each question that is asked of it"],
 ]);
 
 test("every source can be read: its brackets balance once strings and comments are out of the way", () => {

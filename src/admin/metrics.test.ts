@@ -42,7 +42,7 @@ function setUp() {
     linkCertificates: [],
     listeners: [],
     links: [],
-    services: registry.services().map((service) => viewService(service, () => "link-1")),
+    services: registry.services().map((service) => viewService(service, () => "link-1", 0)),
     nodes: [],
     sessions: [],
     sessionsOmitted: 0,

@@ -111,12 +111,25 @@ function serviceMetrics({ services }: NodeView): Metric[] {
     labels: { service: own ? of.name : OTHER },
     of,
   }));
+  const apps = series.flatMap(({ labels, of }) => (of.app === null ? [] : [{ labels, of: of.app }]));
   return [
     ...trafficMetrics("service", series),
     counter(
       "service_connections_total",
       "Client connections of stream services, and upgraded ones.",
       samples(series, (of) => of.connectionsTotal),
+    ),
+    counter(
+      "service_app_requests_total",
+      "Requests, or connections of stream services, that this node sent to its own app for the service.",
+      samples(apps, (app) => app.requestsTotal),
+    ),
+    counter(
+      "service_app_failures_total",
+      "Of those, how many the app failed: it could not be reached, or broke its answer, by error code.",
+      apps.flatMap(({ labels, of }) =>
+        Object.entries(of.failures).map(([code, value]) => ({ labels: { ...labels, code }, value })),
+      ),
     ),
     counter(
       "service_retries_total",

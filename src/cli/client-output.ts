@@ -7,6 +7,7 @@ import type {
   LinkView,
   ListenerView,
   NodeView,
+  AppView,
   OfferView,
   PeerView,
   ServiceView,
@@ -165,18 +166,32 @@ function serviceRows(service: ServiceView): Cell[][] {
       ],
     ];
   }
-  return service.offers.map((offer) => [
-    service.name,
-    offer.node,
-    offer.protocol,
-    offer.usable ? (offer.relay ? "relay" : "up") : offer.unusableReason || "unusable",
-    offer.weight,
-    offer.cost,
-    offer.outstanding,
-    offer.requestsTotal,
-    offer.failuresTotal,
-    ...latency,
-  ]);
+  return service.offers.map((offer) => {
+    // What other nodes asked of an app here passes its offer by.
+    const app = offer.link === null && !offer.relay ? service.app : null;
+    return [
+      service.name,
+      offer.node,
+      offer.protocol,
+      offerState(offer, app),
+      offer.weight,
+      offer.cost,
+      offer.outstanding,
+      app?.requestsTotal ?? offer.requestsTotal,
+      app === null ? offer.failuresTotal : sum(Object.values(app.failures)),
+      ...latency,
+    ];
+  });
+}
+
+function offerState(offer: OfferView, app: AppView | null): string {
+  if (!offer.usable) return offer.unusableReason || "unusable";
+  if (app?.failing === true) return "failing";
+  return offer.relay ? "relay" : "up";
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
 }
 
 function linkRow(link: LinkView): Cell[] {

@@ -1,4 +1,5 @@
 /** Changes of protocol (RFC 9110 §7.8): which a request may ask for, and which an app may make of it. */
+import { HttpProblem } from "./http-problem.ts";
 import { isToken } from "./field-line.ts";
 
 /**
@@ -17,3 +18,9 @@ export function mayAskFor(protocol: string): boolean {
 export function isAskedFor(protocol: string, asked: string): boolean {
   return asked !== "" && protocol.toLowerCase() === asked.toLowerCase();
 }
+
+/** What is wrong with an answer that switches protocols unasked. */
+export const UNASKED_TUNNEL = new HttpProblem(
+  "TARGET_PROTOCOL",
+  "the app's response has status 101, which nobody asked for",
+);

@@ -9,6 +9,7 @@ import type { QuietLog } from "../base/quiet-log.ts";
 import type { ServiceConfig } from "../config/node-config.ts";
 import type { Announcement } from "../registry/announcement.ts";
 import { LOCAL_IDENTITY } from "../base/identity.ts";
+import { AppTally } from "../registry/app-tally.ts";
 import type { Registry } from "../registry/registry.ts";
 import { DatagramCounters } from "../registry/datagram-counters.ts";
 import { ServerTallies } from "../registry/server-tallies.ts";
@@ -16,6 +17,7 @@ import type { NameResolver } from "../socket/name-resolver.ts";
 import { HTTP2_ALPN, HTTP_ALPN } from "../socket/tls-settings.ts";
 import { AnalyzedTarget } from "../target/analyzed-target.ts";
 import { AppTls, type AppTlsOptions } from "../target/app-tls.ts";
+import { CountedTarget } from "../target/counted-target.ts";
 import { checkHealth } from "../target/health-check.ts";
 import { Http2Target } from "../target/http2-target.ts";
 import { FanOutTarget } from "../target/fan-out-target.ts";
@@ -244,7 +246,20 @@ export class LocalServices {
   #createTapped(config: ServiceConfig, tls: AppTls | undefined): Target {
     const target = this.#createTarget(config, tls);
     const analysis = this.#options.analyses.ofService(config);
-    return analysis === undefined ? target : new AnalyzedTarget(target, analysis);
+    const tapped = analysis === undefined ? target : new AnalyzedTarget(target, analysis);
+    return new CountedTarget(tapped, () => this.#tally(config.name));
+  }
+
+  #tally(service: string): AppTally {
+    return this.#options.registry.statistics(service)?.app ?? new AppTally();
+  }
+
+  /** Whoever runs this node is who can mend its apps, so the log here says it too, and not only the asker's. */
+  #appFailed(service: string, target: string, error: PolarityError): void {
+    const { clock, quiet } = this.#options;
+    this.#tally(service).failed(error, clock.now());
+    const fields = { service, target, code: error.code };
+    quiet.log(`app-failed ${service} ${error.code}`, "warn", fields, `service "${service}": ${error.message}`);
   }
 
   #createTarget(config: ServiceConfig, tls: AppTls | undefined): Target {
@@ -264,7 +279,8 @@ export class LocalServices {
 
   #createOne(address: TargetAddress, config: ServiceConfig, tls: AppTls | undefined): Target {
     const { names } = this.#options;
-    const context: TargetContext = { clock: this.#coarse, names };
+    const failed = (error: PolarityError): void => this.#appFailed(config.name, address.url, error);
+    const context: TargetContext = { clock: this.#coarse, names, failed };
     const { connectTimeoutMs, responseTimeoutMs, stallTimeoutMs, keepAlive, proxyProtocol } = config;
     if (config.protocol === "udp") {
       const counters = (): DatagramCounters =>
@@ -276,7 +292,8 @@ export class LocalServices {
       };
       return new UdpTarget(context, { address, ...config.udp, counters, refused });
     }
-    if (config.protocol !== "http/1.1") return new TcpTarget({ address, tls, names, connectTimeoutMs, proxyProtocol });
+    if (config.protocol !== "http/1.1")
+      return new TcpTarget({ address, tls, names, connectTimeoutMs, proxyProtocol, failed });
     const Served = config.http2 ? Http2Target : HttpTarget;
     return new Served(context, {
       address,

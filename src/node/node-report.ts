@@ -73,7 +73,7 @@ export class NodeReport {
     for (const connector of connectors) linkIds.set(connector, connector.id);
     const services = registry
       .services()
-      .map((service) => viewService(service, (offer) => linkIds.get(offer.upstream) ?? null));
+      .map((service) => viewService(service, (offer) => linkIds.get(offer.upstream) ?? null, clock.now()));
     const links = [...[...hub.links].map(viewLink), ...connectors.map(viewCrankerConnector)];
     const listeners = this.#listeners();
     const sessions = this.#sessions(clock.now(), linkIds);

@@ -39,6 +39,8 @@ export class OfferIntake {
     const added = registry.add(link, identity, link.cost, announcement, [{ node, instance }]);
     if (added.kind === "added") {
       observed?.offered(link, announcement);
+      if (added.healthBefore !== undefined && added.healthBefore !== announcement.health)
+        this.#healthChanged(link, announcement);
       return;
     }
     link.dropOffer(announcement.service, undefined);
@@ -51,6 +53,12 @@ export class OfferIntake {
       registry.withdraw(link, service);
       observed?.withdrawn(link, service);
     } else pathOffers.withdrawn(link, service, origin);
+  }
+
+  #healthChanged(link: Link, { service, health }: Announcement): void {
+    const message = `service "${service}" of node "${link.node}" is ${health}${health === "up" ? " again" : ", by its own health check"}`;
+    const fields = { link: link.id, node: link.node, service, up: health === "up" };
+    this.#options.quiet.log(`health-of ${link.node} ${service} ${health}`, "info", fields, message);
   }
 
   #refused(link: Link, { service }: Announcement, error: PolarityError): void {

@@ -52,7 +52,7 @@ test("a service shows its counters, and each offer with why it cannot be used", 
   picked.offers[0]!.finish(true);
   picked.statistics.requests = 2;
   picked.statistics.latency.record(3);
-  const view = viewService(picked, () => "link-1");
+  const view = viewService(picked, () => "link-1", 0);
   assert.deepEqual([view.name, view.owner, view.usable, view.requestsTotal], ["web", "team", false, 2]);
   assert.deepEqual(view.offers, [
     {
@@ -80,7 +80,7 @@ test("a service shows its counters, and each offer with why it cannot be used", 
 test("a service that nothing offers shows nulls where nothing is known, and survives JSON", () => {
   const { registry } = setUp();
   registry.declare("web");
-  const view = viewService(registry.services()[0]!, () => null);
+  const view = viewService(registry.services()[0]!, () => null, 0);
   assert.deepEqual([view.owner, view.latency.p99Ms, view.offers], [null, null, []]);
   assert.deepEqual(JSON.parse(JSON.stringify(view)), view);
 });
@@ -101,7 +101,7 @@ test("nodes are made of their links and of what came over them", () => {
   offer(upstream("edge"), "local", "local");
   const services = registry
     .services()
-    .map((service) => viewService(service, (shown) => (shown.identity === "local" ? null : "link-1")));
+    .map((service) => viewService(service, (shown) => (shown.identity === "local" ? null : "link-1"), 0));
   const links = [
     link("link-1", "phone"),
     link("link-2", "phone", { instance: "i2", state: "draining" }),

@@ -4,6 +4,7 @@ import type { Link } from "../link/link.ts";
 import type { DatagramCounters } from "../registry/datagram-counters.ts";
 import type { LatencyHistogram } from "../registry/latency-histogram.ts";
 import type { Offer } from "../registry/offer.ts";
+import type { AppTally } from "../registry/app-tally.ts";
 import type { ServiceSnapshot } from "../registry/registry.ts";
 import type { ListenerStatistics, ServiceStatistics } from "../registry/service-statistics.ts";
 import type { ServerTally } from "../registry/server-tallies.ts";
@@ -19,6 +20,7 @@ import type {
   PeerView,
   ServerView,
   ServiceView,
+  AppView,
   SideView,
   TrafficView,
 } from "./view.ts";
@@ -31,7 +33,11 @@ const LATENCY_BOUNDS_MS: readonly number[] = [
 const DAY_MS = 86_400_000;
 
 /** `linkOf`: the id of the link that an offer came over; null for a target of this node. */
-export function viewService(service: ServiceSnapshot, linkOf: (offer: Offer) => string | null): ServiceView {
+export function viewService(
+  service: ServiceSnapshot,
+  linkOf: (offer: Offer) => string | null,
+  now: number,
+): ServiceView {
   const { statistics } = service;
   return {
     name: service.name,
@@ -48,6 +54,7 @@ export function viewService(service: ServiceSnapshot, linkOf: (offer: Offer) => 
     mirrorsDroppedTotal: statistics.mirrorsDropped,
     latency: viewLatency(statistics.latency),
     offers: service.offers.map((offer) => viewOffer(offer, linkOf(offer))),
+    app: statistics.hasApp ? viewApp(statistics.app, now) : null,
     servers: statistics.hasServers ? [...statistics.servers.all].map(([name, tally]) => viewServer(name, tally)) : [],
     lateTotal: statistics.hasServers ? statistics.servers.late : 0,
   };
@@ -68,6 +75,19 @@ export function viewListener(
     connectionsRefusedTotal: statistics.connectionsRefused,
     handshakesFailedTotal: statistics.handshakesFailed,
     certificates: certificates.map(viewCertificate),
+  };
+}
+
+function viewApp(tally: AppTally, now: number): AppView {
+  const { last } = tally;
+  return {
+    requestsTotal: tally.asked,
+    failures: Object.fromEntries(tally.failures),
+    failing: tally.isFailing(now),
+    lastFailure:
+      last === undefined
+        ? null
+        : { code: last.code, message: last.message, secondsAgo: Math.round((now - last.at) / 100) / 10 },
   };
 }
 

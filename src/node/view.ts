@@ -149,10 +149,23 @@ export interface ServiceView extends TrafficView {
   readonly mirrorsDroppedTotal: number;
   readonly latency: LatencyView;
   readonly offers: readonly OfferView[];
+  /** Of the app that this node itself asks for the service; null where it has none. */
+  readonly app: AppView | null;
   /** Of one-to-N sessions, by server: a node, or a target of this node. */
   readonly servers: readonly ServerView[];
   /** Servers that came when a session's first bytes were gone. */
   readonly lateTotal: number;
+}
+
+/** How an app of this node does, whoever asked for it: clients of this node or other nodes. */
+export interface AppView {
+  /** Requests, or connections of stream services, that went to it. */
+  readonly requestsTotal: number;
+  /** How often it could not be reached, or broke its answer, by error code; only codes that occurred. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** It failed within the last 10 s. */
+  readonly failing: boolean;
+  readonly lastFailure: { readonly code: string; readonly message: string; readonly secondsAgo: number } | null;
 }
 
 /** What one-to-N sessions did with one server. Bytes count when its part of a session is over. */

@@ -52,7 +52,8 @@ export interface RegistryOptions {
 }
 
 export type Added =
-  | { readonly kind: "added"; readonly offer: Offer }
+  /** `healthBefore`: of an offer that was known already. */
+  | { readonly kind: "added"; readonly offer: Offer; readonly healthBefore?: Offer["health"] }
   | { readonly kind: "refused"; readonly error: PolarityError };
 
 export interface ServiceSnapshot {
@@ -136,9 +137,10 @@ export class Registry {
       const tooMuch = this.#budget.take(payer, service, known.chargedBytes, bytes);
       if (tooMuch !== undefined) return { kind: "refused", error: tooMuch };
       known.chargedBytes = bytes;
+      const { health } = known;
       known.update(announcement, cost, path);
       this.#changed(this.#entry(service));
-      return { kind: "added", offer: known };
+      return { kind: "added", offer: known, healthBefore: health };
     }
 
     const upstreamEntry = this.#upstreamEntry(upstream);

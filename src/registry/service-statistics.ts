@@ -6,6 +6,7 @@
  */
 import { RetryBudget } from "../balance/retry-budget.ts";
 import type { ErrorCode, PolarityError } from "../base/errors.ts";
+import { AppTally } from "./app-tally.ts";
 import { DatagramCounters } from "./datagram-counters.ts";
 import { ServerTallies } from "./server-tallies.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
@@ -73,10 +74,21 @@ export class ServiceStatistics extends TrafficStatistics {
   /** Copies that were not made, or broken off: too many under way, or too long a body. */
   mirrorsDropped = 0;
   #servers: ServerTallies | undefined;
+  #app: AppTally | undefined;
   /** What retries and hedges have to keep to. */
   readonly retryBudget = new RetryBudget();
   /** From a complete request head to the first byte of the response; for stream services, from accept to first byte back. */
   readonly latency = new LatencyHistogram();
+
+  /** Of the app behind this node's own offer; made when it is asked for first. */
+  get app(): AppTally {
+    this.#app ??= new AppTally();
+    return this.#app;
+  }
+
+  get hasApp(): boolean {
+    return this.#app !== undefined;
+  }
 
   /** Of one-to-N sessions, by server; made with the first. */
   get servers(): ServerTallies {

@@ -2,9 +2,8 @@
 import { HeadCollector } from "../http/head-collector.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import { parseResponseHead, type ResponseHead } from "../http/response-head.ts";
+import { UNASKED_TUNNEL } from "../http/upgrade.ts";
 import type { ExchangeRequest } from "./exchange-contract.ts";
-
-const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");
 
 /** A subclass rather than an owner, so that an exchange has one object less. */
 export class AnswerHeads extends HeadCollector {

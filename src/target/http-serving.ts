@@ -13,7 +13,7 @@ import { HeadCollector } from "../http/head-collector.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import { parseRequestHead, type RequestHead } from "../http/request-head.ts";
 import { parseResponseHead, type ResponseHead } from "../http/response-head.ts";
-import { isAskedFor } from "../http/upgrade.ts";
+import { isAskedFor, UNASKED_TUNNEL } from "../http/upgrade.ts";
 import { ReplayBuffer } from "../session/replay-buffer.ts";
 import { isIdempotentMethod } from "../session/safe-requests.ts";
 import type { AppConnection, AppUser } from "./app-connection.ts";
@@ -366,6 +366,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
 
   #refuse(error: PolarityError): void {
     if (this.#response === "over") return;
+    if (error.fault === "app") this.#target.context.failed(error);
     this.#stream.reset(error);
     this.#conclude(false);
   }
@@ -396,5 +397,3 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     return `the app ${this.#target.url}`;
   }
 }
-
-const UNASKED_TUNNEL = new HttpProblem("TARGET_PROTOCOL", "the app's response has status 101, which nobody asked for");

@@ -279,6 +279,7 @@ export class Http2Serving implements ByteSink, HttpUnderWay, AppCallUser {
 
   #refuse(error: PolarityError): void {
     if (this.#over) return;
+    if (error.fault === "app") this.#target.context.failed(error);
     this.#stream.reset(error);
     this.#conclude();
   }

@@ -10,6 +10,8 @@ export interface TargetContext {
   readonly clock: Clock;
   /** Who finds out where apps are. */
   readonly names: NameResolver;
+  /** The app failed a request; whose it was is told by other ways. */
+  failed(error: PolarityError): void;
 }
 
 export interface Target {

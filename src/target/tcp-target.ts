@@ -17,6 +17,8 @@ export interface TcpTargetOptions {
   readonly names: NameResolver;
   readonly connectTimeoutMs: number;
   readonly proxyProtocol: ProxyProtocol;
+  /** The app failed a connection. */
+  failed(error: PolarityError): void;
 }
 
 export class TcpTarget implements Target {
@@ -39,7 +41,8 @@ export class TcpTarget implements Target {
     const preface = proxyProtocol === "none" ? undefined : prefaceFor(proxyProtocol, client, place);
     const socket = connectApp({ place, tls, names }, connectTimeoutMs, preface);
     const app = new SocketStream(socket, { code: "TARGET_FAILED", who: `the app ${this.url}` }, NO_SINK);
-    const serving = new TcpServing(this.url, stream, app, () => this.#serving.delete(serving));
+    const { failed } = this.#options;
+    const serving = new TcpServing({ url: this.url, stream, app, failed, done: () => this.#serving.delete(serving) });
     this.#serving.add(serving);
     onceConnected(socket, () => serving.connected());
   }
@@ -52,19 +55,29 @@ export class TcpTarget implements Target {
 }
 
 /** Two streams joined: what one delivers, the other is written, with the credit of the slower. */
+interface TcpServingOptions {
+  readonly url: string;
+  readonly stream: ByteStream;
+  readonly app: SocketStream;
+  readonly failed: (error: PolarityError) => void;
+  readonly done: () => void;
+}
+
 class TcpServing {
   readonly #url: string;
   readonly #stream: ByteStream;
   readonly #app: SocketStream;
+  readonly #failed: (error: PolarityError) => void;
   readonly #done: () => void;
   #connected = false;
   #streamEnded = false;
   #appEnded = false;
 
-  constructor(url: string, stream: ByteStream, app: SocketStream, done: () => void) {
+  constructor({ url, stream, app, failed, done }: TcpServingOptions) {
     this.#url = url;
     this.#stream = stream;
     this.#app = app;
+    this.#failed = failed;
     this.#done = done;
     const toApp = new PipeSide(
       stream,
@@ -114,6 +127,7 @@ class TcpServing {
 
   #appReset(error: PolarityError): void {
     const reason = this.#connected ? error : unreachable(this.#url, error);
+    this.#failed(reason);
     this.#stream.reset(reason);
     this.#done();
   }

@@ -72,7 +72,7 @@ class TinyNode implements AdminSource {
       listeners: [],
       linkCertificates: [],
       links: [],
-      services: this.#registry.services().map((service) => viewService(service, () => null)),
+      services: this.#registry.services().map((service) => viewService(service, () => null, 0)),
       nodes: [],
       sessions: [],
       sessionsOmitted: 0,

@@ -22,7 +22,7 @@ async function setUp(t: TestContext, answer: (head: string, socket: Socket) => v
   const app = await startWireApp(t, answer);
   const time = { now: 0 };
   const target = new HttpTarget(
-    { clock: { now: () => time.now }, names: systemNames },
+    { clock: { now: () => time.now }, names: systemNames, failed: () => {} },
     {
       address: parseTargetAddress(app.url),
       tls: undefined,
