@@ -41,8 +41,13 @@ export class TcpTarget implements Target {
     const preface = proxyProtocol === "none" ? undefined : prefaceFor(proxyProtocol, client, place);
     const socket = connectApp({ place, tls, names }, connectTimeoutMs, preface);
     const app = new SocketStream(socket, { code: "TARGET_FAILED", who: `the app ${this.url}` }, NO_SINK);
-    const { failed } = this.#options;
-    const serving = new TcpServing({ url: this.url, stream, app, failed, done: () => this.#serving.delete(serving) });
+    const serving = new TcpServing({
+      url: this.url,
+      stream,
+      app,
+      failed: (error) => this.#options.failed(error),
+      done: () => this.#serving.delete(serving),
+    });
     this.#serving.add(serving);
     onceConnected(socket, () => serving.connected());
   }
