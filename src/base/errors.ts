@@ -56,7 +56,12 @@ export const ERRORS = Object.freeze({
   ROUTE_TIMEOUT: define("app", 504, false, "no answer began within the time that the route allows"),
   // One-to-N sessions.
   SESSION_LATCHED: define("router", 502, false, "another server of the session answered first"),
-  SERVER_TOO_SLOW: define("app", 504, false, "a server fell further behind the others than the session's buffer holds"),
+  SERVER_TOO_SLOW: define(
+    "app",
+    504,
+    false,
+    "a server stayed further behind the others than the session's buffer holds for 2 s",
+  ),
   // Offers and links.
   UPGRADE_NOT_CARRIED: define("connector", 501, true, "what serves the request cannot carry an upgrade"),
   NO_OFFER: define("connector", 503, true, "the service is known, but nothing offers it now"),

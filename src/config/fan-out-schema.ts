@@ -12,7 +12,7 @@ export function fanOutKeys() {
     slowest: maybe(
       choice(
         ["wait", "drop"],
-        "One-to-N modes: whether the others `wait` for a server that is further behind than the buffer holds, or it is `drop`ped; of datagrams it misses some. By default streams wait and datagrams are dropped.",
+        "One-to-N modes: whether the others `wait` for a server that is further behind than the buffer holds, or it is `drop`ped if it does not catch up within 2 s; of datagrams it misses some. By default streams wait and datagrams are dropped.",
       ),
     ),
     buffer: optionalSize({

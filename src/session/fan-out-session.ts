@@ -109,6 +109,7 @@ export class FanOutSession implements FanOutEvents {
   }
 
   sweep(now: number): void {
+    this.#fanOut.sweep();
     if (now - this.#desertedAt < DESERTED_MS) return;
     this.abort(new PolarityError("TARGET_FAILED", `no server is left, and the client goes on after ${DESERTED_MS} ms`));
   }

@@ -6,6 +6,7 @@ import { PolarityError } from "../base/errors.ts";
 import { DEFAULT_FAN_OUT, type FanOutPolicy } from "../base/fan-out-policy.ts";
 import { FanOut, type FanOutOptions } from "./fan-out.ts";
 import type { FanOutSide } from "./fan-out-side.ts";
+import { CATCH_UP_MS } from "./slowest-watch.ts";
 
 const HALF: FanOutPolicy = { ...DEFAULT_FAN_OUT, mode: "half-duplex" };
 const FULL: FanOutPolicy = { ...DEFAULT_FAN_OUT, mode: "full-duplex" };
@@ -16,6 +17,8 @@ interface Session {
   readonly sides: FanOutSide[];
   readonly fanOut: FanOut;
   readonly ends: (string | undefined)[];
+  /** So much time passes. */
+  readonly pass: (milliseconds: number) => void;
   join(server?: RecordingStream): RecordingStream;
 }
 
@@ -26,10 +29,11 @@ function begin(
 ): Session {
   const client = new RecordingStream(NO_SINK);
   const ends: (string | undefined)[] = [];
+  let now = 0;
   const fanOut = new FanOut({
     client,
     policy,
-    clock: { now: () => 0 },
+    clock: { now: () => now },
     unanswered,
     events: { finished: (error) => ends.push(error?.code) },
   });
@@ -39,6 +43,7 @@ function begin(
     sides: [],
     fanOut,
     ends,
+    pass: (milliseconds) => (now += milliseconds),
     join: (server = new RecordingStream(NO_SINK)) => {
       const side = fanOut.side(`server-${session.servers.length}`);
       server.sink = side;
@@ -168,18 +173,63 @@ test("servers that wait: the client gets credit for what the slowest took and th
   assert.equal(client.owedBytes, 0);
 });
 
-test("servers that are dropped: the slowest goes when the buffer is full, and the session goes on", () => {
-  const { client, servers } = begin({ ...FULL, slowest: "drop", bufferBytes: 10 }, 2);
+test("a server that is dropped: the others wait for it first, and it goes if it does not catch up in time", () => {
+  const { client, servers, fanOut, pass } = begin({ ...FULL, slowest: "drop", bufferBytes: 10 }, 2);
   const [slow, fast] = servers as [RecordingStream, RecordingStream];
   slow.room = false;
   client.deliver("12345").deliver("12345");
-  assert.ok(!slow.over);
+  pass(CATCH_UP_MS);
+  fanOut.sweep();
+  assert.ok(!slow.over, "nobody waits for it");
   client.deliver("1");
+  assert.equal(client.consumedBytes, 10, "now the client does");
+  pass(CATCH_UP_MS - 1);
+  fanOut.sweep();
+  assert.ok(!slow.over);
+  pass(1);
+  fanOut.sweep();
   assert.equal(slow.resetBy?.code, "SERVER_TOO_SLOW");
-  assert.equal(slow.resetBy.message, '"server-0" is 11 bytes behind the fastest server, and the buffer holds 10');
+  assert.equal(
+    slow.resetBy.message,
+    '"server-0" is 11 bytes behind the fastest server and did not catch up within 2000 ms; the buffer holds 10',
+  );
   client.deliver("2345");
   assert.equal(fast.written.length, 15);
   assert.equal(client.owedBytes, 0);
+});
+
+test("a server that takes a buffer in time is never dropped, however long it stays behind", () => {
+  const { client, servers, fanOut, pass } = begin({ ...FULL, slowest: "drop", bufferBytes: 10 }, 2);
+  const [slow] = servers as [RecordingStream, RecordingStream];
+  for (let turn = 0; turn < 20; turn++) {
+    slow.room = false;
+    client.deliver("123456").deliver("123456").deliver("123456");
+    pass(CATCH_UP_MS - 1);
+    fanOut.sweep();
+    slow.makeRoom();
+  }
+  assert.ok(!slow.over);
+  assert.equal(slow.written.length, 20 * 18);
+});
+
+test("a server that reads all the while, but less than a buffer in time, is dropped; a little faster it stays", () => {
+  const chunk = "x".repeat(64 * 1024);
+  const staysReading = (chunkEveryMs: number): boolean => {
+    const { client, servers, fanOut, pass } = begin({ ...FULL, slowest: "drop", bufferBytes: 1024 * 1024 }, 2);
+    const [slow, fast] = servers as [RecordingStream, RecordingStream];
+    slow.room = false;
+    for (let turn = 0; turn < 200 && !slow.over; turn++) {
+      // What a client may send without credit.
+      while (client.owedBytes < 4 * chunk.length) client.deliver(chunk);
+      pass(chunkEveryMs);
+      fanOut.sweep();
+      if (!slow.over) slow.sink.drain();
+    }
+    assert.ok(!fast.over);
+    return !slow.over;
+  };
+  assert.equal(staysReading(200), false);
+  assert.equal(staysReading(90), true);
 });
 
 test("when all are slow nobody is dropped: the client waits for the fastest", () => {

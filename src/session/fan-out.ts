@@ -5,8 +5,9 @@
  * on. Full duplex: the client gets what all of them say, as it comes. Who is refused, breaks or ends only removes itself;
  * the client sees the end when nobody is left who could answer. The lifecycles are in fan-out-states.ts.
  *
- * Servers may be apart by `bufferBytes`: beyond that the fastest wait, or the slowest are cut. The client is given credit
- * for what that allows, so nothing here grows further than the buffer and what the client may send without credit.
+ * Servers may be apart by `bufferBytes`: beyond that the fastest wait, and where the policy says so the slowest are cut if
+ * they do not catch up in time (slowest-watch.ts). The client is given credit for what that allows, so nothing here grows
+ * further than the buffer and what the client may send without credit.
  *
  * A chunk that everybody takes is passed on as it was lent. Passing a byte on to one server costs the same for any number
  * of servers. Pure: streams are handed in, time is read from a clock that is.
@@ -18,6 +19,7 @@ import type { FanOutPolicy } from "../base/fan-out-policy.ts";
 import { FanOutLog, type LogRecord } from "./fan-out-log.ts";
 import { FanOutSide, type FanOutSideHost } from "./fan-out-side.ts";
 import { type FanOutEvent, type FanOutState, nextFanOutState } from "./fan-out-states.ts";
+import { SlowestWatch, tooSlow } from "./slowest-watch.ts";
 
 export interface FanOutEvents {
   /** A server said its first byte. */
@@ -52,6 +54,7 @@ export class FanOut implements ByteSink, FanOutSideHost {
   readonly #unanswered: "end" | "reset";
   readonly #datagrams: boolean;
   readonly #log = new FanOutLog();
+  readonly #slowestWatch: SlowestWatch;
   /** Who gets what the client sends; and who has not gone. */
   readonly #receivers = new Set<FanOutSide>();
   readonly #live = new Set<FanOutSide>();
@@ -75,6 +78,7 @@ export class FanOut implements ByteSink, FanOutSideHost {
     this.#client = client;
     this.#policy = policy;
     this.#clock = clock;
+    this.#slowestWatch = new SlowestWatch(clock);
     this.#events = events;
     this.#unanswered = unanswered;
     this.#state = policy.mode === "half-duplex" ? "racing" : "merging";
@@ -120,6 +124,11 @@ export class FanOut implements ByteSink, FanOutSideHost {
     this.#begun = true;
     this.#afterLeaving();
     this.#settle();
+  }
+
+  /** Time has passed: who is too slow by now is cut. */
+  sweep(): void {
+    if (this.#policy.slowest === "drop") this.#settle();
   }
 
   /** Ends everything at once. */
@@ -347,21 +356,22 @@ export class FanOut implements ByteSink, FanOutSideHost {
   #cutSlowest(): void {
     for (;;) {
       this.#log.trim();
-      const { head } = this.#log;
-      const bytes = this.#policy.bufferBytes;
-      if (head === undefined || this.#receivers.size === 0 || this.#fastest - head.start <= bytes) return;
+      const { head, end } = this.#log;
+      const { bufferBytes } = this.#policy;
+      const fastest = this.#receivers.size === 0 ? end : this.#fastest;
+      const due = this.#slowestWatch.due(head?.start ?? end, fastest, bufferBytes);
+      if (due === 0) return;
       for (const side of this.#receivers) {
-        if (side.taken <= head.start) this.#cut(side, tooSlow(side, this.#fastest - side.taken, bytes));
+        if (side.taken < due) this.#cut(side, tooSlow(side.name, fastest - side.taken, bufferBytes));
       }
     }
   }
 
   #giveCredit(): void {
     const { head, end } = this.#log;
-    const { slowest, bufferBytes } = this.#policy;
     if (!this.#begun) return;
     let upTo = this.#receivers.size === 0 ? end : this.#fastest;
-    if (slowest === "wait" && head !== undefined) upTo = Math.min(upTo, head.start + bufferBytes);
+    if (head !== undefined) upTo = Math.min(upTo, head.start + this.#policy.bufferBytes);
     const bytes = upTo - this.#credited;
     if (bytes <= 0) return;
     this.#credited = upTo;
@@ -385,9 +395,4 @@ export class FanOut implements ByteSink, FanOutSideHost {
 
 function outrun(winner: FanOutSide | undefined): PolarityError {
   return new PolarityError("SESSION_LATCHED", `"${winner?.name ?? ""}" answered first and has the session to itself`);
-}
-
-function tooSlow(side: FanOutSide, behind: number, bufferBytes: number): PolarityError {
-  const message = `"${side.name}" is ${behind} bytes behind the fastest server, and the buffer holds ${bufferBytes}`;
-  return new PolarityError("SERVER_TOO_SLOW", message);
 }
