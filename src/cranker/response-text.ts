@@ -5,7 +5,7 @@
  * announced, which is checked, or is sent in chunks. The reason is not passed on, as cranker routers never did: the
  * connectors in use put a placeholder there.
  */
-import { isToken } from "../http/field-line.ts";
+import { isToken, withoutBlanks, withoutBlanksBehind } from "../http/field-line.ts";
 import { HttpProblem } from "../http/http-problem.ts";
 import { HEAD_CHARACTERS_MAX } from "./request-text.ts";
 
@@ -84,8 +84,8 @@ function readFields(lines: readonly string[]): Field[] | HttpProblem {
     // HTTP/2 apps leave pseudo fields such as `:status` behind, and a head ends with an empty line.
     if (line === "" || colon === 0) continue;
     // As for answers of HTTP/1.1, blanks before a colon are taken out (RFC 9112 §5.1).
-    const name = line.slice(0, Math.max(0, colon)).replace(/[ \t]+$/, "");
-    const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "");
+    const name = withoutBlanksBehind(line.slice(0, Math.max(0, colon)));
+    const value = withoutBlanks(line.slice(colon + 1));
     if (!isToken(name)) return bad("a header line without a name and a colon");
     if (CONTROL.test(value)) return bad(`a control character in the field "${name}"`);
     fields.push([name, value]);

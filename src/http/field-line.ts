@@ -188,9 +188,21 @@ export function* fieldEntries(text: string, start: number, end: number): Generat
   }
 }
 
-/** Not `trim`: it would take a no-break space for white space, which is a byte of the value here. */
-function withoutBlanks(value: string): string {
-  return value.replace(/^[ \t]+|[ \t]+$/g, "");
+/**
+ * Not `trim`: it would take a no-break space for white space, which is a byte of the value here. Nor an expression: for
+ * many blanks in the middle of a value it would look at each of them for each of them.
+ */
+export function withoutBlanks(value: string): string {
+  let start = 0;
+  while (start < value.length && isBlank(value.charCodeAt(start))) start++;
+  return withoutBlanksBehind(start === 0 ? value : value.slice(start));
+}
+
+/** The same at the end only. */
+export function withoutBlanksBehind(text: string): string {
+  let end = text.length;
+  while (end > 0 && isBlank(text.charCodeAt(end - 1))) end--;
+  return end === text.length ? text : text.slice(0, end);
 }
 
 function refusedName(bytes: Uint8Array, start: number, at: number): string {

@@ -1,4 +1,5 @@
 /** Heads of HTTP/1.1, as they cross a link, turned into the fields that an app of HTTP/2 gets, and its fields into heads. */
+import { withoutBlanks } from "./field-line.ts";
 import { CONNECTION_FIELDS, FIELD_NAME, FIELD_VALUE } from "./http2-fields.ts";
 import { HttpProblem } from "./http-problem.ts";
 import { LINE_HOP_BY_HOP } from "./named-fields.ts";
@@ -21,7 +22,7 @@ export function requestFields(head: RequestHead, scheme: "http" | "https"): stri
     const colon = text.indexOf(":", start);
     const name = text.slice(start, colon).toLowerCase();
     if (name === "host" || CONNECTION_FIELDS.has(name)) continue;
-    fields.push(name, text.slice(colon + 1, lineEnd).replace(/^[ \t]+|[ \t]+$/g, ""));
+    fields.push(name, withoutBlanks(text.slice(colon + 1, lineEnd)));
   }
   if (head.acceptsTrailers) fields.push("te", "trailers");
   return fields;
@@ -45,7 +46,7 @@ export function responseHeadText(fields: readonly string[], ends: boolean, metho
   let length = "";
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] as string;
-    const value = fields[at + 1] as string;
+    const value = withoutBlanks(fields[at + 1] as string);
     if (name === ":status") {
       status = value;
       continue;

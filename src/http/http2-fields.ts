@@ -5,7 +5,7 @@
  * of a head mean something else; the head's own parser checks the rest. What goes out was parsed before.
  */
 import { isForbiddenTrailer } from "./chunked-framing.ts";
-import { fieldEntries } from "./field-line.ts";
+import { fieldEntries, withoutBlanks } from "./field-line.ts";
 import { HttpProblem } from "./http-problem.ts";
 import { viaName } from "./request-forwarding.ts";
 import type { ErrorContent } from "./error-response.ts";
@@ -50,16 +50,18 @@ export function requestHeadText(fields: readonly string[], ends: boolean, websoc
   let pseudoOver = false;
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] as string;
-    const value = fields[at + 1] as string;
-    if (!FIELD_VALUE.test(value)) return bad(`a control character in the value of field "${printable(name)}"`);
+    const given = fields[at + 1] as string;
+    if (!FIELD_VALUE.test(given)) return bad(`a control character in the value of field "${printable(name)}"`);
     if (name.charCodeAt(0) === COLON) {
       const refused = pseudoOver
         ? `the pseudo-field ${printable(name)} after a field`
-        : notePseudo(pseudo, name, value);
+        : notePseudo(pseudo, name, given);
       if (refused !== "") return bad(refused);
       continue;
     }
     pseudoOver = true;
+    // RFC 9113 §8.2.1 has none there, and readers of HTTP/1.1 do not take them for a part of the value.
+    const value = withoutBlanks(given);
     if (!FIELD_NAME.test(name)) return bad(`the field name "${printable(name)}"`);
     if (CONNECTION_FIELDS.has(name)) return bad(`the field "${name}", which HTTP/2 does not have`);
     if (name === "host") {
@@ -155,7 +157,7 @@ export function responseFields(head: ResponseHead, via: string, requestId = "", 
     const colon = text.indexOf(":", start);
     const name = text.slice(start, colon).toLowerCase();
     if (CONNECTION_FIELDS.has(name) || (websocket && name === "sec-websocket-accept")) continue;
-    fields.push(name, text.slice(colon + 1, lineEnd).replace(/^[ \t]+|[ \t]+$/g, ""));
+    fields.push(name, withoutBlanks(text.slice(colon + 1, lineEnd)));
   }
   if (via !== "") fields.push("via", `1.${head.versionMinor} ${viaName(via)}`);
   if (requestId !== "" && !head.informational) fields.push("x-request-id", requestId);
@@ -190,7 +192,7 @@ export function trailerLines(fields: readonly string[]): string | HttpProblem {
   let lines = "";
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] as string;
-    const value = fields[at + 1] as string;
+    const value = withoutBlanks(fields[at + 1] as string);
     if (!FIELD_NAME.test(name) || isForbiddenTrailer(name)) return bad(`the trailer field "${printable(name)}"`);
     if (!FIELD_VALUE.test(value)) return bad(`a control character in the value of trailer "${name}"`);
     lines += `${name}: ${value}\r\n`;

@@ -104,6 +104,8 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
       streamResetBurst: 20 * limits.resetsPerSecond,
       streamResetRate: 10 * limits.resetsPerSecond,
       strictSingleValueFields: false,
+      // Else a field with blanks at its ends would be left out without a word.
+      strictFieldWhitespaceValidation: false,
     });
     this.#listen();
   }

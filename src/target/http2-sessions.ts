@@ -60,6 +60,8 @@ export class AppSession {
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
       maxSessionMemory: SESSION_MEMORY_MB,
       strictSingleValueFields: false,
+      // Else a field with blanks at its ends would be left out without a word.
+      strictFieldWhitespaceValidation: false,
     } as object);
     const session = this.#session;
     session.on("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));

@@ -325,3 +325,28 @@ test("requests that are taken back in a crowd do not make the app close the conn
   assert.equal((await answer).text, "at last");
   assert.equal(router.connector.view().services.length, 1);
 });
+
+test("blanks at the ends of fields and trailers are left out on the way, the fields are not", async (t) => {
+  const seen: (readonly string[])[] = [];
+  const app = await startHttp2App(t, (stream, _headers, fields) => {
+    seen.push(fields);
+    stream.on("trailers", (_trailers: object, _flags: number, trailers: string[]) => seen.push(trailers));
+    stream.resume();
+    stream.on("end", () => {
+      stream.respond({ ":status": 200, "x-answer": " a " }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "x-end": "\tb " }));
+      stream.end("x");
+    });
+  });
+  const router = await startPair(t, target(app.port));
+  const answer = await askHttp2(http2Session(t, router.port), "/", {
+    headers: { ":method": "POST", authorization: " Bearer x ", "x-empty": " " },
+    body: "y",
+    trailers: { "x-sum": " 7\t" },
+  });
+  assert.deepEqual([answer.headers["x-answer"], answer.trailers?.["x-end"]], ["a", "b"]);
+  const [fields, trailers] = seen as [string[], string[]];
+  assert.equal(fields[fields.indexOf("authorization") + 1], "Bearer x");
+  assert.equal(fields[fields.indexOf("x-empty") + 1], "");
+  assert.deepEqual(trailers, ["x-sum", "7"]);
+});
