@@ -224,6 +224,11 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     this.#context.quiet.log(`failed ${service} ${error.code}`, "warn", fields, error.message);
   }
 
+  refused({ text }: ClientAddress, error: PolarityError): void {
+    const fields = { listener: this.url, client: text, code: error.code };
+    this.#context.quiet.log(`refused ${this.url} ${error.code}`, "warn", fields, error.message);
+  }
+
   #setRates({ rates, admission }: Http1ListenerOptions): void {
     this.#rates = RequestRates.of(rates, admission.trusted, this.context.clock.now(), this.#rates);
   }

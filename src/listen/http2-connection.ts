@@ -20,10 +20,13 @@ import type { ClientConnection } from "./client-connection.ts";
 import { Http2Allowance } from "./http2-allowance.ts";
 import { Http2Request, type Http2RequestHost } from "./http2-request.ts";
 import { type ActiveSession, exchangeSession } from "./listener.ts";
+import { UnheardRequests } from "./http2-unheard.ts";
 import type { RequestHost } from "./request-host.ts";
 import type { ClientAddress } from "./server-socket.ts";
 
 export interface Http2ConnectionHost extends RequestHost {
+  /** A client's requests were refused before they were any, or its connection was ended. */
+  refused(client: ClientAddress, error: PolarityError): void;
   closed(connection: ClientConnection): void;
 }
 
@@ -63,6 +66,9 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
   #usefulBytes = 0;
   /** What the client may have had under way of uploads that we ended before all of them was here. */
   #underWayBytes = 0;
+  readonly #unheard = new UnheardRequests();
+  /** What ended the connection, where it was not that the client closed it. */
+  #cause: PolarityError | undefined;
 
   /** Takes over a connected socket, plain or TLS. `first`: bytes that were read from it already. */
   constructor(
@@ -198,7 +204,7 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     const session = this.#session;
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     // `close` follows and ends all; a client that breaks the protocol has been told by GOAWAY.
-    session.on("error", () => {});
+    session.on("error", (error) => this.#guarded(() => this.#broken(error)));
     session.on("close", () => this.#guarded(() => this.#closed()));
     session.on("stream", (stream, _headers, flags, fields) => {
       try {
@@ -222,6 +228,7 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     const { host } = this;
     host.statistics.requests++;
     this.#allowance.requested();
+    this.#countRefused(this.#unheard.heard(stream.id ?? 0));
     // It may have been taken back in the same breath.
     if (stream.destroyed || stream.aborted) {
       stream.on("error", () => {});
@@ -256,8 +263,28 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     if (allowed || this.#over || this.#session.destroyed) return;
     const error = new PolarityError("CLIENT_FLOOD", `${this.client.who} ${what}`);
     this.host.statistics.countError(error.code);
+    this.host.refused(this.client, error);
     for (const request of this.#requests) request.abort(error);
     this.#session.destroy(error, ENHANCE_YOUR_CALM);
+  }
+
+  /** The session ended with an error. Ours was told before, and that of a socket is no breach of anything. */
+  #broken(error: Error): void {
+    if (error instanceof PolarityError || !("code" in error) || error.code !== "ERR_HTTP2_ERROR") return;
+    const broken = new PolarityError("BAD_REQUEST", `${this.client.who} broke HTTP/2: ${error.message}`);
+    this.#cause = broken;
+    this.host.statistics.countError(broken.code);
+    this.host.refused(this.client, broken);
+  }
+
+  /** Requests that node:http2 refused. */
+  #countRefused(count: number): void {
+    if (count === 0) return;
+    const what = count === 1 ? "a request" : `${count} requests`;
+    const why = "its fields break the rules of HTTP/2, or it was one too many at once";
+    const error = new PolarityError("BAD_REQUEST", `${what} of ${this.client.who} was reset: ${why}`);
+    for (let each = 0; each < count; each++) this.host.statistics.countError(error.code);
+    this.host.refused(this.client, error);
   }
 
   #count(now: number): void {
@@ -270,6 +297,9 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     this.#allowance.moved(sent);
     this.#bytesIn = bytesRead;
     this.#bytesOut = bytesWritten;
+    if ((arrived > 0 || this.#unheard.waiting) && !this.#session.destroyed) {
+      this.#countRefused(this.#unheard.seen(this.#session.state.lastProcStreamID ?? 0, now));
+    }
     if (arrived === 0) return;
     let useful = this.#usefulBytes;
     for (const request of this.#requests) useful += request.takeUncounted();
@@ -281,6 +311,7 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
 
   /** A client without its side of the connection can neither ask nor give credit. */
   #clientEnded(): void {
+    this.#count(this.#now);
     this.abort(new PolarityError("CLIENT_GONE", `${this.client.who} closed its side of the connection`));
   }
 
@@ -310,8 +341,9 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
   #closed(): void {
     if (this.#over) return;
     this.#count(this.#now);
+    this.#countRefused(this.#unheard.rest());
     this.#over = true;
-    const error = new PolarityError("CLIENT_GONE", `${this.client.who} closed the connection`);
+    const error = this.#cause ?? new PolarityError("CLIENT_GONE", `${this.client.who} closed the connection`);
     for (const request of this.#requests) request.abort(error);
     this.#requests.clear();
     if (!this.#socket.destroyed) this.#socket.destroy();

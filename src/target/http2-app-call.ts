@@ -79,7 +79,7 @@ export class AppCall {
     stream.on("data", onData);
     stream.on("end", onEnd);
     stream.on("drain", onDrain);
-    stream.on("error", ignore);
+    stream.on("error", onError);
     stream.on("close", onClose);
     if (waitsForTrailers) stream.on("wantTrailers", onWantTrailers);
   }
@@ -174,7 +174,10 @@ export class AppCall {
   }
 }
 
-function ignore(): void {}
+/** Of the stream itself, `close` says all. */
+function onError(this: ClientHttp2Stream, error: Error & { readonly code?: string }): void {
+  if (error.code === "ERR_HTTP2_ERROR") (this as CallStream)[CALL].session.failed(error);
+}
 
 function finishSilently(done: () => void): void {
   done();

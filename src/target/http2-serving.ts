@@ -250,8 +250,9 @@ export class Http2Serving implements ByteSink, HttpUnderWay, AppCallUser {
       return;
     }
     const where = this.#answered ? "in the middle of its answer" : "without an answer";
-    const why = session.error === undefined ? `reset its stream (code ${code})` : messageOf(session.error);
-    this.#refuse(new PolarityError("TARGET_FAILED", `${this.#who} broke off ${where}: ${why}`));
+    const why = session.error === undefined ? `it reset the stream with code ${code}` : messageOf(session.error);
+    const failure = session.brokeProtocol ? "TARGET_PROTOCOL" : "TARGET_FAILED";
+    this.#refuse(new PolarityError(failure, `${this.#who} broke off ${where}: ${why}`));
   }
 
   callFailed(error: PolarityError): void {

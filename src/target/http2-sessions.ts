@@ -28,6 +28,8 @@ const TAKEN_BACK_MAX = 250;
 const STREAM_WINDOW_BYTES = 256 * 1024;
 const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 const SESSION_MEMORY_MB = 64;
+/** RFC 9113 §7. */
+const NO_ERROR = 0x0;
 
 export class AppSession {
   readonly #session: ClientHttp2Session;
@@ -39,8 +41,10 @@ export class AppSession {
   usable = true;
   /** It has served before: the app may be closing it just now. */
   reused = false;
-  /** What broke it. */
+  /** What broke it, as something that the app did. */
   error: Error | undefined;
+  /** The app broke the rules of HTTP/2. */
+  brokeProtocol = false;
   idleSince = 0;
   #streamsMax = STREAMS_AT_FIRST;
   #takenBack = 0;
@@ -68,19 +72,20 @@ export class AppSession {
     session.on("remoteSettings", ({ maxConcurrentStreams }) => {
       this.#streamsMax = Math.min(STREAMS_MAX, maxConcurrentStreams ?? STREAMS_MAX);
     });
-    session.on("goaway", () => {
+    session.on("goaway", (code) => {
       this.usable = false;
+      if (code !== NO_ERROR) this.error ??= new Error(`it ended the connection by GOAWAY with code ${code}`);
     });
-    session.on("error", (error) => {
-      this.usable = false;
-      this.error = error;
-    });
+    session.on("error", (error) => this.failed(error));
     session.on("close", () => {
       this.usable = false;
       gone(this);
     });
     // The app closed its side: it can neither be asked nor answer.
-    socket.on("end", () => this.destroy());
+    socket.on("end", () => {
+      this.error ??= new Error("it closed the connection");
+      this.destroy();
+    });
   }
 
   get hasRoom(): boolean {
@@ -100,6 +105,13 @@ export class AppSession {
   tookBack(): void {
     this.#takenBack++;
     if (this.worn) this.usable = false;
+  }
+
+  /** Its streams hear of what broke it before it says so itself. */
+  failed(error: Error & { readonly code?: string }): void {
+    this.usable = false;
+    this.brokeProtocol ||= error.code === "ERR_HTTP2_ERROR";
+    this.error ??= this.brokeProtocol ? new Error(`it broke HTTP/2: ${error.message}`, { cause: error }) : error;
   }
 
   /** Closes when the requests on it are answered. */

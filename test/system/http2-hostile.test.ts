@@ -4,7 +4,8 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { startHttpApp, startRawApp } from "../support/apps.ts";
-import { startPair, startRouter } from "../support/cluster.ts";
+import { silentLogger } from "../../src/base/clock.ts";
+import { portOf, startNode, startPair, startRouter } from "../support/cluster.ts";
 import { askHttp2, http2Session } from "../support/http2-client.ts";
 import { fieldBlock, FLAG, FRAME, frame, FrameClient, GET_FIELDS, POST_FIELDS } from "../support/http2-frames.ts";
 import { soon, until } from "../support/patience.ts";
@@ -320,4 +321,33 @@ test("a client that reads gets every interim answer, however many", async (t) =>
   const router = await startPair(t, app.url, {}, { protocol: "http/1.1" });
   const client = new FrameClient(t, router.port).headers(1, GET_FIELDS);
   await until("the answer behind them", () => told() === rounds * heads + 1);
+});
+
+test("requests that never become any are counted and told, and so is who broke the protocol or flooded", async (t) => {
+  const app = await startHttpApp(t, (_request, response) => response.end("x"));
+  const lines: string[] = [];
+  const logger = { ...silentLogger, warn: (_fields: object, message: string) => void lines.push(message) };
+  const node = await startNode(
+    t,
+    { listeners: [{ url: "http://127.0.0.1:0", service: "web" }], services: { web: { target: app.url } } },
+    logger,
+  );
+  const port = portOf(node.addresses.listeners[0] ?? "");
+  const refusedBy = (code: string): number => node.view().listeners[0]?.errors[code] ?? 0;
+  const told = (what: RegExp): Promise<unknown> => until(String(what), () => lines.some((line) => what.test(line)));
+
+  const odd = [...GET_FIELDS, ["transfer-encoding", "chunked"]] as const;
+  const client = new FrameClient(t, port).headers(1, GET_FIELDS).headers(3, odd).headers(5, GET_FIELDS);
+  await client.frame("the answer behind it", (it) => it.stream === 5 && (it.flags & FLAG.endStream) !== 0);
+  assert.equal(refusedBy("BAD_REQUEST"), 1);
+  await told(/^a request of the client 127\.0\.0\.1:\d+ was reset: its fields break the rules of HTTP\/2/);
+  client.headers(7, odd);
+  await client.rstStream(7);
+  await until("the last one is counted too", () => refusedBy("BAD_REQUEST") === 2);
+  client.socket.destroy();
+
+  const broken = new FrameClient(t, port);
+  broken.send(frame(FRAME.data, 0, 0, Buffer.alloc(1)));
+  await until("the connection is closed", () => broken.closed);
+  await until("it is counted", () => refusedBy("BAD_REQUEST") === 3);
 });

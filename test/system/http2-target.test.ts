@@ -10,12 +10,13 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { TestAuthority } from "../support/certificates.ts";
 import { configOf, startPair, startRouter } from "../support/cluster.ts";
 import { askHttp2, http2Session } from "../support/http2-client.ts";
 import { ask } from "../support/http-client.ts";
+import { FRAME, frame } from "../support/http2-frames.ts";
 import { until } from "../support/patience.ts";
 import { WireClient } from "../support/wire-client.ts";
 
@@ -349,4 +350,32 @@ test("blanks at the ends of fields and trailers are left out on the way, the fie
   assert.equal(fields[fields.indexOf("authorization") + 1], "Bearer x");
   assert.equal(fields[fields.indexOf("x-empty") + 1], "");
   assert.deepEqual(trailers, ["x-sum", "7"]);
+});
+
+test("whose requests an app cuts by ending their connection are told how it ended it", async (t) => {
+  let waiting: ServerHttp2Stream[] = [];
+  const app = await startHttp2App(t, (stream) => waiting.push(stream));
+  const sockets: Socket[] = [];
+  app.server.on("connection", (socket: Socket) => sockets.push(socket));
+  const router = await startPair(t, target(app.port));
+  for (const [code, how, end] of [
+    ["TARGET_FAILED", "it ended the connection by GOAWAY with code 11", () => app.sessions.at(-1)?.goaway(11)],
+    ["TARGET_FAILED", "it closed the connection", () => sockets.at(-1)?.end()],
+    [
+      "TARGET_PROTOCOL",
+      "it broke HTTP/2: Protocol error",
+      () => sockets.at(-1)?.write(frame(FRAME.data, 0, 0, Buffer.alloc(1))),
+    ],
+    ["TARGET_FAILED", "it reset the stream with code 2", () => waiting.forEach((stream) => stream.close(2))],
+  ] as const) {
+    waiting = [];
+    const answers = [1, 2].map(() => ask(router.port, { method: "POST", body: "x" }));
+    await until("both are asked", () => waiting.length === 2);
+    end();
+    for (const answer of answers) {
+      const { status, text } = await answer;
+      assert.equal(status, 502);
+      assert.match(text, new RegExp(`${code}.*broke off without an answer: ${how}`, "s"), how);
+    }
+  }
 });
