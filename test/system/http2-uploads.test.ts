@@ -1,10 +1,14 @@
 /** Uploads over HTTP/2 that nobody reads for a while, or that are answered early: what the client had credit for is no flood. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import { createServer, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { startHttpApp } from "../support/apps.ts";
 import { offered, startConnector, startPair, startRouter } from "../support/cluster.ts";
 import { askHttp2, http2Session } from "../support/http2-client.ts";
+import { ask } from "../support/http-client.ts";
 import { FRAME, frame, FrameClient, POST_FIELDS } from "../support/http2-frames.ts";
 import { until } from "../support/patience.ts";
 
@@ -73,4 +77,39 @@ test("what nobody had credit for is a flood, behind an early answer too", async 
   for (let sent = 0; sent < 2_000_000 && !client.closed; sent += flood.length) client.send(flood);
   await until("the connection is closed", () => client.closed);
   assert.equal(router.node.view().listeners[0]?.errors["CLIENT_FLOOD"], 1);
+});
+
+test("uploads that are answered and never read leave no stream on the link", async (t) => {
+  const asked: ServerHttp2Stream[] = [];
+  const app = createServer().on("stream", (stream: ServerHttp2Stream) => {
+    stream.pause();
+    stream.on("error", () => {});
+    asked.push(stream);
+  });
+  app.listen(0, "127.0.0.1");
+  await once(app, "listening");
+  t.after(() => {
+    for (const stream of asked) stream.session?.destroy();
+    app.close();
+  });
+  const router = await startPair(t, `h2c://127.0.0.1:${(app.address() as AddressInfo).port}`);
+  // More than the app and the link's window take, and less than what waits at the router besides.
+  const body = Buffer.alloc(340 * 1024);
+  const answers: Promise<{ readonly text: string }>[] = Array.from({ length: 4 }, () =>
+    ask(router.port, { method: "POST", body }),
+  );
+  const session = http2Session(t, router.port);
+  for (let each = 0; each < 4; each++) answers.push(askHttp2(session, "/", { headers: { ":method": "POST" }, body }));
+  await until("all of it is at the router", () => {
+    return (router.node.view().listeners[0]?.bytesInTotal ?? 0) >= answers.length * body.length;
+  });
+  await until("all are asked", () => asked.length === answers.length);
+  for (const stream of asked) {
+    stream.respond({ ":status": 200 });
+    stream.end("no");
+  }
+  for (const answer of await Promise.all(answers)) assert.equal(answer.text, "no");
+  for (const node of [router.node, router.connector]) {
+    await until("no stream is left", () => node.view().links.every(({ streamsOpen }) => streamsOpen === 0));
+  }
 });
