@@ -14,7 +14,8 @@ import type { Logger } from "../base/clock.ts";
 import { messageOf, PolarityError } from "../base/errors.ts";
 import { internalError } from "../base/internal-error.ts";
 import type { ErrorCode } from "../base/errors.ts";
-import { http } from "../socket/node-http.ts";
+import { systemClock } from "../base/clock.ts";
+import { type BoundedServer, createBoundedServer } from "./bounded-server.ts";
 import { checkAccess } from "./access.ts";
 import type { AccessPolicy } from "./access.ts";
 import { listenOn } from "./listening.ts";
@@ -39,9 +40,6 @@ export interface Admin {
   close(): Promise<void>;
 }
 
-/** Each connection costs memory, and nobody needs many: stops a peer that opens them without end. */
-const CONNECTIONS_MAX = 256;
-const REQUEST_TIMEOUT_MS = 10_000;
 const BODY_BYTES_MAX = 64 * 1024;
 
 /** Statuses of codes that mean something else here than to a client of a service. */
@@ -62,11 +60,11 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     throw new PolarityError("INSECURE_LISTENER", `the admin listener ${address.url} ${reason}`);
   }
 
-  const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
-  server.maxConnections = CONNECTIONS_MAX;
+  const bounded = createBoundedServer(systemClock);
+  const { server } = bounded;
   const app = createApp(server);
   const host = address.place.kind === "unix" ? undefined : address.place.host;
-  guard(app, () => ({ token: options.token()?.trim(), host }));
+  guard(app, () => ({ token: options.token()?.trim(), host }), bounded);
   addRoutes(app, source, logger);
   await app.ready();
   const bound = await listenOn(server, address, options.socketMode);
@@ -112,10 +110,14 @@ function createApp(server: Server): FastifyInstance {
 }
 
 /** `policy` is asked for with each request: tokens are replaced while the node runs. */
-function guard(app: FastifyInstance, policy: () => AccessPolicy): void {
+function guard(app: FastifyInstance, policy: () => AccessPolicy, bounded: BoundedServer): void {
   app.addHook("onRequest", async (request, reply) => {
     reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
     if (isOpen(request)) return undefined;
+    if (bounded.crowded) {
+      const message = "so many connections are open to the admin listener that it answers for health alone";
+      return reply.code(503).headers({ connection: "close", "retry-after": "5" }).send({ code: "OVERLOADED", message });
+    }
     const refusal = checkAccess(policy(), factsOf(request.raw));
     if (refusal === undefined) return undefined;
     const { status, code, message } = refusal;

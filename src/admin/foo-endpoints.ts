@@ -9,7 +9,8 @@ import { internalError } from "../base/internal-error.ts";
 import { FOO_KEYS } from "../analyze/foo-analyzer.ts";
 import type { Statistics } from "../analyze/meters.ts";
 import type { ListenerAddress } from "../base/address.ts";
-import { http } from "../socket/node-http.ts";
+import { systemClock } from "../base/clock.ts";
+import { createBoundedServer } from "./bounded-server.ts";
 import { listenOn } from "./listening.ts";
 
 export interface FooSource {
@@ -24,14 +25,11 @@ export interface FooEndpoints {
   close(): Promise<void>;
 }
 
-const CONNECTIONS_MAX = 256;
-const REQUEST_TIMEOUT_MS = 10_000;
 const JSON_TYPE = "application/json";
 const PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 export async function startFooEndpoints(address: ListenerAddress, source: FooSource): Promise<FooEndpoints> {
-  const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
-  server.maxConnections = CONNECTIONS_MAX;
+  const { server } = createBoundedServer(systemClock);
   server.on("request", (request, response) => {
     respond(source, request, response).catch((thrown: unknown) => {
       internalError("admin", thrown);

@@ -15,6 +15,15 @@ export interface Holder extends Share {
   shed(error: PolarityError): void;
 }
 
+/** Something that lives for as long as it may hold bytes, and knows how many these are. */
+export interface Holding {
+  /** For whom, as `host:port`, and by which peer; as for `clientPath`. */
+  readonly client: string;
+  readonly payer?: string | undefined;
+  readonly heldBytes: number;
+  shed(error: PolarityError): void;
+}
+
 export interface HeldSource {
   /** At the moment; cheap to ask for. */
   readonly heldBytes: number;

@@ -100,6 +100,8 @@ export interface Upstream {
   readonly node: string;
   /** Who is charged for what it offers: an identity, or an address; undefined where that is this node itself. */
   readonly payer?: string | undefined;
+  /** Its streams are a link's, which itself counts what is held of them. */
+  readonly linked?: true;
   /** It calls `opened` for requests that ask to `confirm`; otherwise a stream counts as opened at once. */
   readonly confirms?: boolean;
   /**

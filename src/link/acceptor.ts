@@ -11,7 +11,11 @@ import { isDeepStrictEqual } from "node:util";
 
 import { formatPlace, formatUnixUrl, isLocalPlace, type Place } from "../base/address.ts";
 import { PolarityError } from "../base/errors.ts";
+import { hostOf } from "../base/client-path.ts";
 import { ANONYMOUS_IDENTITY } from "../base/identity.ts";
+import { clientKey } from "../base/ip-address.ts";
+import { type Guest, WaitingRoom } from "../base/waiting-room.ts";
+import { addressOf, isTls, listenError, rawTransport, refuseGreedy } from "./accepted-links.ts";
 import { certificateIdentity, checkCertified } from "./certificate-identity.ts";
 import type { Hello } from "./control-messages.ts";
 import { JoinedLink } from "./joined-link.ts";
@@ -22,11 +26,9 @@ import { accept } from "../socket/shared-read.ts";
 import { listenWithMode } from "../socket/socket-mode.ts";
 import { removeStaleSocket } from "../socket/stale-socket.ts";
 import { createTlsGate, type TlsGate } from "../socket/tls-gate.ts";
-import { listenReason } from "../socket/system-reason.ts";
 import { tlsReason } from "../socket/tls-settings.ts";
 import { linkGateOptions, type TlsServerOptions } from "./link-tls.ts";
 import { hashOf, type TokenSet } from "./tokens.ts";
-import { SocketTransport } from "./transport-socket.ts";
 import { WebSocketTransport } from "./transport-websocket.ts";
 import type { Transport } from "./transport.ts";
 import { UpgradeGate } from "./upgrade-gate.ts";
@@ -53,11 +55,16 @@ export interface AcceptorOptions {
 const FIRST_BYTE_RAW = 0x00;
 const FIRST_BYTE_TLS = 0x16;
 
+/** A hello comes with the first bytes, behind TLS a little later: who takes longer yields its place when it is needed. */
+const HELLO_MS = 2_000;
+
 /** A connection that has not joined yet. */
-interface Arrival {
-  readonly address: string;
-  readonly startedAt: number;
+interface Arrival extends Guest {
+  /** Of the peer, with its port, for people. */
+  readonly from: string;
   readonly deadline: NodeJS.Timeout;
+  /** Ends it, whatever it has become by now. */
+  drop: () => void;
 }
 
 export class Acceptor implements LinkOwner {
@@ -68,7 +75,10 @@ export class Acceptor implements LinkOwner {
   readonly #upgrades: UpgradeGate;
   /** By the socket on which each stands at the moment: the plain one, then the TLS one on top. */
   readonly #arrivals = new Map<Socket, Arrival>();
-  readonly #joining = new Set<Link>();
+  /** Links whose hello has not come. */
+  readonly #joining = new Map<Link, Arrival>();
+  /** All of these. */
+  readonly #places: WaitingRoom<Arrival>;
   readonly #links = new Set<Link>();
   /** Hashes of the tokens that let links in. */
   readonly #proofs = new WeakMap<Link, Buffer>();
@@ -77,10 +87,11 @@ export class Acceptor implements LinkOwner {
   private constructor(options: AcceptorOptions) {
     this.#options = options;
     this.#context = options.context;
+    this.#places = new WaitingRoom(options.context.limits.joiningMax, HELLO_MS);
     this.#tls = this.#createGate(options.tls);
     this.#upgrades = new UpgradeGate(options.context.limits.websocketMessageBytesMax, options.upgrades, {
       upgraded: (webSocket, socket) => this.#upgraded(webSocket, socket),
-      refused: (socket, why) => this.#turnAway(this.#arrivals.get(socket)?.address ?? "", why),
+      refused: (socket, why) => this.#turnAway(this.#arrivals.get(socket)?.from ?? "", why),
       asker: (socket) => this.#asker(socket),
     });
     this.#server = createServer({ noDelay: true }, (socket) => accept(socket, (accepted) => this.#arrived(accepted)));
@@ -106,7 +117,8 @@ export class Acceptor implements LinkOwner {
   /** Stops listening and drops what has not joined; links stay until they drain or are closed. */
   async close(): Promise<void> {
     for (const socket of this.#arrivals.keys()) socket.destroy();
-    for (const link of this.#joining) link.close(new PolarityError("NODE_STOPPED", "this node takes no more links"));
+    for (const link of this.#joining.keys())
+      link.close(new PolarityError("NODE_STOPPED", "this node takes no more links"));
     // The callback of `close` waits for every link; that nobody new comes is true at once.
     this.#server.close();
     await new Promise((resolve) => setImmediate(resolve));
@@ -143,7 +155,7 @@ export class Acceptor implements LinkOwner {
   // ── LinkOwner ──
 
   joined(link: Link): void {
-    this.#joining.delete(link);
+    this.#joins(link);
     this.#links.add(link);
     const { node, identity, address } = link.peer;
     this.#context.quiet.log(
@@ -160,7 +172,7 @@ export class Acceptor implements LinkOwner {
   }
 
   closed(link: Link, error: PolarityError, wasJoined: boolean): void {
-    this.#joining.delete(link);
+    this.#joins(link);
     if (!this.#links.delete(link)) {
       const { address } = link.peer;
       const level = error.code === "AUTH_FAILED" ? "warn" : "debug";
@@ -207,20 +219,24 @@ export class Acceptor implements LinkOwner {
   }
 
   #arrived(socket: Socket): void {
-    const address = addressOf(socket);
+    const from = addressOf(socket);
     socket.on("error", () => {});
-    if (this.#arrivals.size + this.#joining.size >= this.#context.limits.joiningMax) {
-      this.#turnAway(address, `${this.#context.limits.joiningMax} connections have not finished the handshake`);
-      socket.destroy();
-      return;
-    }
-    const { handshakeMs } = this.#context.limits;
+    const { handshakeMs, joiningMax } = this.#context.limits;
     const deadline = setTimeout(() => {
-      this.#turnAway(address, `it did not finish the handshake within ${handshakeMs} ms`);
+      this.#turnAway(from, `it did not finish the handshake within ${handshakeMs} ms`);
       socket.destroy();
     }, handshakeMs);
-    this.#arrivals.set(socket, { address, startedAt: this.#context.clock.now(), deadline });
-    socket.once("close", () => this.#departed(socket));
+    const now = this.#context.clock.now();
+    const drop = (): void => void socket.destroy();
+    const arrival: Arrival = { address: clientKey(hostOf(from)), from, arrivedAt: now, deadline, drop };
+    this.#arrivals.set(socket, arrival);
+    socket.once("close", () => this.#left(socket));
+    const loser = this.#places.enter(arrival, now);
+    if (loser !== undefined) {
+      this.#turnAway(loser.from, `${joiningMax} connections have not finished the handshake, and of its address most`);
+      loser.drop();
+      if (loser === arrival) return;
+    }
     this.#sniff(socket, false);
   }
 
@@ -236,7 +252,7 @@ export class Acceptor implements LinkOwner {
     socket.pause();
     const first = head[0] ?? -1;
     if (first === FIRST_BYTE_RAW) {
-      this.#join(socket, socket, (arrival) => rawTransport(socket, secure, arrival.address, head));
+      this.#join(socket, socket, (arrival) => rawTransport(socket, secure, arrival.from, head));
     } else if (first >= 0x41 && first <= 0x5a) {
       socket.unshift(head);
       this.#upgrades.take(socket);
@@ -248,7 +264,7 @@ export class Acceptor implements LinkOwner {
         first === FIRST_BYTE_TLS && !secure
           ? "TLS, which this listener does not take"
           : `neither a link nor HTTP nor TLS: 0x${first.toString(16).padStart(2, "0")}`;
-      this.#turnAway(this.#arrivals.get(socket)?.address ?? "", `it begins with ${what}`);
+      this.#turnAway(this.#arrivals.get(socket)?.from ?? "", `it begins with ${what}`);
       socket.destroy();
     }
   }
@@ -262,7 +278,8 @@ export class Acceptor implements LinkOwner {
     this.#arrivals.delete(plain);
     this.#arrivals.set(secure, arrival);
     secure.on("error", () => {});
-    secure.once("close", () => this.#departed(secure));
+    arrival.drop = () => void secure.destroy();
+    secure.once("close", () => this.#left(secure));
     this.#sniff(secure, true);
   }
 
@@ -271,7 +288,7 @@ export class Acceptor implements LinkOwner {
       const secure = isTls(socket);
       return new WebSocketTransport(webSocket, socket, {
         kind: secure ? "wss" : "ws",
-        remoteAddress: arrival.address,
+        remoteAddress: arrival.from,
         certificateIdentity: secure ? certificateIdentity(socket) : undefined,
       });
     });
@@ -284,7 +301,7 @@ export class Acceptor implements LinkOwner {
       else abandoned.destroy();
       return;
     }
-    const left = this.#context.limits.handshakeMs - (this.#context.clock.now() - arrival.startedAt);
+    const left = this.#context.limits.handshakeMs - (this.#context.clock.now() - arrival.arrivedAt);
     const authenticate = (hello: Hello, transport: Transport): string => {
       const identity = this.#authenticate(hello, transport);
       if (hello.token !== undefined) this.#proofs.set(link, hashOf(hello.token));
@@ -302,11 +319,12 @@ export class Acceptor implements LinkOwner {
       this,
       Math.max(1, left),
     );
-    this.#joining.add(link);
+    arrival.drop = () => link.close(new PolarityError("LINK_LIMIT", "others need the place: the hello took too long"));
+    this.#joining.set(link, arrival);
     link.start();
   }
 
-  /** The connection is no arrival any more. */
+  /** The connection is no arrival any more, but keeps its place. */
   #departed(socket: Socket): Arrival | undefined {
     const arrival = this.#arrivals.get(socket);
     if (arrival === undefined) return undefined;
@@ -315,16 +333,31 @@ export class Acceptor implements LinkOwner {
     return arrival;
   }
 
+  /** The connection is gone, or somebody else's. */
+  #left(socket: Socket): boolean {
+    const arrival = this.#departed(socket);
+    if (arrival !== undefined) this.#places.leave(arrival);
+    return arrival !== undefined;
+  }
+
+  /** The link has joined, or will not. */
+  #joins(link: Link): void {
+    const arrival = this.#joining.get(link);
+    if (arrival === undefined) return;
+    this.#joining.delete(link);
+    this.#places.leave(arrival);
+  }
+
   /** Whoever asks for something else than a link, held to the same rules. */
   #asker(socket: Socket): UpgradeAsker | undefined {
     const arrival = this.#arrivals.get(socket);
     if (arrival === undefined) return undefined;
-    const { address } = arrival;
+    const { from } = arrival;
     return {
-      address,
+      address: from,
       identify: (token) => this.#identify(token, isTls(socket) ? certificateIdentity(socket) : undefined),
-      settled: () => this.#departed(socket) !== undefined,
-      refused: (why) => this.#turnAway(address, why),
+      settled: () => this.#left(socket),
+      refused: (why) => this.#turnAway(from, why),
     };
   }
 
@@ -332,13 +365,8 @@ export class Acceptor implements LinkOwner {
     const { linksMax } = this.#context.limits;
     if (this.#links.size >= linksMax) throw new PolarityError("LINK_LIMIT", `this node has ${linksMax} links already`);
     const identity = this.#identify(hello.token, transport.certificateIdentity);
-    const share = Math.ceil(linksMax / 2);
-    if (this.#links.size < share) return identity;
-    const payer = payerOf({ identity, address: transport.remoteAddress });
-    let links = 0;
-    for (const { peer } of this.#links) if (payerOf(peer) === payer) links++;
-    if (links < share) return identity;
-    throw new PolarityError("LINK_LIMIT", `${payer} has ${links} links here already, half of those that there may be`);
+    refuseGreedy(this.#links, payerOf({ identity, address: transport.remoteAddress }), linksMax);
+    return identity;
   }
 
   #identify(token: string | undefined, certified: string | undefined): string {
@@ -368,34 +396,5 @@ function refuseInsecure({ place, tls, tokens, insecure }: AcceptorOptions): void
   throw new PolarityError(
     "INSECURE_LISTENER",
     `tcp://${formatPlace(place)} can be reached from other machines, but has neither tokens nor a client certificate authority`,
-  );
-}
-
-function rawTransport(socket: Socket, secure: boolean, remoteAddress: string, head: Buffer): Transport {
-  const kind = secure ? "tls" : socket.remoteAddress === undefined ? "unix" : "tcp";
-  const identity = isTls(socket) ? certificateIdentity(socket) : undefined;
-  return new SocketTransport(socket, { kind, remoteAddress, certificateIdentity: identity, head });
-}
-
-/** Without the port, which is another one each time. */
-function hostOf(address: string): string {
-  const colon = address.lastIndexOf(":");
-  return colon === -1 ? address : address.slice(0, colon);
-}
-
-function isTls(socket: Socket): socket is TLSSocket {
-  return "encrypted" in socket;
-}
-
-function addressOf(socket: Socket): string {
-  if (socket.remoteAddress === undefined) return "a unix socket";
-  return formatPlace({ kind: "tcp", host: socket.remoteAddress, port: socket.remotePort ?? 0 });
-}
-
-function listenError(place: Place, error: NodeJS.ErrnoException): PolarityError {
-  return new PolarityError(
-    "ADDRESS_IN_USE",
-    `cannot listen on ${formatPlace(place)}: ${listenReason(error, place)}`,
-    error,
   );
 }

@@ -47,6 +47,7 @@ export class JoinedLink implements Link, DriverEvents, ControlEvents {
   readonly dialled: boolean;
   readonly features: readonly string[];
   confirms = false;
+  readonly linked = true;
   readonly #context: LinkContext;
   readonly #side: LinkSide;
   readonly #owner: LinkOwner;

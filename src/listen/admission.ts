@@ -38,7 +38,14 @@ export interface AdmissionContext {
   readonly url: () => string;
   /** `socket` may be paused, with bytes to read in it. */
   readonly admitted: (socket: Socket, client: ClientAddress) => void;
+  /** Ends up to `count` connections of a client on which nothing is under way; returns how many. */
+  readonly yields?: (client: string, count: number) => number;
 }
+
+/** A look for who has most is not worth it more often than this where there is nothing to gain. */
+const CROWDED_LOOK_MS = 50;
+/** Of all connections: how many one look frees at most. */
+const FREED_AT_ONCE = 1 / 64;
 
 export class Admission {
   readonly #context: AdmissionContext;
@@ -48,6 +55,8 @@ export class Admission {
   readonly #perClient = new Map<string, number>();
   readonly #gate: ProxyHeaderGate;
   #closed = false;
+  /** Nobody had anything to give up a moment ago. */
+  #crowdedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(context: AdmissionContext, options: AdmissionOptions) {
     this.#context = context;
@@ -72,7 +81,8 @@ export class Admission {
     const { statistics, clock } = this.#context;
     const { connectionsMax, proxyProtocol, trusted, headerTimeoutMs } = this.#options;
     statistics.connections++;
-    if (statistics.connectionsOpen >= connectionsMax || this.#closed) {
+    const full = statistics.connectionsOpen >= connectionsMax;
+    if (this.#closed || (full && !this.#makeRoom(proxyProtocol === "none" ? (socket.remoteAddress ?? "") : ""))) {
       this.#refuse(socket, undefined, "");
       return;
     }
@@ -92,6 +102,35 @@ export class Admission {
     }
     statistics.connectionsOpen++;
     this.#gate.take(socket, peer, clock.now() + headerTimeoutMs);
+  }
+
+  /** While all places are taken, whoever has most gives up some on which it asks for nothing, to who has fewer. */
+  #makeRoom(newcomer: string): boolean {
+    const { clock, quiet, statistics, url } = this.#context;
+    const now = clock.now();
+    if (now < this.#crowdedUntil) return false;
+    let greediest = "";
+    let most = (this.#perClient.get(clientKey(newcomer)) ?? 0) + 1;
+    for (const [client, count] of this.#perClient) {
+      if (count <= most) continue;
+      greediest = client;
+      most = count;
+    }
+    const wanted = Math.max(1, Math.min(this.#options.connectionsMax * FREED_AT_ONCE, most / 2));
+    const freed = greediest === "" ? 0 : (this.#context.yields?.(greediest, Math.floor(wanted)) ?? 0);
+    if (freed === 0) {
+      this.#crowdedUntil = now + CROWDED_LOOK_MS;
+      return false;
+    }
+    for (let each = 0; each < freed; each++) statistics.countError("OVER_SHARE");
+    const what = `all ${this.#options.connectionsMax} connections of ${url()} are taken, and ${greediest} has ${most}`;
+    quiet.log(
+      `crowded ${url()}`,
+      "warn",
+      { listener: url(), code: "OVER_SHARE" },
+      `${what}: idle ones of it are closed`,
+    );
+    return true;
   }
 
   left(client: ClientAddress): void {

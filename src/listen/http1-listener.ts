@@ -7,7 +7,9 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { ListenerAddress } from "../base/address.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
-import type { PolarityError } from "../base/errors.ts";
+import { PolarityError } from "../base/errors.ts";
+import { clientKey } from "../base/ip-address.ts";
+import type { Holding } from "../base/held-memory.ts";
 import { sweepOne } from "../base/internal-error.ts";
 import type { Upstream } from "../base/upstream.ts";
 import { ForwardingContext } from "../http/request-forwarding.ts";
@@ -80,7 +82,14 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     const { quiet, sessions } = context;
     const admitted = (socket: Socket, client: ClientAddress): void => this.#accept(socket, client);
     this.#admission = new Admission(
-      { statistics, quiet, clock: sessions.clock, url: () => this.url, admitted },
+      {
+        statistics,
+        quiet,
+        clock: sessions.clock,
+        url: () => this.url,
+        admitted,
+        yields: (client, count) => this.#yield(client, count),
+      },
       options.admission,
     );
     this.#setRates(options);
@@ -196,6 +205,10 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     for (const connection of this.#connections) sweepOne(connection, now);
   }
 
+  *holdings(): Iterable<Holding> {
+    for (const connection of this.#connections) yield* connection.holdings?.() ?? connection.exchanges();
+  }
+
   upstreamSuspect(upstream: Upstream): void {
     for (const connection of this.#connections) {
       for (const exchange of connection.exchanges()) exchange.upstreamSuspect(upstream);
@@ -262,6 +275,22 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     const { sessions, logger, quiet } = this.#context;
     const context = { clock: sessions.clock, logger, quiet, protocols: () => this.#protocols };
     return new TlsHandshakes(this, context, options);
+  }
+
+  /** Idle connections of a client end, and those whose request or handshake is not complete. */
+  #yield(key: string, count: number): number {
+    let ended = this.#tls?.yield(key, count) ?? 0;
+    const error = new PolarityError("OVER_SHARE", "others need the place");
+    for (const connection of this.#connections) {
+      if (ended >= count) break;
+      const { client } = connection;
+      if (clientKey(client.host) !== key || this.#options.admission.trusted.has(client.host)) continue;
+      const [underWay] = connection.exchanges();
+      if (underWay !== undefined) continue;
+      connection.abort(error);
+      ended++;
+    }
+    return ended;
   }
 
   #accept(socket: Socket, client: ClientAddress): void {

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { PolarityError } from "../base/errors.ts";
+import type { Holding } from "../base/held-memory.ts";
 import { guarded, internalError, sweepOne } from "../base/internal-error.ts";
 import { requestHeadText } from "../http/http2-fields.ts";
 import { HttpProblem } from "../http/http-problem.ts";
@@ -122,6 +123,13 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
 
   *exchanges(): Iterable<HttpExchange> {
     for (const { exchange } of this.#requests) if (exchange !== undefined) yield exchange;
+  }
+
+  *holdings(): Iterable<Holding> {
+    for (const request of this.#requests) {
+      if (request.heldBytes > 0) yield request;
+      if (request.exchange !== undefined) yield request.exchange;
+    }
   }
 
   *sessions(): Iterable<ActiveSession> {

@@ -118,6 +118,20 @@ export class Http2Request implements TurnHost {
     return bytes;
   }
 
+  // ── Holding: what waits of its body ──
+
+  get client(): string {
+    return this.#connection.client.text;
+  }
+
+  get heldBytes(): number {
+    return this.#held ? this.#stream.readableLength : 0;
+  }
+
+  shed(error: PolarityError): void {
+    if (!this.#over) this.#bodyBroken(error);
+  }
+
   abort(error: PolarityError): void {
     this.exchange?.abort(error);
     this.#cut();

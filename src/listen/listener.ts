@@ -2,6 +2,7 @@
 import type { Statistics } from "../analyze/meters.ts";
 import type { Logger } from "../base/clock.ts";
 import type { PolarityError } from "../base/errors.ts";
+import type { Holding } from "../base/held-memory.ts";
 import type { QuietLog } from "../base/quiet-log.ts";
 import type { StreamProtocol, Upstream } from "../base/upstream.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
@@ -51,6 +52,8 @@ export interface Listener {
   readonly connectionsOpen: number;
   readonly sessionsActive: number;
   sessions(max: number): ActiveSession[];
+  /** What its sessions may hold; O(sessions). */
+  holdings(): Iterable<Holding>;
   /** New clients are still let in, but each answer ends its connection, so that clients move elsewhere in their own time. */
   windDown(): void;
   /** Accepts no more; idle connections close now, busy ones when their work is done. */

@@ -8,6 +8,7 @@ import type { StreamTap } from "../analyze/stream-tap.ts";
 import type { ListenerAddress } from "../base/address.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
 import type { PolarityError } from "../base/errors.ts";
+import type { Holding } from "../base/held-memory.ts";
 import type { FanOutChoice } from "../base/fan-out-policy.ts";
 import { StreamRequest } from "../base/upstream.ts";
 import { ListenerStatistics } from "../registry/service-statistics.ts";
@@ -99,6 +100,10 @@ export class TcpListener implements Listener {
 
   get sessionsActive(): number {
     return this.#sessions.size;
+  }
+
+  holdings(): Iterable<Holding> {
+    return this.#sessions.keys();
   }
 
   sessions(max: number): ActiveSession[] {

@@ -7,6 +7,7 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Clock, Logger } from "../base/clock.ts";
+import { clientKey } from "../base/ip-address.ts";
 import type { QuietLog } from "../base/quiet-log.ts";
 import type { ListenerStatistics } from "../registry/service-statistics.ts";
 import { RECEIVER, type ReadReceiver, type ReceivingSocket } from "../socket/shared-read.ts";
@@ -84,6 +85,19 @@ export class TlsHandshakes {
       this.#gone(arrival, `it took longer than ${this.#options.handshakeTimeoutMs} ms`);
       arrival.socket.destroy();
     }
+  }
+
+  /** Ends up to `count` of a client; returns how many. */
+  yield(client: string, count: number): number {
+    let ended = 0;
+    for (const arrival of this.#arrivals.values()) {
+      if (ended >= count) break;
+      if (clientKey(arrival.client.host) !== client) continue;
+      this.#gone(arrival, "others need its place");
+      arrival.socket.destroy();
+      ended++;
+    }
+    return ended;
   }
 
   close(): void {

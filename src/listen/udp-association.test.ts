@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NO_SINK } from "../base/byte-stream.ts";
 import { frameInto, frameRoom, forEachDatagram } from "../base/datagram-frames.ts";
 import { DatagramCounters } from "../registry/datagram-counters.ts";
 import { type AssociationHost, type AssociationSettings, UdpAssociation } from "./udp-association.ts";
@@ -159,4 +160,22 @@ test("all associations together have a bound on what waits", () => {
   assert.equal(fixture.counters.dropped.get("queue"), 1);
   fixture.association.consumed(6);
   assert.equal(fixture.host.waitingBytes, 4);
+});
+
+test("however many flows wait, one that does not wait yet finds as much room as each of them", () => {
+  const queue = { bytes: 100_000, datagrams: 10_000 };
+  const fixture = new Fixture({ queue, queueTotalBytes: 10_000 });
+  fixture.takes = false;
+  const flow = (port: number): UdpAssociation => {
+    const from = { host: "192.0.2.2", port };
+    const settings = { ...SETTINGS, queue, queueTotalBytes: 10_000 };
+    const association = new UdpAssociation(fixture.host, settings, from, `192.0.2.2:${port}`);
+    association.sink = NO_SINK;
+    return association;
+  };
+  const greedy = Array.from({ length: 9 }, (_, at) => flow(at));
+  for (let turn = 0; turn < 500; turn++) for (const each of greedy) each.receive(Buffer.alloc(40));
+  assert.ok(fixture.host.waitingBytes > 8_000 && fixture.host.waitingBytes < 9_100, `${fixture.host.waitingBytes}`);
+  for (let at = 0; at < 10; at++) fixture.send("0123456789");
+  assert.equal(fixture.forwarded.length, 10);
 });

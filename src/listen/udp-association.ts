@@ -88,7 +88,8 @@ export class UdpAssociation implements ByteStream, Associated, FrameSink {
     this.#budget.received(datagram.length);
     const frame = frameInto(room, datagram);
     const { queue, queueTotalBytes } = this.#settings;
-    const crowded = this.#host.waitingBytes + frame.length > queueTotalBytes;
+    // As much as is free for all: so however many flows wait, one that does not wait yet finds as much room as each of them.
+    const crowded = this.#unconsumed.bytes + frame.length > queueTotalBytes - this.#host.waitingBytes;
     if (crowded || !this.#unconsumed.hasRoom(frame.length, queue)) {
       counters.countDrop("queue");
       return;

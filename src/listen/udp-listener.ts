@@ -9,6 +9,7 @@
 import type { ListenerAddress } from "../base/address.ts";
 import { frameRoom } from "../base/datagram-frames.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { Holding } from "../base/held-memory.ts";
 import { internalError } from "../base/internal-error.ts";
 import type { FanOutChoice } from "../base/fan-out-policy.ts";
 import { StreamRequest, type Upstream } from "../base/upstream.ts";
@@ -96,6 +97,10 @@ export class UdpListener implements Listener, StreamSessionEvents, AssociationHo
 
   get sessionsActive(): number {
     return this.#sessions.size;
+  }
+
+  holdings(): Iterable<Holding> {
+    return this.#sessions.keys();
   }
 
   sessions(max: number): ActiveSession[] {

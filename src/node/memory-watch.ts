@@ -1,16 +1,22 @@
 /** Sees to it that what nobody reads stays within `limits.held`: looks now and then, and at once when the bound is passed. */
 import type { Clock } from "../base/clock.ts";
 import { HeldMemory, type HeldSource, type Holder } from "../base/held-memory.ts";
+import { type HoldingPlace, HoldingsSource } from "../base/holdings-source.ts";
 import type { QuietLog } from "../base/quiet-log.ts";
 import type { Link } from "../link/link.ts";
 import type { WindowBudget } from "../mux/mux-limits.ts";
+import { collectNow } from "./collection.ts";
+
+/** Less than this is not worth a collection, which takes some tens of milliseconds. */
+const WORTH_BYTES = 64 * 1024 * 1024;
+const GIVE_BACK_AFTER_MS = 2_000;
 
 export interface MemoryWatchOptions {
   readonly clock: Clock;
   readonly quiet: QuietLog;
   readonly links: HeldByLinks;
-  /** What is held otherwise. */
-  readonly others: readonly HeldSource[];
+  /** Where sessions are that may hold bytes of something else than links. */
+  readonly places: () => Iterable<HoldingPlace>;
 }
 
 /** What arrived on links and was not read. */
@@ -22,13 +28,18 @@ export interface HeldByLinks {
 export class MemoryWatch {
   readonly held: HeldMemory;
   readonly #options: MemoryWatchOptions;
+  readonly #sessions: HoldingsSource;
+  /** Since memory was last given back. */
+  #mostHeld = 0;
+  #freeSince = 0;
   #due: NodeJS.Immediate | undefined;
 
   constructor(options: MemoryWatchOptions) {
-    const { links, others } = options;
+    const { links, places } = options;
     const { budget } = links;
     this.#options = options;
-    this.held = new HeldMemory(budget.heldBytesMax, [new LinkSource(links), ...others]);
+    this.#sessions = new HoldingsSource(budget.heldBytesMax, places);
+    this.held = new HeldMemory(budget.heldBytesMax, [new LinkSource(links), this.#sessions]);
     budget.relieve = () => this.look();
     // Not within the call: it comes from the middle of reading a link.
     budget.exceeded = () => {
@@ -37,6 +48,13 @@ export class MemoryWatch {
         this.look();
       });
     };
+  }
+
+  /** Several times a second. */
+  tick(now: number): void {
+    this.#sessions.tick(now);
+    this.look();
+    this.#giveBack(now);
   }
 
   /** Cheap as long as there is room. */
@@ -52,6 +70,19 @@ export class MemoryWatch {
       `${heldBytes} of ${bytesMax} bytes (limits.held) were held for readers that do not read: ` +
         `${streams} streams with ${bytes} bytes were cut off, most of them (${mostBytes} bytes) of ${most}`,
     );
+  }
+
+  /** When much was held and is not any more, its memory is collected, unless that has happened by itself. */
+  #giveBack(now: number): void {
+    const { heldBytes } = this.held;
+    if (heldBytes >= this.#mostHeld) this.#mostHeld = heldBytes;
+    if (this.#mostHeld < WORTH_BYTES || heldBytes > this.#mostHeld / 4) {
+      this.#freeSince = now;
+      return;
+    }
+    if (now - this.#freeSince < GIVE_BACK_AFTER_MS) return;
+    this.#mostHeld = heldBytes;
+    if (process.memoryUsage().arrayBuffers > heldBytes + WORTH_BYTES) collectNow();
   }
 
   close(): void {

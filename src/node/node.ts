@@ -92,7 +92,7 @@ class Node implements PolarityNode, ExchangeContext {
     (now) => this.fanOuts.sweep(now),
     (now) => this.#relayed.tick(now),
     (now) => this.#hub.tick(now),
-    () => this.#memory.look(),
+    (now) => this.#memory.tick(now),
     () => this.#onwardOffers.tick(),
     (now) => this.#listeners.sweep(now),
     (now) => this.#services.tick(now),
@@ -180,7 +180,12 @@ class Node implements PolarityNode, ExchangeContext {
         this.#relayed.upstreamSuspect(upstream);
       },
     });
-    this.#memory = new MemoryWatch({ clock, quiet, links: this.#hub, others: [] });
+    this.#memory = new MemoryWatch({
+      clock,
+      quiet,
+      links: this.#hub,
+      places: () => [...this.#listeners.all, this.#relayed],
+    });
     this.#report = new NodeReport({
       name,
       instance,

@@ -117,6 +117,7 @@ interface Way {
 }
 
 class PathUpstream implements Upstream {
+  readonly linked = true;
   /** The one that serves, whoever passes on. */
   readonly node: string;
   readonly origin: string;

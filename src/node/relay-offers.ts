@@ -156,6 +156,7 @@ class RouterUpstreams {
 }
 
 class RelayUpstream implements Upstream {
+  readonly linked = true;
   readonly #link: Link;
   readonly #relays: RelayOffers;
 

@@ -7,6 +7,7 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { Holding } from "../base/held-memory.ts";
 import type { QuietLog } from "../base/quiet-log.ts";
 import { StreamRequest, type Upstream } from "../base/upstream.ts";
 import { type ActiveSession, activeSession } from "../listen/listener.ts";
@@ -56,6 +57,10 @@ export class RelayedSessions implements StreamSessionEvents {
     return this.#sessions.size;
   }
 
+  get sessionsActive(): number {
+    return this.#sessions.size;
+  }
+
   get waiting(): number {
     return this.#context.waiters.size;
   }
@@ -81,6 +86,10 @@ export class RelayedSessions implements StreamSessionEvents {
     stream.sink = new RelayedClient(session, peer);
     this.#sessions.set(session, peer);
     session.start();
+  }
+
+  holdings(): Iterable<Holding> {
+    return this.#sessions.keys();
   }
 
   sessions(max: number): ActiveSession[] {

@@ -8,6 +8,7 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { Holding } from "../base/held-memory.ts";
 import { NOTHING_OWED } from "../base/owed-credit.ts";
 import type { StreamRequest, Upstream } from "../base/upstream.ts";
 import { BodyReader } from "../http/body-framing.ts";
@@ -27,7 +28,7 @@ import { isSafeMethod, MAY_BREAK_UNDER_SAFE } from "./safe-requests.ts";
 
 type Phase = "head" | "body" | "tunnel" | "over";
 
-export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
+export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable, Holding {
   readonly request: ExchangeRequest;
   readonly #context: ExchangeContext;
   readonly #host: ExchangeHost;
@@ -66,6 +67,20 @@ export class HttpExchange implements OfferSought, ByteSink, Hedged, Stallable {
   /** Who serves it now. */
   get offer(): Offer | undefined {
     return this.#seeker.offer;
+  }
+
+  // ── Holding ──
+
+  get client(): string {
+    return this.request.stream.client;
+  }
+
+  get heldBytes(): number {
+    return this.offer?.upstream.linked === true ? 0 : this.#owedToStream.bytes;
+  }
+
+  shed(error: PolarityError): void {
+    if (this.#phase !== "over") this.#breakOff(error);
   }
 
   get over(): boolean {

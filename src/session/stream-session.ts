@@ -6,6 +6,7 @@
  */
 import type { ByteSink, ByteStream } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
+import type { Holding } from "../base/held-memory.ts";
 import type { FanOutChoice } from "../base/fan-out-policy.ts";
 import { NOTHING_OWED } from "../base/owed-credit.ts";
 import type { StreamRequest } from "../base/upstream.ts";
@@ -27,7 +28,7 @@ export interface StreamSessionEvents {
 
 let sessionsCreated = 0;
 
-export class StreamSession implements OfferSought {
+export class StreamSession implements OfferSought, Holding {
   readonly id = ++sessionsCreated;
   readonly request: StreamRequest;
   /** Where it is noted what becomes of it; undefined when nobody asks. */
@@ -99,6 +100,24 @@ export class StreamSession implements OfferSought {
   /** Who serves it now. */
   get offer(): Offer | undefined {
     return this.#seeker.offer;
+  }
+
+  // ── Holding ──
+
+  get client(): string {
+    return this.request.client;
+  }
+
+  get payer(): string | undefined {
+    return this.request.payer;
+  }
+
+  get heldBytes(): number {
+    return this.offer?.upstream.linked === true ? 0 : this.#owedToService.bytes;
+  }
+
+  shed(error: PolarityError): void {
+    this.abort(error);
   }
 
   start(): void {

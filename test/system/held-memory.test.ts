@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
+import type { Writable } from "node:stream";
 import { test, type TestContext } from "node:test";
 import type { LogFields, Logger } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/clock.ts";
@@ -14,11 +15,19 @@ import { soon, until } from "../support/patience.ts";
 
 const HELD_MAX = 2 * 1024 * 1024;
 const BIG = Buffer.alloc(600_000, "x");
-/** More than the kernel takes for readers that do not read. */
-const ENDLESS = Buffer.alloc(16 * 1024 * 1024);
+const BLOCK = Buffer.alloc(1024 * 1024);
 const ENHANCE_YOUR_CALM = 0xb;
 /** Where the greedy ones come from; whoever is honest comes from 127.0.0.1. */
 const GREEDY = "127.0.0.2";
+
+/** However much the kernel takes for readers that do not read. */
+function writeForEver(stream: Writable): void {
+  const more = (): void => {
+    while (!stream.destroyed && stream.write(BLOCK));
+  };
+  stream.on("drain", more);
+  more();
+}
 
 interface World {
   readonly router: PolarityNode;
@@ -33,7 +42,7 @@ interface World {
 
 async function startWorld(t: TestContext): Promise<World> {
   const app = await startHttpApp(t, (request, response) => response.end(request.url === "/big" ? BIG : "hello"));
-  const flood = await startRawApp(t, (socket) => socket.write(ENDLESS));
+  const flood = await startRawApp(t, writeForEver);
   const sink = await startRawApp(t, (socket) => socket.pause());
   const warnings: World["warnings"] = [];
   const logger: Logger = { ...silentLogger, warn: (fields, message) => void warnings.push({ fields, message }) };
@@ -89,7 +98,7 @@ function unread(session: ClientHttp2Session, count: number): number[] {
   return codes;
 }
 
-async function served({ web }: World, times = 20): Promise<void> {
+async function served({ web }: Pick<World, "web">, times = 20): Promise<void> {
   for (let at = 0; at < times; at++) {
     const answer = await ask(web, { path: "/small" });
     assert.deepEqual([answer.status, answer.body.toString()], [200, "hello"]);
@@ -165,13 +174,42 @@ test("what a peer asks a router to relay and does not read counts for that peer"
 
 test("uploads that an app does not take are cut off at the connector, and its other services go on", async (t) => {
   const world = await startWorld(t);
-  for (let at = 0; at < 16; at++) rawClient(t, world.sink).write(ENDLESS);
+  for (let at = 0; at < 16; at++) writeForEver(rawClient(t, world.sink));
   await until("uploads are cut off", async () => {
     await served(world, 2);
     return shedAt(world.connector) > 0;
   });
   await served(world);
   assert.equal(shedAt(world.router), 0, "the router held nothing that it could not pass on");
+});
+
+test("an app of the node itself, without a link between, and uploads over HTTP/2 count as well", async (t) => {
+  const app = await startHttpApp(t, (request, response) => {
+    if (request.url === "/upload") request.pause();
+    else response.end(request.url === "/big" ? BIG : "hello");
+  });
+  const node = await startNode(t, {
+    listeners: [{ url: "http://127.0.0.1:0", service: "web" }],
+    services: { web: { target: app.url } },
+    limits: { held: "2MiB" },
+  });
+  const web = portOf(node.addresses.listeners[0]!);
+  const codes = unread(http2Client(t, web, GREEDY, 0), 30);
+  await until("answers are cut off", () => codes.length > 0);
+  assert.ok(
+    codes.every((code) => code === ENHANCE_YOUR_CALM),
+    codes.join(),
+  );
+  await served({ web });
+  const before = shedAt(node);
+  const session = http2Client(t, web, "127.0.0.3", 1 << 16);
+  for (let at = 0; at < 40; at++) {
+    const upload = session.request({ ":method": "POST", ":path": "/upload" });
+    upload.on("error", () => {});
+    writeForEver(upload);
+  }
+  await until("uploads are cut off", () => shedAt(node) > before);
+  await served({ web });
 });
 
 async function wholeBody(stream: ClientHttp2Stream, session: ClientHttp2Session): Promise<number> {
