@@ -33,7 +33,9 @@ test("the README's configuration is valid", async () => {
     const config = join(folder, "polarity.yaml");
     await writeFile(config, block);
     await writeFile(join(folder, "tokens.yaml"), 'laptop: "some-long-secret"\n');
-    for (const file of ["edge.crt", "edge.key"]) await writeFile(join(folder, file), "read when the node starts\n");
+    const { cert, key } = await (await TestAuthority.create()).issue({ dns: ["edge.example.com"] });
+    await writeFile(join(folder, "edge.crt"), cert);
+    await writeFile(join(folder, "edge.key"), key);
     const { code, output } = await polarity("validate", "-c", config);
     assert.equal(code, 0, output);
   } finally {
