@@ -1,13 +1,15 @@
-/** Writes the generated parts of docs/CONFIG.md, docs/CLI.md, docs/CONFORMANCE.md and docs/API.md; tests say when they are out of date. */
+/** Writes the generated parts of docs/CONFIG.md, docs/CLI.md, docs/METRICS.md, docs/CONFORMANCE.md and docs/API.md; tests say when they are out of date. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { commandReference } from "../src/cli/reference.ts";
 import { configReference } from "../src/config/reference.ts";
 import { conformanceReference } from "../test/conformance/http1/document.ts";
 import { apiReference } from "./api-reference.ts";
+import { metricsReference } from "./metrics-reference.ts";
 
 const parts = [
   ["docs/CONFIG.md", configReference()],
   ["docs/CLI.md", commandReference()],
+  ["docs/METRICS.md", metricsReference()],
   ["docs/CONFORMANCE.md", conformanceReference()],
   ["docs/API.md", apiReference()],
 ] as const;

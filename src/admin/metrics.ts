@@ -14,14 +14,17 @@ import { bounded, OTHER, trafficMetrics } from "./traffic-metrics.ts";
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 export async function renderMetrics(view: NodeView): Promise<string> {
-  const metrics = [
+  return Registry.aggregate([metricsOf(view)]).metrics();
+}
+
+export function metricsOf(view: NodeView): Metric[] {
+  return [
     ...nodeMetrics(view),
     ...listenerMetrics(view),
     ...serviceMetrics(view),
     ...linkMetrics(view),
     ...analysisMetrics(view),
   ];
-  return Registry.aggregate([metrics]).metrics();
 }
 
 function nodeMetrics({ node, totals, process }: NodeView): Metric[] {

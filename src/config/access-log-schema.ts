@@ -1,5 +1,4 @@
 /** The `accessLog` section, of the node and of each listener. */
-import { isAbsolute } from "node:path";
 import { choice, flag, maybe, parsed, section, size } from "./fields.ts";
 
 /** `help` says whose requests it records. */
@@ -8,9 +7,9 @@ export function accessLogSection(help: string) {
     enabled: flag(true, "`false` where a listener keeps none although the node does."),
     path: maybe(
       parsed(
-        "an absolute path such as /var/log/polarity/access.log",
+        "the path of a file, such as /var/log/polarity/access.log",
         checkPath,
-        "The file to append to; its folder has to exist. Opened again on reload, for log rotation.",
+        "The file to append to, relative to the configuration's folder; its own folder has to exist. Opened again on reload, for log rotation.",
       ),
     ),
     stdout: flag(false, "Write to standard output instead of a file."),
@@ -40,7 +39,6 @@ export function accessLogSection(help: string) {
 }
 
 function checkPath(value: string): string {
-  if (!isAbsolute(value))
-    throw new Error(`expected an absolute path such as /var/log/polarity/access.log, not ${value}`);
+  if (value === "") throw new Error("expected the path of a file, such as /var/log/polarity/access.log");
   return value;
 }

@@ -51,3 +51,11 @@ test("a file in a folder that is not there is a problem", () => {
   );
   assert.deepEqual(rest, []);
 });
+
+test("an access log's path is relative to the configuration's folder, as every file", () => {
+  const text = `accessLog: { path: node.log }
+listeners: [{ url: "http://127.0.0.1:8101", service: web, accessLog: { path: ./own.log } }]
+`;
+  const { config } = parseConfig(text, { file: "polarity.yaml", folder: "/tmp", environment: {} });
+  assert.deepEqual([config.accessLog?.path, config.listeners[0]?.accessLog?.path], ["/tmp/node.log", "/tmp/own.log"]);
+});

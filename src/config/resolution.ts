@@ -36,16 +36,26 @@ export function resolveConfig(raw: unknown, options: ResolutionOptions): Resolut
           readText(path, options.folder, contents === "public" ? [] : warnings);
   const result = parseWritten(createConfigSchema(read), raw, options.written, () => (warnings.length = 0));
   if (!result.success) return { kind: "invalid", problems: problemsOf(result.error.issues, knownKeys) };
-  const { node, state, analysis, ...rest } = result.data;
+  const { node, state, analysis, accessLog, listeners, ...rest } = result.data;
   const { recoveryPath } = analysis;
   const config = {
     ...rest,
     node: { ...node, name: node.name ?? options.defaultName },
     state: state === undefined ? undefined : { folder: resolve(options.folder, state.folder) },
     analysis: { recoveryPath: recoveryPath === undefined ? undefined : resolve(options.folder, recoveryPath) },
+    accessLog: inFolder(accessLog, options.folder),
+    listeners: listeners.map((listener) => ({ ...listener, accessLog: inFolder(listener.accessLog, options.folder) })),
   };
   for (const { tls } of config.listeners) for (const pair of tls?.certificates ?? []) warnings.push(...expiryOf(pair));
   return { kind: "resolved", config: freeze(config), warnings };
+}
+
+/** The same log, its file relative to the folder. */
+function inFolder<Log extends { readonly path: string | undefined }>(
+  log: Log | undefined,
+  folder: string,
+): Log | undefined {
+  return log?.path === undefined ? log : { ...log, path: resolve(folder, log.path) };
 }
 
 /** Each pass finds what lies behind what the one before it mended. */

@@ -53,12 +53,12 @@ function cellsOf(line: string): string[] {
     .map((cell) => cell.trim());
 }
 
-/** What is wrong with the last cell: `[name](path) "title"`, one or several. */
+/** What is wrong with the last cell: a path in backquotes and a title in quotes, one or several. */
 function problemsOf(row: readonly string[]): string[] {
-  const proofs = [...row.at(-1)!.matchAll(/\[[^\]]+\]\(([^)]+)\) "([^"]+)"/g)];
+  const proofs = [...row.at(-1)!.matchAll(/`([^`]+\.ts)` "([^"]+)"/g)];
   if (proofs.length === 0) return [`${row[0]}: nothing shows it`];
   return proofs.flatMap(([, target, title]) => {
-    const path = join(root, "docs", target!);
+    const path = join(root, target!);
     if (!existsSync(path)) return [`${row[0]}: ${target} is not there`];
     // Ends where the name ends, and begins where it does or behind what a loop puts before it.
     const named = new RegExp(`(?:["\`]|\\} |: )${RegExp.escape(title!)}["\`]`);
