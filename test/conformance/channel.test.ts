@@ -248,7 +248,11 @@ test("close codes of a websocket become statuses", async (t) => {
 
 test("a channel that nobody serves is an error of opening it", async (t) => {
   const { url } = await startLinkRouter(t);
+  const machine = await startMachine(t, "phone0", url);
+  machine.serve("other", { channel: () => {} }, { protocol: "tcp" });
   const dialer = startDialer(t, { routers: [url] });
+  // So that the link is up: the time-out is of the service.
+  (await dialer.channel("phone0.other", () => {}, { kind: "stream" })).close();
   for (const kind of ["stream", "http", "websocket"] as const) {
     const opening = dialer.channel("phone0.chat", () => {}, { kind, timeoutMs: 400 });
     await assert.rejects(opening, { code: "NO_OFFER" }, kind);
