@@ -71,3 +71,12 @@ export function anchorsOf(document: MarkdownDocument): ReadonlySet<string> {
   }
   return anchors;
 }
+
+/** Code in prose, as one line each. */
+export function spansOf(document: MarkdownDocument): { readonly text: string; readonly line: number }[] {
+  const prose = proseOf(document);
+  return [...prose.matchAll(/(?<!`)`([^`]+)`(?!`)/g)].map((match) => ({
+    text: match[1]!.replaceAll(/\s+/g, " "),
+    line: prose.slice(0, match.index).split("\n").length,
+  }));
+}

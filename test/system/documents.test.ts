@@ -1,92 +1,148 @@
-/** What the documents tell people to type must be what the program takes. */
+/** What the documents tell people to type must be what the program takes: commands, flags, variables, configurations and code. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { test } from "node:test";
-import { loadConfigFile } from "../../src/config/file.ts";
-import { TestAuthority } from "../support/certificates.ts";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { parse } from "yaml";
+import { messageOf } from "../../src/base/errors.ts";
+import { parseConfig } from "../../src/config/file.ts";
+import { type Certificate, TestAuthority } from "../support/certificates.ts";
+import { type Block, blocksOf, documents, type MarkdownDocument, spansOf } from "../support/documents.ts";
+import { commandProblems, commandsOf, knownFlags } from "../support/shown-commands.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const DOCUMENTS = ["README.md", "docs/SEEDS.md", "docs/TLS.md"];
-const COMMAND_TIMEOUT_MS = 30_000;
 
-test("every command and flag in the documents is one that the program knows", async () => {
-  const flagsOf = new Map<string, Set<string>>();
-  for (const [subcommand, flags] of (await Promise.all(DOCUMENTS.map(commandsIn))).flat()) {
-    flagsOf.set(subcommand, new Set([...(flagsOf.get(subcommand) ?? []), ...flags]));
-  }
-  assert.ok(flagsOf.size >= 4, "the documents show commands");
-  for (const [subcommand, flags] of flagsOf) {
-    const { code, output } = await polarity(subcommand, "--help");
-    assert.equal(code, 0, `polarity ${subcommand} --help: ${output}`);
-    for (const flag of flags) assert.ok(output.includes(`${flag} `), `polarity ${subcommand} takes ${flag}`);
-  }
+let folder = "";
+let authority: TestAuthority;
+let pair: Certificate;
+
+before(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), "polarity-documents-")));
+  authority = await TestAuthority.create();
+  pair = await authority.issue({ dns: ["edge.example.com"] });
 });
 
-test("the README's configuration is valid", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "polarity-documents-"));
-  try {
-    const block = /```yaml\n(.*?)```/s.exec(await readFile(join(root, "README.md"), "utf8"))?.[1];
-    assert.ok(block !== undefined, "the README shows a configuration");
-    const config = join(folder, "polarity.yaml");
-    await writeFile(config, block);
-    await writeFile(join(folder, "tokens.yaml"), 'laptop: "some-long-secret"\n');
-    const { cert, key } = await (await TestAuthority.create()).issue({ dns: ["edge.example.com"] });
-    await writeFile(join(folder, "edge.crt"), cert);
-    await writeFile(join(folder, "edge.key"), key);
-    const { code, output } = await polarity("validate", "-c", config);
-    assert.equal(code, 0, output);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+after(async () => await rm(folder, { recursive: true, force: true }));
+
+test("every command in the documents is one that the program takes, with its flags and arguments", () => {
+  const commands = documents.flatMap(commandsOf);
+  assert.ok(commands.length > 130, `${commands.length} commands`);
+  assert.ok(commands.filter(({ whole }) => whole).length > 40);
+  assert.deepEqual(commands.flatMap(commandProblems), []);
 });
 
-test("each configuration in the recipes of TLS is valid", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "polarity-documents-"));
-  try {
-    const blocks = [...(await readFile(join(root, "docs/TLS.md"), "utf8")).matchAll(/```yaml\n(.*?)```/gs)];
-    assert.ok(blocks.length >= 5);
-    const authority = await TestAuthority.create();
-    await writeFile(join(folder, "token"), "some-long-secret");
-    for (const [, block] of blocks) {
-      for (const [name] of block!.matchAll(/[\w-]+\.crt/g)) {
-        const { cert, key } = await authority.issue({ dns: ["example.com"] });
-        await writeFile(join(folder, name), cert);
-        await writeFile(join(folder, name.replace(".crt", ".key")), key);
-      }
-      const config = join(folder, "polarity.yaml");
-      await writeFile(config, block!);
-      assert.doesNotThrow(() => loadConfigFile(config, {}), block);
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+test("every flag and variable that is named by itself is known", () => {
+  const { flags, variables } = knownFlags();
+  for (const [flag] of readFileSync(join(root, "bench/options.ts"), "utf8").matchAll(/--[a-z-]+/g)) flags.add(flag);
+  const sources = globSync(["src/**/*.ts", "test/**/*.ts", "scripts/*.ts", "bench/options.ts"], { cwd: root })
+    .filter((path) => path !== "test/system/documents.test.ts")
+    .map((path) => readFileSync(join(root, path), "utf8"))
+    .join("\n");
+  const problems = documents
+    .filter(({ path }) => path !== "docs/API.md")
+    .flatMap((document) => spansOf(document).map((span) => ({ ...span, path: document.path })))
+    .flatMap(({ path, line, text }) => {
+      const [flag] = /^--?[a-z][a-z-]*/.exec(text) ?? [];
+      const unknownFlag = flag !== undefined && !flags.has(flag) && !flags.has(`-${flag}`);
+      const unknown = [...text.matchAll(/\bPOLARITY_[A-Z_]+/g)].filter(
+        ([name]) => !variables.has(name) && !sources.includes(name),
+      );
+      return unknownFlag || unknown.length > 0 ? [`${path}:${line}: ${text}`] : [];
+    });
+  assert.deepEqual(problems, []);
 });
 
-/** Each `polarity SUBCOMMAND …` of a document's shell blocks, with the flags that it uses. */
-async function commandsIn(document: string): Promise<[string, string[]][]> {
-  const text = await readFile(join(root, document), "utf8");
-  const blocks = [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block!.replaceAll("\\\n", " "));
-  const inline = [...text.matchAll(/`(polarity [^`]+)`/g)].map(([, command]) => command!);
-  const lines = blocks.flatMap((block) => block.split("\n")).concat(inline);
-  return lines.flatMap((line) => {
-    const [, subcommand, rest] = /(?:^|[='"])polarity ([a-z-]+)(.*)/.exec(line) ?? [];
-    if (subcommand === undefined || NOT_YET.has(subcommand)) return [];
-    const flags = [...rest!.replace(/ #.*/, "").matchAll(/ (--[a-z][a-z-]*)/g)].map(([, flag]) => flag!);
-    return [[subcommand, flags]];
+for (const document of documents) {
+  const yaml = blocksOf(document).filter(({ language }) => language === "yaml");
+  if (yaml.length === 0) continue;
+  test(`each configuration in ${document.path} is valid`, () => {
+    assert.deepEqual(
+      yaml.flatMap((block) => configurationProblems(document, block)),
+      [],
+    );
   });
 }
 
-/** Commands that the documents name to say that they are not there. */
-const NOT_YET = new Set(["controller", "segment", "foo-proxy"]);
+test("each piece of JSON in the documents can be read", () => {
+  const blocks = documents.flatMap((document) => blocksOf(document).filter(({ language }) => language === "json"));
+  for (const { text } of blocks) assert.doesNotThrow(() => void JSON.parse(text), text);
+});
 
-async function polarity(...commandLine: readonly string[]): Promise<{ code: number; output: string }> {
-  return await new Promise((resolve) => {
-    const all = [join(root, "bin/polarity.js"), ...commandLine];
-    execFile(process.execPath, all, { cwd: root, timeout: COMMAND_TIMEOUT_MS }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), output: stdout + stderr });
-    });
-  });
+test("each program in the documents compiles", { timeout: 120_000 }, async () => {
+  const programs = documents
+    .filter(({ path }) => path !== "docs/API.md")
+    .flatMap((document) => blocksOf(document).filter(({ language }) => /^(?:ts|js)$/.test(language)));
+  assert.ok(programs.length >= 10, `${programs.length} programs`);
+  for (const [index, { text }] of programs.entries()) writeFileSync(join(folder, `program-${index}.ts`), text);
+  writeFileSync(join(folder, "edge.d.ts"), "declare const edge: string;\n");
+  writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+  const { compilerOptions } = parse(readFileSync(join(root, "tsconfig.json"), "utf8")) as {
+    compilerOptions: Readonly<Record<string, unknown>>;
+  };
+  const options = {
+    ...compilerOptions,
+    noEmit: true,
+    noUnusedLocals: false,
+    rootDir: "/",
+    types: ["node"],
+    typeRoots: [join(root, "node_modules/@types")],
+    paths: { "polarity-proxy": [join(root, "src/index.ts")], "*": [join(root, "node_modules/*")] },
+  };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["*.ts"] }));
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const { stdout } = await promisify(execFile)(process.execPath, [tsc, "-p", folder]).catch(
+    (error: { stdout: string }) => error,
+  );
+  assert.equal(stdout, "");
+});
+
+/** Of a block: what a node would say of it, as the whole or the part that the comment before it says. */
+function configurationProblems({ path }: MarkdownDocument, { text, note, line }: Block): string[] {
+  const [, kind = note, of = ""] = /^(part of|not polarity): (.+)$/.exec(note) ?? [];
+  try {
+    if (kind === "not polarity") return parse(text) === null ? ["empty"] : [];
+    const around = note === "" ? "" : AROUND[of];
+    if (around === undefined) return [`${path}:${line}: ${note}: this test knows nothing of that`];
+    const indent = " ".repeat(/\n( *)- [^\n]*\n$/.exec(around)?.[1]?.length ?? 0);
+    const inner = indent === "" ? text : text.replaceAll(/^(?=.)/gm, `${indent}  `);
+    const inFolder = (around + inner).replaceAll(/(?<![\w.])\/(?=(?:etc|var|run)\/)/g, `${folder}/`);
+    makeFilesOf(inFolder);
+    parseConfig(inFolder, { file: `${path}:${line}`, folder, environment: {} });
+    return [];
+  } catch (error) {
+    return [messageOf(error)];
+  }
+}
+
+/** What stands before a part, so that the two together are a configuration. */
+const AROUND: Readonly<Record<string, string>> = {
+  "a configuration": 'admin: { url: "http://127.0.0.1:8088" }\n',
+  "listeners[]": "listeners:\n  - url: http://127.0.0.1:8001\n",
+  "links.accept[]": "links:\n  accept:\n    - url: tcp://127.0.0.1:8000\n",
+};
+
+/** Real files for the names in it: certificates that fit their keys, tokens, and folders. */
+function makeFilesOf(configuration: string): void {
+  const contents: Readonly<Record<string, string>> = {
+    cert: pair.cert,
+    key: pair.key,
+    ca: authority.cert,
+    clientCa: authority.cert,
+    tokenFile: "some-long-secret",
+    tokensFile: 'laptop: "some-long-secret"\n',
+  };
+  for (const [, key, name] of configuration.matchAll(/\b(\w+): ([\w./-]+)/g)) {
+    const content = contents[key!];
+    if (content === undefined) continue;
+    const path = name!.startsWith("/") ? name! : join(folder, name!);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content, { mode: 0o600 });
+  }
+  for (const [place] of configuration.matchAll(/\/[\w./-]+\.(?:sock|log)\b/g)) {
+    mkdirSync(dirname(place.slice(place.indexOf(folder))), { recursive: true });
+  }
 }
