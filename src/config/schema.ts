@@ -165,7 +165,7 @@ function limitsSection() {
       min: "64KiB",
       max: "1GiB",
       byDefault: "16MiB",
-      help: "What the offers of one identity, or anonymous address, may take over all of its links; of all together four times that. Stops filling memory with names, labels and paths.",
+      help: "What the offers of one identity, or anonymous address, may take over all of its links, and no more than is then left of four times that, which all of them share. Stops filling memory with names, labels and paths.",
     }),
     hops: integer(
       1,

@@ -2,8 +2,8 @@
  * Which identity a service name belongs to: the one that offered it first, for the life of the process.
  *
  * Without claims any connector could take another's traffic by waiting for a moment in which it is away. Claims are never
- * given up, so they are counted: whoever offers and withdraws ever new names stops at `perPayerMax`. Anonymous peers are one
- * identity, and each of their addresses pays for itself.
+ * given up, so they are counted: whoever offers and withdraws ever new names stops at `perPayerMax`, or where as few are left
+ * for all others. Anonymous peers are one identity, and each of their addresses pays for itself.
  */
 import { PolarityError } from "../base/errors.ts";
 
@@ -50,9 +50,10 @@ export class NameClaims {
       const limit = `${this.#perPayerMax} service names that ${payer} may claim`;
       return new PolarityError("LINK_LIMIT", `service "${service}" is past the ${limit}`);
     }
-    if (this.#charged >= PAYERS_AT_ONCE * this.#perPayerMax) {
-      const limit = `${this.#charged} service names that all peers may claim`;
-      return new PolarityError("LINK_LIMIT", `service "${service}" is past the ${limit}`);
+    const free = PAYERS_AT_ONCE * this.#perPayerMax - this.#charged;
+    if (count >= free) {
+      const limit = `${payer} has claimed ${count} service names, and only ${free} are left for all peers`;
+      return new PolarityError("LINK_LIMIT", `service "${service}" is one too many: ${limit}`);
     }
     this.#counts.set(payer, count + 1);
     this.#charged++;

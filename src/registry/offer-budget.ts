@@ -2,7 +2,8 @@
  * What the offers of one payer may take, over all of its links, in bytes, and those of all together.
  *
  * A payer is whoever a peer proved to be, or an address where it proved nothing. What is counted is about what an offer
- * costs this node: its words, and what is kept besides for each. O(1). Pure.
+ * costs this node: its words, and what is kept besides for each. A payer may have no more than it leaves free for all others,
+ * so that several greedy ones together keep out nobody who wants little. O(1). Pure.
  */
 import { PolarityError } from "../base/errors.ts";
 import type { Announcement, Hop } from "./announcement.ts";
@@ -32,9 +33,11 @@ export class OfferBudget {
       return new PolarityError("LINK_LIMIT", `the offer of service "${service}" is past the ${limit}`);
     }
     const total = PAYERS_AT_ONCE * this.#payerBytesMax;
-    if (more > 0 && this.#bytes + more > total) {
-      const limit = `${total} bytes that all offers of all peers may take here`;
-      return new PolarityError("LINK_LIMIT", `the offer of service "${service}" is past the ${limit}`);
+    const free = total - this.#bytes - more;
+    if (more > 0 && has + more > free) {
+      const limit = `${free + more} bytes that are left of the ${total} that all offers of all peers may take here`;
+      const why = `with it ${payer} would have more than the ${limit}`;
+      return new PolarityError("LINK_LIMIT", `the offer of service "${service}" is one too many: ${why}`);
     }
     this.#count(payer, has + more, more);
     return undefined;

@@ -95,3 +95,22 @@ test("names out of use are remembered up to a bound, and whoever has most of the
   assert.equal(registry.knows("junk-10049"), true);
   assert.equal(registry.services().length, 10_000);
 });
+
+test("however many greedy payers there are, whoever wants little finds names and room for its offers", () => {
+  const { registry } = setUp({ claimsPerPayerMax: 1_000, offerBytesPerPayerMax: 1024 * 1024 });
+  const words = { word: "x".repeat(1_000) };
+  const refused = new Set<string>();
+  for (let who = 0; who < 13; who++) {
+    const greedy = upstream(`greedy-${who}`, `greedy ${who}`);
+    for (let at = 0; at < 1_100; at++) {
+      const name = `junk-${who}-${at}`;
+      const added = registry.add(greedy, `greedy ${who}`, 0, announcement(name, at < 500 ? { labels: words } : {}));
+      if (added.kind === "refused") refused.add(added.error.message.replaceAll(/\d+/g, "N"));
+      // What it does not keep on offer it has claimed all the same.
+      else if (at >= 500) registry.withdraw(greedy, name);
+    }
+  }
+  assert.equal(refused.size > 0, true);
+  const modest = upstream("modest", "modest");
+  for (const name of ["web", "api"]) assert.equal(registry.add(modest, "modest", 0, announcement(name)).kind, "added");
+});
