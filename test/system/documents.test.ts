@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { parse } from "yaml";
 import { messageOf } from "../../src/base/errors.ts";
 import { parseConfig } from "../../src/config/file.ts";
+import { configReference } from "../../src/config/reference.ts";
 import { type Certificate, TestAuthority } from "../support/certificates.ts";
 import { type Block, blocksOf, documents, type MarkdownDocument, spansOf } from "../support/documents.ts";
 import { commandProblems, commandsOf, knownFlags } from "../support/shown-commands.ts";
@@ -66,6 +67,36 @@ for (const document of documents) {
     );
   });
 }
+
+test("every key of the configuration that is named by itself is one", () => {
+  const keys = configReference()
+    .split("### `")
+    .flatMap((section) => {
+      const name = section.slice(0, section.indexOf("`"));
+      return [...section.matchAll(/^\| `([^`]+)` /gm)].map(([, key]) =>
+        `.${name}.${key}`.replaceAll(/\[\]|\.NAME/g, "").replace("..", "."),
+      );
+    });
+  const first = new Set(keys.flatMap((key) => key.split(".").slice(0, -1)));
+  const named = documents
+    .filter(({ path }) => path !== "docs/API.md")
+    .flatMap((document) => spansOf(document).map((span) => ({ ...span, path: document.path })))
+    .map((span) => ({
+      ...span,
+      key: /^[a-zA-Z]+(?:\[\])?(?:\.[a-zA-Z]+(?:\[\])?)+(?=$|: )/.exec(span.text)?.[0] ?? "",
+    }))
+    .filter(({ key }) => key !== "" && first.has(key.split(/[.[]/)[0]!) && !OTHERS_KEYS.has(key));
+  assert.ok(named.length > 80, `${named.length} keys`);
+  assert.deepEqual(
+    named
+      .filter(({ key }) => !keys.some((known) => known.endsWith(`.${key.replaceAll(/\[\]|\.NAME/g, "")}`)))
+      .map(({ path, line, key }) => `${path}:${line}: ${key}`),
+    [],
+  );
+});
+
+/** The name of a node and a service, and what the link protocol's handshake tells. */
+const OTHERS_KEYS = new Set(["node.service", "limits.lines"]);
 
 test("each piece of JSON in the documents can be read", () => {
   const blocks = documents.flatMap((document) => blocksOf(document).filter(({ language }) => language === "json"));

@@ -3,15 +3,16 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, normalize } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
+import { linksOf } from "../support/documents.ts";
 import { freePort } from "../support/servers.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "..", "..");
 const PACKED_FROM = ["package.json", "tsconfig.json", "tsconfig.build.json", "src", "bin", "docs"];
-const PACKED_TOO = ["README.md", "LICENSE", "CHANGELOG.md"];
+const PACKED_TOO = ["README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"];
 /** What a source that is gone left behind when it was last built. */
 const STALE = "dist/gone.js";
 const COMMAND_TIMEOUT_MS = 60_000;
@@ -55,6 +56,22 @@ describe("the package", { timeout: 3 * COMMAND_TIMEOUT_MS }, () => {
     const missing = [...Object.values(manifest.bin), ...exported]
       .map((path) => path.replace(/^\.\//, ""))
       .filter((path) => !paths.includes(path));
+    assert.deepEqual(missing, []);
+  });
+
+  test("has every file that its documents link to", async () => {
+    const folderOf = join(elsewhere, "node_modules/polarity-proxy");
+    const pages = paths.filter((path) => path.endsWith(".md"));
+    assert.ok(pages.length > 25, pages.join());
+    const missing: string[] = [];
+    for (const path of pages) {
+      const page = { path, text: await readFile(join(folderOf, path), "utf8") };
+      for (const { target } of linksOf(page)) {
+        const file = normalize(join(path, "..", target.replace(/#.*/, "")));
+        const isHere = /^(?:[a-z]+:|#)/.test(target) || paths.includes(file);
+        if (!isHere) missing.push(`${path}: ${target}`);
+      }
+    }
     assert.deepEqual(missing, []);
   });
 
