@@ -5,6 +5,7 @@
  * never by a clean end.
  */
 import type { ServerHttp2Stream } from "node:http2";
+import { heldCopy } from "../base/held-copy.ts";
 import { PolarityError } from "../base/errors.ts";
 import { ChunkedDecoder } from "../http/body-framing.ts";
 import { errorContent } from "../http/error-response.ts";
@@ -164,7 +165,7 @@ export class Http2Writer implements ClientWriter, AnswerReader {
   #write(chunk: Buffer): void {
     if (chunk.length === 0 || this.#over || this.#stream.writableEnded || this.#stream.destroyed) return;
     this.bytesOut += chunk.length;
-    if (!this.#stream.write(Buffer.from(chunk))) this.full = true;
+    if (!this.#stream.write(heldCopy(chunk))) this.full = true;
   }
 
   #sendTrailers(): void {

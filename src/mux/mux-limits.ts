@@ -1,4 +1,5 @@
 /** What a mux session allows its peer, and what it allows itself. Each bound names the attack or fault that it stops. */
+import { bytesAreHeld, MUCH_HELD_BYTES } from "../base/held-copy.ts";
 import { PolarityError } from "../base/errors.ts";
 
 /** Memory that is held comes free within moments, since whoever holds most of it is cut off. */
@@ -49,6 +50,7 @@ export class WindowBudget {
   /** Readers owe credit for more bytes, or (negative) for fewer. */
   held(bytes: number): void {
     this.heldBytes += bytes;
+    if (this.heldBytes > MUCH_HELD_BYTES) bytesAreHeld(this.heldBytes);
     if (this.heldBytes > this.heldBytesMax) this.exceeded();
   }
 

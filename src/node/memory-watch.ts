@@ -1,4 +1,5 @@
 /** Sees to it that what nobody reads stays within `limits.held`: looks now and then, and at once when the bound is passed. */
+import { bytesAreHeld } from "../base/held-copy.ts";
 import type { Clock } from "../base/clock.ts";
 import { HeldMemory, type HeldSource, type Holder } from "../base/held-memory.ts";
 import { type HoldingPlace, HoldingsSource } from "../base/holdings-source.ts";
@@ -75,6 +76,7 @@ export class MemoryWatch {
   /** When much was held and is not any more, its memory is collected, unless that has happened by itself. */
   #giveBack(now: number): void {
     const { heldBytes } = this.held;
+    bytesAreHeld(heldBytes);
     if (heldBytes >= this.#mostHeld) this.#mostHeld = heldBytes;
     if (this.#mostHeld < WORTH_BYTES || heldBytes > this.#mostHeld / 4) {
       this.#freeSince = now;
@@ -82,7 +84,8 @@ export class MemoryWatch {
     }
     if (now - this.#freeSince < GIVE_BACK_AFTER_MS) return;
     this.#mostHeld = heldBytes;
-    if (process.memoryUsage().arrayBuffers > heldBytes + WORTH_BYTES) collectNow();
+    // Mapped copies count as external memory, but not as array buffers.
+    if (process.memoryUsage().external > heldBytes + WORTH_BYTES) collectNow();
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 /** One request on an HTTP/2 connection to an app, from its fields to the end of its answer, clean or not. */
+import { heldCopy } from "../base/held-copy.ts";
 import type { ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
 import type { PolarityError } from "../base/errors.ts";
 import { guarded, internalError } from "../base/internal-error.ts";
@@ -87,7 +88,7 @@ export class AppCall {
   /** False: the app takes no more for now. The chunk stays the caller's. */
   write(chunk: Buffer): boolean {
     if (chunk.length === 0 || this.#over || this.#stream === undefined) return true;
-    return this.#stream.writableEnded || this.#stream.write(Buffer.from(chunk));
+    return this.#stream.writableEnded || this.#stream.write(heldCopy(chunk));
   }
 
   end(trailers: Record<string, string[]>): void {
