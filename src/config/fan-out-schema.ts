@@ -18,7 +18,7 @@ export function fanOutKeys() {
     buffer: optionalSize({
       min: "1KiB",
       max: "64MiB",
-      help: "One-to-N modes: how far servers of one session may be apart, and what is kept of it for servers to come; `1MiB` where left out.",
+      help: "One-to-N modes: how far servers of one session may be apart, and what is kept of it for servers to come; `1MiB` where left out, of datagrams `256KiB` where left out.",
     }),
     join: maybe(
       z

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { configReference } from "../../src/config/reference.ts";
+import { documents, proseOf } from "../support/documents.ts";
 import { DEFAULT_LINK_LIMITS } from "../../src/link/link-limits.ts";
 import { DEFAULT_MUX_LIMITS } from "../../src/mux/mux-limits.ts";
 import { REGISTRY_LIMITS } from "../../src/registry/registry.ts";
@@ -91,6 +92,47 @@ test("every limit of PROTOCOL has the value that the code has, or the configurat
   const rows = rowsBelow("docs/PROTOCOL.md", "Limit", "Value");
   assert.deepEqual(Object.fromEntries(rows.map(([what, value]) => [what, value])), protocolLimits());
 });
+
+test("a key that prose or another table names with a value has that value by default", () => {
+  const shown = documents
+    .filter(({ path }) => path !== "docs/API.md")
+    .flatMap((document) =>
+      [...proseOf(document).replaceAll(/\s+/g, " ").matchAll(KEY_AND_VALUE)].map(([, key, value]) => ({
+        path: document.path,
+        key: key!,
+        value: value!.replaceAll(/[ ,]/g, ""),
+        known: known.filter((each) => `.${each.key}`.endsWith(`.${key}`)).flatMap(({ values }) => values),
+      })),
+    )
+    .filter(({ known: values }) => values.length > 0);
+  assert.ok(shown.length > 20, `${shown.length} values`);
+  assert.deepEqual(
+    shown.filter(({ value, known: values }) => !values.includes(value)),
+    [],
+  );
+});
+
+/** "`5m` where left out", "100 where left out", "Left out: 1s for requests". */
+const LEFT_OUT = /(?<=Left out: )\d\w+|(?:`[^`]+`|[\d,]+)(?= where left out)/g;
+
+/** `limits.idleTimeout` 60s, `buffer` (1 MiB). */
+const KEY_AND_VALUE =
+  /`([a-zA-Z][\w.[\]]*)`,? \(?`?(\d[\d,.]*(?: ?(?:ms|s|m|h|d|%|KiB|MiB|GiB)(?![A-Za-z]))?)(?=[`),;|. ])/g;
+
+/** Each key with its default, and with what is said to hold where it is left out. */
+const known = configReference()
+  .split("### `")
+  .flatMap((section) => {
+    const name = section.slice(0, section.indexOf("`"));
+    return [...section.matchAll(/^\| `([^`]+)` \| [^|]* \| (?:`([^`]*)`)? ?\| (.*) \|$/gm)].map(
+      ([, key, value = "", meaning = ""]) => ({
+        key: name + (key!.startsWith("[") ? "" : ".") + key!,
+        values: [value, ...[...meaning.matchAll(LEFT_OUT)].map(([other]) => other)]
+          .map((text) => text.replaceAll(/["` ,]/g, ""))
+          .filter((text) => text !== ""),
+      }),
+    );
+  });
 
 /** A constant of a source that need not be anybody else's: `const NAME = 64 * 1024;`. */
 function constant(file: string, name: string): number {
