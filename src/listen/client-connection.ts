@@ -18,6 +18,8 @@ export interface ClientConnection {
   windDown?(): void;
   /** The listener drains: it closes now when idle, else when the requests under way are answered. */
   closeIfIdle(): void;
+  /** Others need the place: true if it ends, as no whole request is under way, and no answer waits for its reader. */
+  yield(): boolean;
   abort(error: PolarityError): void;
   sweep(now: number): void;
 }

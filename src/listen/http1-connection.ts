@@ -87,6 +87,12 @@ export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, 
     if (this.#phase === "head" && !this.#intake.headStarted) this.#linger();
   }
 
+  yield(): boolean {
+    const idle = this.#phase === "head" && !this.#stream.waiting;
+    if (idle) this.#closeAfterWrites();
+    return idle;
+  }
+
   abort(error: PolarityError): void {
     this.exchange?.abort(error);
     this.cut(error);
@@ -166,18 +172,9 @@ export class Http1Connection implements ClientConnection, ByteSink, IntakeHost, 
 
   end(): void {
     this.#clientEnded = true;
-    switch (this.#phase) {
-      case "tunnel":
-        this.#turn.endTunnel();
-        return;
-      case "waiting":
-        return;
-      case "response":
-        if (!this.#awaitsReader) this.#awaitAnswer();
-        return;
-      default:
-        this.#endOfRequests();
-    }
+    if (this.#phase === "tunnel") this.#turn.endTunnel();
+    else if (this.#phase === "response" && !this.#awaitsReader) this.#awaitAnswer();
+    else if (this.#phase !== "response" && this.#phase !== "waiting") this.#endOfRequests();
   }
 
   reset(error: PolarityError): void {

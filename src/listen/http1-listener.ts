@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { ListenerAddress } from "../base/address.ts";
 import { NO_SINK } from "../base/byte-stream.ts";
-import { PolarityError } from "../base/errors.ts";
+import type { PolarityError } from "../base/errors.ts";
 import { clientKey } from "../base/ip-address.ts";
 import type { Holding } from "../base/held-memory.ts";
 import { sweepOne } from "../base/internal-error.ts";
@@ -277,18 +277,14 @@ export class Http1Listener implements Listener, Http1ConnectionHost, Http2Connec
     return new TlsHandshakes(this, context, options);
   }
 
-  /** Idle connections of a client end, and those whose request or handshake is not complete. */
+  /** Idle connections of a client end, and those whose head or handshake is not complete. */
   #yield(key: string, count: number): number {
     let ended = this.#tls?.yield(key, count) ?? 0;
-    const error = new PolarityError("OVER_SHARE", "others need the place");
     for (const connection of this.#connections) {
       if (ended >= count) break;
       const { client } = connection;
       if (clientKey(client.host) !== key || this.#options.admission.trusted.has(client.host)) continue;
-      const [underWay] = connection.exchanges();
-      if (underWay !== undefined) continue;
-      connection.abort(error);
-      ended++;
+      if (connection.yield()) ended++;
     }
     return ended;
   }

@@ -150,6 +150,12 @@ export class Http2Connection implements ClientConnection, Http2RequestHost {
     this.#sayGoodbye();
   }
 
+  yield(): boolean {
+    const idle = this.#requests.size === 0 && !this.#closing && !this.#over;
+    if (idle) this.closeIfIdle();
+    return idle;
+  }
+
   /** GOAWAY first with the highest id, so that no request on its way is lost; the end follows once the client knows (RFC 9113 §6.8). */
   windDown(): void {
     if (this.#closing || this.#over) return;

@@ -38,3 +38,26 @@ test("idle connections and unfinished heads of the greediest client end where an
   assert.ok((listener().errors["OVER_SHARE"] ?? 0) >= 1);
   assert.equal(gone, false, "what is under way goes on");
 });
+
+test("whoever has most loses no answer: those that wait for their readers reach them whole", async (t) => {
+  const app = await startHttpApp(t, (request, response) => {
+    response.end(request.url === "/big" ? Buffer.alloc(300_000, "b") : "x");
+  });
+  const { node, port } = await startPair(t, app.url, { limits: { connections: 12 } });
+  const listener = () => node.view().listeners[0]!;
+  const readers = await Promise.all(
+    Array.from({ length: 10 }, () => silent(t, port, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n")),
+  );
+  for (const reader of readers) reader.pause();
+  await silent(t, port, "");
+  await silent(t, port, "");
+  await until("all are answered", () => listener().connectionsOpen === 12 && listener().requestsActive === 0);
+  for (let at = 0; at < 8; at++) await ask(port, { headers: { connection: "close" } }).catch(() => {});
+  assert.ok((listener().errors["OVER_SHARE"] ?? 0) >= 1, "idle ones have given way");
+  for (const reader of readers) {
+    let got = 0;
+    reader.on("data", (chunk: Buffer) => (got += chunk.length));
+    reader.resume();
+    await until("the whole answer", () => got > 300_000);
+  }
+});
