@@ -10,14 +10,20 @@ import type { Link } from "./link.ts";
 import { SocketTransport } from "./transport-socket.ts";
 import type { Transport } from "./transport.ts";
 
-/** Throws LINK_LIMIT where half of all links that there may be are the payer's already. O(links), once half are taken. */
-export function refuseGreedy(links: ReadonlySet<Link>, payer: string, linksMax: number): void {
-  const share = Math.ceil(linksMax / 2);
-  if (links.size < share) return;
+/**
+ * Throws LINK_LIMIT where the payer has as many links as are left for all others: alone it may have half of all, and several
+ * greedy ones leave some to whoever comes next. O(links), once half are taken.
+ */
+export function refuseGreedy(links: ReadonlySet<Pick<Link, "peer">>, payer: string, linksMax: number): void {
+  const free = linksMax - links.size;
+  if (2 * links.size < linksMax) return;
   let count = 0;
   for (const { peer } of links) if (payerOf(peer) === payer) count++;
-  if (count < share) return;
-  throw new PolarityError("LINK_LIMIT", `${payer} has ${count} links here already, half of those that there may be`);
+  if (count < free) return;
+  throw new PolarityError(
+    "LINK_LIMIT",
+    `${payer} has ${count} links here already, and only ${free} are left for others`,
+  );
 }
 
 export function rawTransport(socket: Socket, secure: boolean, remoteAddress: string, head: Buffer): Transport {

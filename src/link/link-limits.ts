@@ -5,7 +5,7 @@ export interface LinkLimits {
   readonly handshakeMs: number;
   /** Connections of one acceptor that have not finished the handshake. Stops: taking every descriptor without a token. */
   readonly joiningMax: number;
-  /** Links that others may have open to one acceptor. Stops: one token taking every descriptor. */
+  /** Links that others may have open to one acceptor, one of them half. Stops: one token taking every descriptor. */
   readonly linksMax: number;
   /** One control line, without its newline. Stops: a line without end. */
   readonly controlLineBytesMax: number;
@@ -27,7 +27,7 @@ export interface LinkLimits {
 export const DEFAULT_LINK_LIMITS: LinkLimits = Object.freeze({
   handshakeMs: 10_000,
   joiningMax: 1_024,
-  linksMax: 4_096,
+  linksMax: 8_192,
   controlLineBytesMax: 64 * 1024,
   controlLinesBurst: 20_000,
   controlLinesPerSecond: 1_000,
