@@ -34,6 +34,8 @@ export interface ControlEvents {
 
 /** Lines that wait for the peer, from which on others' offers wait where they are. */
 const WAITING_MANY = 256;
+/** Streams whose `opened` waits for the peer: as many as it may usually have open. */
+const UNCONFIRMED_MAX = 16_384;
 
 export class ControlChannel implements ByteSink {
   readonly #stream: MuxStream;
@@ -47,6 +49,8 @@ export class ControlChannel implements ByteSink {
   #blocked = false;
   /** The latest word on each offer, by service and, where it leads on, who serves; and on what else may change. */
   readonly #waiting = new Map<string, string>();
+  /** Streams of which the peer waits to hear that they are served; who opened one may say nothing before. */
+  readonly #unconfirmed: number[] = [];
   readonly #pace: LinePace;
   /** The peer counts the lines that answer its streams, too. */
   #countsAnswers = UNTOLD_LIMITS.untold;
@@ -120,6 +124,7 @@ export class ControlChannel implements ByteSink {
 
   confirm(stream: number): void {
     if (!this.#blocked) this.send(formatControlMessage("opened", { stream }));
+    else if (this.#unconfirmed.length < UNCONFIRMED_MAX) this.#unconfirmed.push(stream);
   }
 
   data(chunk: Buffer): void {
@@ -144,6 +149,11 @@ export class ControlChannel implements ByteSink {
 
   drain(): void {
     this.#blocked = false;
+    let told = 0;
+    while (!this.#blocked && told < this.#unconfirmed.length) {
+      this.send(formatControlMessage("opened", { stream: this.#unconfirmed[told++] }));
+    }
+    this.#unconfirmed.splice(0, told);
     this.tick();
   }
 
