@@ -2,6 +2,7 @@
 import { PolarityError } from "../base/errors.ts";
 import type { StreamRequest } from "../base/upstream.ts";
 import type { MuxSession } from "../mux/mux-session.ts";
+import { RESETS_HELD_MAX } from "../mux/reset-queue.ts";
 import type { MuxStream } from "../mux/mux-stream.ts";
 import type { ErrorNotice } from "./control-messages.ts";
 import { peerError } from "./peer-error.ts";
@@ -39,13 +40,19 @@ export function refusedByPeer(
 
 /** Why the link to `who` has no room for `request`; undefined where it has. */
 export function noRoom(
-  { room, ownStreams }: MuxSession,
+  { room, ownStreams, streams }: MuxSession,
   request: StreamRequest,
   who: string,
 ): PolarityError | undefined {
   const { streamsMax } = room;
   if (ownStreams >= streamsMax) {
     return new PolarityError("STREAM_REFUSED", `the link to ${who} has all of its ${streamsMax} streams open`);
+  }
+  if (ownStreams - streams.size >= RESETS_HELD_MAX) {
+    return new PolarityError(
+      "STREAM_REFUSED",
+      `${who} takes too few resets a second: too many streams to it are cancelled`,
+    );
   }
   const used = room.usedShare(request, ownStreams);
   if (used === undefined) return undefined;

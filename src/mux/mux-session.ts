@@ -136,7 +136,7 @@ export class MuxSession implements StreamHost, ResetHost {
   open(sink: ByteSink, request?: StreamRequest): MuxStream | undefined {
     if (this.#ids.takeWarning()) this.#events.idsRunOut();
     if (this.#closed || this.#goAwayReceived || this.#nodeBudget.exhausted) return undefined;
-    if (!this.room.takes(request, this.ownStreams)) return undefined;
+    if (this.#resets.many || !this.room.takes(request, this.ownStreams)) return undefined;
     const id = this.#ids.take();
     if (id === undefined) return undefined;
     const stream = new MuxStream(this, id, true, sink, request);

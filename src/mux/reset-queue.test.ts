@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { frame, MuxRecorder } from "../../test/support/mux-recorder.ts";
+import { NO_SINK } from "../base/byte-stream.ts";
 import { PolarityError } from "../base/errors.ts";
 import { WindowBudget } from "./mux-limits.ts";
 import type { MuxStream } from "./mux-stream.ts";
@@ -131,4 +132,18 @@ test("a peer that opens ever more streams past its limit, and lets none of the r
     assert.ok(id < 2 * 8_000, "it is closed");
   }
   assert.match(events.join(), /closed LINK_LIMIT: .* streams, and 10 are allowed/);
+});
+
+test("a peer that allows any number of streams and next to no resets does not have the cancelled ones kept without end", () => {
+  const { client } = withStreams(1, 1);
+  client.session.room.limit(Number.MAX_SAFE_INTEGER);
+  let opened = 0;
+  for (; opened < 100_000; opened++) {
+    const stream = client.session.open(NO_SINK);
+    if (stream === undefined) break;
+    stream.writeLatin1("x");
+    if (opened % 1_000 === 0) client.flush();
+    stream.reset(gone);
+  }
+  assert.ok(opened > 16_384 && opened < 70_000, `${opened}`);
 });

@@ -7,6 +7,9 @@
 import type { StreamRequest } from "../base/upstream.ts";
 import { ResetPace } from "./reset-pace.ts";
 
+/** From here on nothing is to be opened: what is held cost its client nothing, and a peer may take as few as it likes. */
+export const RESETS_HELD_MAX = 65_536;
+
 export interface ResetHost {
   /** The transport takes nothing, and much waits for it already. */
   readonly congested: boolean;
@@ -38,6 +41,10 @@ export class ResetQueue {
   /** How many are held. */
   get size(): number {
     return this.#held.size + this.#heldFree.size;
+  }
+
+  get many(): boolean {
+    return this.#held.size >= RESETS_HELD_MAX;
   }
 
   /** Who caused the streams whose resets are held. */
