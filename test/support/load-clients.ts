@@ -229,7 +229,11 @@ async function answerOfHttp1(
 ): Promise<boolean> {
   progress.step = "waiting for the head";
   const head = await reader.to("\r\n\r\n");
-  if (!head.startsWith("HTTP/1.1 200 ")) throw new Error(`answered ${head.slice(0, 300)}`);
+  if (!head.startsWith("HTTP/1.1 200 ")) {
+    // An answer of this product says why in a line.
+    const why = /^x-polarity-error:/im.test(head) ? await reader.to("}") : "";
+    throw new Error(`answered ${head.slice(0, 300)}${why}`);
+  }
   const field = (name: string): string => new RegExp(`\r\n${name}: ([^\r]*)`, "i").exec(head)?.[1] ?? "";
   if (field("x-verdict") !== "ok") throw new Error(`the app got of the upload: ${field("x-verdict")}`);
   const check = new BodyCheck(exchange.id + 1);
