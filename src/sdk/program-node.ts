@@ -217,7 +217,10 @@ class EngineNode extends OwnedEmitter<NodeEvents> implements ProgramNode {
     const failures = new HandlerFailures(name, (error) => this.tell("error", error), this.#logger);
     const taker = takerOf(handler, (cause) => failures.failed(cause));
     const { weight = 1, labels = {}, protocol = taker.protocol } = options;
-    checkServing(name, { weight, labels, protocol });
+    // The schema is some 15 ms of work, and what we chose ourselves needs none.
+    if (options.weight !== undefined || options.labels !== undefined || options.protocol !== undefined) {
+      checkServing(name, { weight, labels, protocol });
+    }
     const target = new HandlerTarget({ service: name, protocol, taker, failures, now: () => systemClock.now() });
     this.#engine.serve({ name, protocol, weight, labels }, target);
   }
