@@ -1,6 +1,7 @@
 /** Services as hosts of undici's clients: a function for the `connect` option of its `Agent`, `Pool` and `Client`. */
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { clientContext } from "../socket/authorities.ts";
 import type { HttpOptions } from "./connect-options.ts";
 import type { OpenStream } from "./dialer-agent.ts";
 import { parseServiceHost } from "./service-address.ts";
@@ -33,7 +34,12 @@ export function createConnector(open: OpenStream, options: HttpOptions): Connect
     }
     const failed = (error: Error): void => done(error, null);
     const connection = secure
-      ? connectTls({ socket: stream, servername: servername ?? hostname, ALPNProtocols: ["http/1.1"] })
+      ? connectTls({
+          socket: stream,
+          servername: servername ?? hostname,
+          ALPNProtocols: ["http/1.1"],
+          secureContext: clientContext({}),
+        })
       : stream;
     connection.once("error", failed);
     connection.once(secure ? "secureConnect" : "connect", () => {

@@ -4,6 +4,7 @@
  * A stream of an `http/1.1` service carries one exchange, so it is used once. That costs little: a stream is no connection,
  * and the far side keeps its connections to the app.
  */
+import { clientContext } from "../socket/authorities.ts";
 import { Agent, type ClientRequestArgs } from "node:http";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
@@ -46,6 +47,8 @@ export class DialerAgent extends Agent {
     const stream = this.#open(parseServiceHost(host), { protocol, ...timing });
     if (!secure) return stream;
     return connectTls({
+      // Whom a node trusts, unless the program names somebody itself.
+      ...(namesOwn(options) ? {} : { secureContext: clientContext({}) }),
       ...options,
       path: undefined,
       socket: stream,
@@ -68,4 +71,9 @@ export class DialerAgent extends Agent {
 /** Of `https.request` without a URL: only its agent tells that it is for TLS. */
 function defaultProtocol({ _defaultAgent }: ClientRequestArgs): string | undefined {
   return (_defaultAgent as { readonly protocol?: string } | undefined)?.protocol;
+}
+
+/** The program says itself by which certificates a connection lives. */
+function namesOwn(options: object): boolean {
+  return ["ca", "cert", "key", "pfx", "secureContext"].some((name) => name in options);
 }
