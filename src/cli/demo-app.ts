@@ -32,15 +32,19 @@ export async function runDemoApp(port: number): Promise<number> {
   server.on("error", stopped.reject);
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopped.resolve());
   const foo = createFooServer().on("error", stopped.reject);
-  const [web, tcp] = await Promise.race([
-    Promise.all([listen(server, port), listen(foo, 0)]),
-    stopped.promise.then(() => [0, 0]),
-  ]);
-  announceReady({ links: [], listeners: [`http://127.0.0.1:${web}`, `tcp://127.0.0.1:${tcp}`], admin: undefined });
-  await stopped.promise;
-  for (const client of sockets.clients) client.terminate();
-  server.close();
-  server.closeAllConnections();
+  try {
+    const [web, tcp] = await Promise.race([
+      Promise.all([listen(server, port), listen(foo, 0)]),
+      stopped.promise.then(() => [0, 0]),
+    ]);
+    announceReady({ links: [], listeners: [`http://127.0.0.1:${web}`, `tcp://127.0.0.1:${tcp}`], admin: undefined });
+    await stopped.promise;
+  } finally {
+    for (const client of sockets.clients) client.terminate();
+    foo.close();
+    server.close();
+    server.closeAllConnections();
+  }
   return EXIT.done;
 }
 

@@ -12,11 +12,10 @@ import { EXIT } from "./exit-code.ts";
 import { wantsColor } from "./log.ts";
 import { StopRequests } from "./stop-requests.ts";
 
-const APP_PORT = 8003;
-const LINK_PORT = 8000;
-const HTTP_PORT = 8001;
-const FOO_PORT = 8002;
-const ADMIN_PORT = 8088;
+/** Of the app, links, HTTP clients, clients of the Foo Protocol, and the admin API. */
+const USUAL_PORTS = [8003, 8000, 8001, 8002, 8088];
+/** What a process says whose port is not free. */
+const PORT_TAKEN = /something else listens there|EADDRINUSE/;
 const SERVICE = "web";
 const FOO_SERVICE = "foo";
 
@@ -99,10 +98,19 @@ Requests to ${urls.clients}, each compared with the same request straight to the
     return all ? EXIT.done : EXIT.failed;
   }
 
+  /** On the usual ports where they are free, else on others, also where another demo took one in the same moment. */
   async #start(): Promise<DemoUrls> {
-    const [appPort, linkPort, httpPort, fooPort, adminPort] = await Promise.all(
-      [APP_PORT, LINK_PORT, HTTP_PORT, FOO_PORT, ADMIN_PORT].map((port) => portOrAny(port)),
-    );
+    try {
+      return await this.#startOn(await Promise.all(USUAL_PORTS.map((port) => portOrAny(port))));
+    } catch (error) {
+      if (!PORT_TAKEN.test(messageOf(error))) throw error;
+      await this.stop();
+      this.#processes.length = 0;
+      return await this.#startOn(USUAL_PORTS.map(() => 0));
+    }
+  }
+
+  async #startOn([appPort, linkPort, httpPort, fooPort, adminPort]: readonly number[]): Promise<DemoUrls> {
     const app = this.#spawn("app", ["demo-app", "--port", `${appPort}`]);
     const listen = `http://127.0.0.1:${httpPort}=${SERVICE}`;
     const router = this.#spawn(
@@ -136,7 +144,10 @@ Requests to ${urls.clients}, each compared with the same request straight to the
   }
 
   #spawn(name: string, args: readonly string[]): DemoProcess {
-    const process = new DemoProcess(name, args, (message) => this.#death.reject(new Error(message)));
+    const process = new DemoProcess(name, args, (message) => {
+      // Whoever waits for it to be ready hears of that, and starts it elsewhere.
+      if (!PORT_TAKEN.test(message)) this.#death.reject(new Error(message));
+    });
     this.#processes.push(process);
     return process;
   }
