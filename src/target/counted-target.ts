@@ -8,13 +8,14 @@ import type { Target } from "./target.ts";
 export class CountedTarget implements Target {
   readonly parts?: readonly Upstream[];
   readonly #target: Target;
-  readonly #tally: () => AppTally;
+  readonly #find: () => AppTally;
+  #tally: AppTally | undefined;
 
-  /** `tally` is looked up each time: the name's statistics may be forgotten, and begin again. */
-  constructor(target: Target, tally: () => AppTally) {
+  /** `find` is called with the first stream: by then the service is offered, and its statistics stay for as long as it is. */
+  constructor(target: Target, find: () => AppTally) {
     this.#target = target;
     if (target.parts !== undefined) this.parts = target.parts;
-    this.#tally = tally;
+    this.#find = find;
   }
 
   get url(): string {
@@ -26,7 +27,8 @@ export class CountedTarget implements Target {
   }
 
   accept(stream: ByteStream, client: string): void {
-    this.#tally().asked++;
+    this.#tally ??= this.#find();
+    this.#tally.asked++;
     this.#target.accept(stream, client);
   }
 
