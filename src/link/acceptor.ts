@@ -301,14 +301,22 @@ export class Acceptor implements LinkOwner {
       else abandoned.destroy();
       return;
     }
+    let transport: Transport;
+    try {
+      transport = create(arrival);
+    } catch (error) {
+      // Nobody else knows of its place any more.
+      this.#places.leave(arrival);
+      throw error;
+    }
     const left = this.#context.limits.handshakeMs - (this.#context.clock.now() - arrival.arrivedAt);
-    const authenticate = (hello: Hello, transport: Transport): string => {
-      const identity = this.#authenticate(hello, transport);
+    const authenticate = (hello: Hello, by: Transport): string => {
+      const identity = this.#authenticate(hello, by);
       if (hello.token !== undefined) this.#proofs.set(link, hashOf(hello.token));
       return identity;
     };
     const link: JoinedLink = new JoinedLink(
-      create(arrival),
+      transport,
       {
         kind: "acceptor",
         authenticate,

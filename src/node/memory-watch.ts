@@ -11,6 +11,8 @@ import { collectNow } from "./collection.ts";
 /** Less than this is not worth a collection, which takes some tens of milliseconds. */
 const WORTH_BYTES = 64 * 1024 * 1024;
 const GIVE_BACK_AFTER_MS = 2_000;
+/** Whoever lets much be held again and again must not have the node collect all the time. */
+const COLLECT_EVERY_MS = 30_000;
 
 export interface MemoryWatchOptions {
   readonly clock: Clock;
@@ -33,6 +35,7 @@ export class MemoryWatch {
   /** Since memory was last given back. */
   #mostHeld = 0;
   #freeSince = 0;
+  #collectedAt = Number.NEGATIVE_INFINITY;
   #due: NodeJS.Immediate | undefined;
 
   constructor(options: MemoryWatchOptions) {
@@ -82,10 +85,12 @@ export class MemoryWatch {
       this.#freeSince = now;
       return;
     }
-    if (now - this.#freeSince < GIVE_BACK_AFTER_MS) return;
+    if (now - this.#freeSince < GIVE_BACK_AFTER_MS || now - this.#collectedAt < COLLECT_EVERY_MS) return;
     this.#mostHeld = heldBytes;
     // Mapped copies count as external memory, but not as array buffers.
-    if (process.memoryUsage().external > heldBytes + WORTH_BYTES) collectNow();
+    if (process.memoryUsage().external <= heldBytes + WORTH_BYTES) return;
+    this.#collectedAt = now;
+    collectNow();
   }
 
   close(): void {
