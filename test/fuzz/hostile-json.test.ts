@@ -15,11 +15,11 @@ import { internalErrorCounts } from "../../src/base/internal-error.ts";
 import { parseControlMessage } from "../../src/link/control-messages.ts";
 import { JoinedLink } from "../../src/link/joined-link.ts";
 import { parsePreamble, PreambleReader } from "../../src/link/preamble.ts";
-import type { Transport, TransportHandler } from "../../src/link/transport.ts";
 import { encodeHeader, FLAG_SYN, TYPE_DATA } from "../../src/mux/frame.ts";
 import { CONTROL_MESSAGES, controlLine, hostileLines, line, PREAMBLE } from "../support/hostile-json.ts";
 import { LinkNode } from "../support/link-node.ts";
 import { NODE_24, withoutNode24 } from "../support/node-versions.ts";
+import { SocketlessTransport } from "../support/socketless-transport.ts";
 
 const MESSAGE_LENGTH_MAX = 600;
 const EXPECTED = new Set(["LINK_PROTOCOL", "LINK_LIMIT", "PREAMBLE_INVALID", "AUTH_FAILED", "LINK_LOST"]);
@@ -65,40 +65,12 @@ test("a preamble with anything in it is read or refused, as is one that was seen
 
 // ── the same through a whole link, in both roles ──
 
-/** A transport whose other end is the test. */
-class Socketless implements Transport {
-  readonly kind = "memory";
-  readonly remoteAddress = "fuzz";
-  readonly certificateIdentity = undefined;
-  readonly settled = true;
-  handler: TransportHandler | undefined;
-  #closed = false;
-
-  start(handler: TransportHandler): void {
-    this.handler = handler;
-  }
-
-  write(): "taken" {
-    return "taken";
-  }
-
-  end(): void {
-    this.destroy();
-  }
-
-  destroy(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.handler?.closed(undefined);
-  }
-}
-
 type Role = "acceptor" | "dialler";
 
 /** What a node makes of a peer that says `lines` on the control stream, and then `stream` on one of its own. */
 function play(role: Role, lines: readonly string[], stream = ""): { readonly node: LinkNode; readonly end: unknown } {
   const node = new LinkNode("here", { accept: (_preamble, accepted) => accepted.end() });
-  const transport = new Socketless();
+  const transport = new SocketlessTransport();
   let end: unknown;
   const side =
     role === "acceptor"

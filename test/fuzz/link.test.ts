@@ -9,37 +9,9 @@ import fc from "fast-check";
 
 import { PolarityError } from "../../src/base/errors.ts";
 import { JoinedLink } from "../../src/link/joined-link.ts";
-import type { Transport, TransportHandler } from "../../src/link/transport.ts";
 import { encodeHeader, FLAG_FIN, FLAG_RST, FLAG_SYN, TYPE_DATA } from "../../src/mux/frame.ts";
 import { LinkNode } from "../support/link-node.ts";
-
-/** A transport whose other end is the test. */
-class Socketless implements Transport {
-  readonly kind = "memory";
-  readonly remoteAddress = "fuzz";
-  readonly certificateIdentity = undefined;
-  readonly settled = true;
-  handler: TransportHandler | undefined;
-  #closed = false;
-
-  start(handler: TransportHandler): void {
-    this.handler = handler;
-  }
-
-  write(): "taken" {
-    return "taken";
-  }
-
-  end(): void {
-    this.destroy();
-  }
-
-  destroy(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.handler?.closed(undefined);
-  }
-}
+import { SocketlessTransport } from "../support/socketless-transport.ts";
 
 const frame = (flags: number, streamId: number, payload: string): Buffer =>
   Buffer.concat([encodeHeader(TYPE_DATA, flags, streamId, Buffer.byteLength(payload)), Buffer.from(payload)]);
@@ -106,7 +78,7 @@ test(
 /** Gives an accepted link `bytes` in pieces, and ends it. */
 function feed(bytes: Buffer, pieceBytes: number): { node: LinkNode; ends: PolarityError[] } {
   const node = new LinkNode("router");
-  const transport = new Socketless();
+  const transport = new SocketlessTransport();
   const ends: PolarityError[] = [];
   const owner = {
     joined: () => {},
