@@ -35,6 +35,11 @@ export class AppConnection implements ByteSink {
     });
   }
 
+  /** For people: where it served before, its app may have closed it for a reason of that time. */
+  get history(): string {
+    return this.reused ? ", on a connection that was kept from a request before" : "";
+  }
+
   /** Ends it for good. */
   destroy(): void {
     if (this.stream.over) return;

@@ -162,7 +162,7 @@ export class HttpServing implements ByteSink, AppUser, HttpUnderWay {
     } else if (this.#response === "body" && this.#responseReader.mayEnd) {
       this.#complete(false);
     } else {
-      const where = this.#answered ? "in the middle of its answer" : "without an answer";
+      const where = this.#answered ? "in the middle of its answer" : `without an answer${this.#app?.history ?? ""}`;
       this.#appFailed(new PolarityError("TARGET_FAILED", `${this.#who} closed the connection ${where}`));
     }
   }

@@ -19,6 +19,7 @@ const {
 } = process.env;
 const FIXED_SEED = 20_261_129;
 const forMs = 1000 * Number(seconds ?? (full === "1" ? 20 : 4));
+const CLOSED_BY_APP = /answered HTTP\/1\.1 502 [^]*"code":"TARGET_FAILED"|answered 502$/;
 const seeds = asked === undefined ? [FIXED_SEED, randomInt(2 ** 31)] : [Number(asked)];
 
 async function holds(t: TestContext, where: "here" | "apart"): Promise<void> {
@@ -34,10 +35,15 @@ async function holds(t: TestContext, where: "here" | "apart"): Promise<void> {
       withinMs: 15_000,
     });
     t.diagnostic(`seed ${seed}: ${whole} exchanges whole, ${aborted} left early, on ${connections} connections`);
+    const messages = failures.map(({ message }) => message);
+    // An app may close a kept connection under a request that must not be sent twice: who asks is told, and nobody waits.
+    const closed = messages.filter((message) => CLOSED_BY_APP.test(message));
+    for (const message of closed) t.diagnostic(message);
     assert.deepEqual(
-      failures.map(({ message }) => message),
+      messages.filter((message) => !CLOSED_BY_APP.test(message)),
       [],
     );
+    assert.ok(closed.length <= 1 + whole / 1000, `${closed.length} of ${whole} were closed by their apps`);
     assert.ok(whole > 50, `only ${whole} exchanges`);
     let left: string[] = [];
     await until("everything is given back", () => (left = world.left()).length === 0, 10_000).catch(() => {});
